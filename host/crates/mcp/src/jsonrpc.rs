@@ -1,0 +1,84 @@
+//! JSON-RPC messages: what a body holds (rules M1 and M2 of 1.4), strictly.
+
+mod id;
+mod parse;
+
+pub use id::{ID_BYTES_MAX, Id};
+pub use parse::{BATCH_MAX, ParseError, ParseErrorKind, parse};
+
+use crate::meta;
+use serde_json::value::RawValue;
+
+/// A message with a method and an id: it wants an answer.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Echoed in the answer.
+    pub id: Id,
+    /// As sent: any string, of any length that the body allows.
+    pub method: Box<str>,
+    /// An object, if present.
+    pub params: Option<Box<RawValue>>,
+}
+
+/// A message with a method and no id. Whether the method makes sense without one is for the host to say.
+#[derive(Clone, Debug)]
+pub struct Notification {
+    /// As sent.
+    pub method: Box<str>,
+    /// An object, if present.
+    pub params: Option<Box<RawValue>>,
+}
+
+/// The answer to a request that the server sent (legacy era only).
+#[derive(Clone, Debug)]
+pub struct Response {
+    /// The id that the server gave its request.
+    pub id: Id,
+    /// What the client says.
+    pub outcome: Outcome,
+}
+
+/// What a response holds: exactly one of the two.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// The `result` member, any JSON.
+    Result(Box<RawValue>),
+    /// The `error` member, an object.
+    Error(Box<RawValue>),
+}
+
+/// One JSON-RPC message.
+#[derive(Clone, Debug)]
+pub enum Message {
+    /// It wants an answer.
+    Request(Request),
+    /// It does not.
+    Notification(Notification),
+    /// It is one.
+    Response(Response),
+}
+
+impl Message {
+    /// Whether `params._meta` has the key that makes a message modern, whatever its value (M1, M4, E1).
+    #[must_use]
+    pub fn claims_modern(&self) -> bool {
+        match self {
+            Message::Request(request) => meta::claims_modern(request.params.as_deref()),
+            Message::Notification(notification) => meta::claims_modern(notification.params.as_deref()),
+            Message::Response(_) => false,
+        }
+    }
+}
+
+/// What a body holds.
+#[derive(Clone, Debug)]
+pub enum Body {
+    /// One message.
+    One(Message),
+    /// One to [`BATCH_MAX`] messages, none of which claims to be modern nor is an `initialize` request (M1). The
+    /// caller checks that the session allows batches at all.
+    Batch(Vec<Message>),
+}
+
+#[cfg(test)]
+mod tests;

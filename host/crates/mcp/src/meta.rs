@@ -1,0 +1,195 @@
+//! `_meta`: what a request says about itself, and what the server says about its results.
+
+use crate::jsonrpc::Id;
+use crate::members::Members;
+use crate::params::ParamsError;
+use crate::text::{JsonText, Object};
+use serde_json::value::RawValue;
+
+/// `pv`: the revision that a modern request speaks.
+pub const PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+/// `cc`: what its client can be asked.
+pub const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+/// `ci`: which client it is.
+pub const CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";
+/// `ll`: the least level of log messages that it wants.
+pub const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
+/// `si`: which server answered.
+pub const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
+/// `sub`: the listen request that a notification belongs to.
+pub const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
+
+/// The most keys of a request's `_meta` (`reliability.md` 5.1).
+pub const META_KEYS_MAX: usize = 64;
+/// The longest `_meta` of a request, in bytes as sent (`reliability.md` 5.1).
+pub const META_BYTES_MAX: usize = 16 * 1024;
+
+/// Whether `params._meta` has the key [`PROTOCOL_VERSION`], whatever its value.
+#[must_use]
+pub fn claims_modern(params: Option<&RawValue>) -> bool {
+    member(params, PROTOCOL_VERSION).is_some()
+}
+
+/// One member of `params._meta`.
+pub(crate) fn member<'a>(params: Option<&'a RawValue>, name: &str) -> Option<&'a RawValue> {
+    let meta = Members::of_params(params).get("_meta")?;
+    Members::of(meta.get())?.get(name)
+}
+
+/// A token that the client wants to see on progress notifications: a string or an integer, under the same rules as an
+/// [`Id`] (J24).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ProgressToken(Id);
+
+impl ProgressToken {
+    /// Reads a token; `None` for what is not one.
+    #[must_use]
+    pub fn from_json(raw: &RawValue) -> Option<ProgressToken> {
+        Id::from_json(raw).map(ProgressToken)
+    }
+
+    /// The token with its JSON type.
+    #[must_use]
+    pub fn write(&self) -> JsonText {
+        self.0.write()
+    }
+}
+
+/// W3C trace context as far as it is well formed; the rest is ignored, never refused (J25).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TraceContext {
+    /// `00-<32 hex>-<16 hex>-<2 hex>`, lower case, ids not all zero; later versions may go on after a dash.
+    pub traceparent: Option<Box<str>>,
+    /// At most 512 bytes of visible ASCII and blanks; only with a `traceparent`.
+    pub tracestate: Option<Box<str>>,
+    /// At most 8 KiB of visible ASCII and blanks.
+    pub baggage: Option<Box<str>>,
+}
+
+/// What `_meta` claims about the request itself, unread: the modern ladder judges it, the legacy era ignores it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claims {
+    /// [`PROTOCOL_VERSION`].
+    pub protocol_version: Option<JsonText>,
+    /// [`CLIENT_CAPABILITIES`].
+    pub client_capabilities: Option<JsonText>,
+    /// [`CLIENT_INFO`].
+    pub client_info: Option<JsonText>,
+    /// [`LOG_LEVEL`].
+    pub log_level: Option<JsonText>,
+}
+
+/// The `_meta` of a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RequestMeta {
+    /// Progress is wanted, under this token.
+    pub progress_token: Option<ProgressToken>,
+    /// Where the request belongs in a trace.
+    pub trace: TraceContext,
+    /// What it claims about itself.
+    pub claims: Claims,
+    /// All other members, without those that are reserved for the protocol: what a guest may see. Absent if empty.
+    pub extra: Option<JsonText>,
+}
+
+impl RequestMeta {
+    /// Reads `_meta` of `params`; absent reads as empty.
+    ///
+    /// # Errors
+    /// It is no object, passes [`META_KEYS_MAX`] or [`META_BYTES_MAX`], or its `progressToken` is neither a string
+    /// nor an integer.
+    pub fn of_params(params: Option<&RawValue>) -> Result<RequestMeta, ParamsError> {
+        RequestMeta::of_members(&Members::of_params(params))
+    }
+
+    pub(crate) fn of_members(params: &Members<'_>) -> Result<RequestMeta, ParamsError> {
+        let mut meta = RequestMeta::default();
+        let Some(raw) = params.object("_meta")? else {
+            return Ok(meta);
+        };
+        if raw.get().len() > META_BYTES_MAX {
+            return Err(ParamsError::wrong("_meta", "at most 16 KiB long"));
+        }
+        let members = Members::of(raw.get()).unwrap_or_default();
+        if members.len() > META_KEYS_MAX {
+            return Err(ParamsError::wrong("_meta", "an object of at most 64 members"));
+        }
+        let mut extra = Object::new();
+        for (key, value) in members.iter() {
+            match key {
+                "progressToken" => {
+                    let token = ProgressToken::from_json(value);
+                    let wrong = ParamsError::wrong("_meta.progressToken", "an integer or a string of at most 256 bytes");
+                    meta.progress_token = Some(token.ok_or(wrong)?);
+                }
+                "traceparent" => {
+                    meta.trace.traceparent = text(value, 512).filter(|text| is_traceparent(text));
+                }
+                "tracestate" => meta.trace.tracestate = text(value, 512),
+                "baggage" => meta.trace.baggage = text(value, 8192),
+                PROTOCOL_VERSION => meta.claims.protocol_version = Some(value.into()),
+                CLIENT_CAPABILITIES => meta.claims.client_capabilities = Some(value.into()),
+                CLIENT_INFO => meta.claims.client_info = Some(value.into()),
+                LOG_LEVEL => meta.claims.log_level = Some(value.into()),
+                reserved if is_reserved(reserved) => {}
+                other => extra.splice(other, value.get()),
+            }
+        }
+        if meta.trace.traceparent.is_none() {
+            meta.trace.tracestate = None;
+        }
+        meta.extra = extra.end_unless_empty();
+        Ok(meta)
+    }
+}
+
+/// Whether a key has a prefix whose second label is `modelcontextprotocol` or `mcp` (3.8): the protocol's own.
+#[must_use]
+pub fn is_reserved(key: &str) -> bool {
+    let label = key.split_once('/').and_then(|(prefix, _)| prefix.split('.').nth(1));
+    matches!(label, Some("modelcontextprotocol" | "mcp"))
+}
+
+/// The `_meta` of something the server sends: what the guest gave, without the members that only the host may say,
+/// then the host's own. `None` if nothing remains.
+pub(crate) fn compose(guest: Option<&JsonText>, own: &[(&str, JsonText)]) -> Option<JsonText> {
+    let mut object = Object::new();
+    let guest = guest.and_then(|text| Members::of(text.as_str())).unwrap_or_default();
+    for (key, value) in guest.iter() {
+        let forged = matches!(key, PROTOCOL_VERSION | CLIENT_CAPABILITIES | CLIENT_INFO | LOG_LEVEL | SERVER_INFO | SUBSCRIPTION_ID);
+        if !forged {
+            object.splice(key, value.get());
+        }
+    }
+    for (key, value) in own {
+        object.raw(key, value);
+    }
+    object.end_unless_empty()
+}
+
+/// A string of visible ASCII and blanks, at most `bytes_max` long.
+fn text(raw: &RawValue, bytes_max: usize) -> Option<Box<str>> {
+    let text: Box<str> = serde_json::from_str(raw.get()).ok()?;
+    let plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    (plain && text.len() <= bytes_max).then_some(text)
+}
+
+/// W3C Trace Context, `traceparent`.
+fn is_traceparent(text: &str) -> bool {
+    let mut parts = text.split('-');
+    let mut hex = |length: usize| {
+        let part = parts.next().unwrap_or_default();
+        let digits = part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        (part.len() == length && digits).then_some(part)
+    };
+    let zero = |part: &str| part.bytes().all(|byte| byte == b'0');
+    let (Some(version), Some(trace), Some(span), Some(_flags)) = (hex(2), hex(32), hex(16), hex(2)) else {
+        return false;
+    };
+    let more = parts.next().is_some();
+    let version_allows = if more { version != "00" } else { true };
+    version != "ff" && version_allows && !zero(trace) && !zero(span)
+}
+
+#[cfg(test)]
+mod tests;

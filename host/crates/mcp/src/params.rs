@@ -1,0 +1,246 @@
+//! Parameters, typed. Unknown members are ignored; a member of a wrong type is refused by name; `null` counts as
+//! absent where a member is optional.
+
+use crate::capability::ClientCapabilities;
+use crate::jsonrpc::Id;
+use crate::members::Members;
+use crate::meta::RequestMeta;
+use crate::result::Implementation;
+use crate::{ErrorCode, ErrorObject, JsonText};
+use serde_json::value::RawValue;
+use std::fmt;
+
+/// A member of `params` that is missing or wrong: -32602.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ParamsError {
+    member: &'static str,
+    expected: Option<&'static str>,
+}
+
+impl ParamsError {
+    pub(crate) const fn missing(member: &'static str) -> ParamsError {
+        ParamsError { member, expected: None }
+    }
+
+    pub(crate) const fn wrong(member: &'static str, expected: &'static str) -> ParamsError {
+        ParamsError { member, expected: Some(expected) }
+    }
+
+    /// Whether it concerns `_meta`: such faults have a status of their own (`reliability.md` 2.1).
+    #[must_use]
+    pub fn in_meta(&self) -> bool {
+        self.member.starts_with("_meta")
+    }
+
+    /// The error to answer with.
+    #[must_use]
+    pub fn error(&self) -> ErrorObject {
+        ErrorObject::new(ErrorCode::INVALID_PARAMS, self.to_string())
+    }
+}
+
+impl fmt::Display for ParamsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.expected {
+            None => write!(f, "params.{} is missing", self.member),
+            Some(expected) => write!(f, "params.{} must be {expected}", self.member),
+        }
+    }
+}
+
+impl std::error::Error for ParamsError {}
+
+/// The longest `arguments` of a call, in bytes as sent; beyond, the call is refused with
+/// [`ErrorObject::arguments_too_large`] (J23). The host checks it, because the limit may be set lower.
+pub const ARGUMENTS_BYTES_MAX: usize = 1 << 20;
+
+/// `tools/call`.
+#[derive(Clone, Debug)]
+pub struct CallToolParams {
+    /// The tool. Any string: whether there is such a tool is for the catalog to say.
+    pub name: Box<str>,
+    /// An object, if present.
+    pub arguments: Option<Box<RawValue>>,
+    /// Answers to an earlier `input_required`, an object by key (3.4).
+    pub input_responses: Option<Box<RawValue>>,
+    /// What the server said then, as the client brings it back: not to be trusted (3.4).
+    pub request_state: Option<Box<str>>,
+    /// About the request.
+    pub meta: RequestMeta,
+}
+
+impl CallToolParams {
+    /// Reads `params`. A member `task` (2025-11-25, experimental) is ignored.
+    ///
+    /// # Errors
+    /// The member that is missing or wrong.
+    pub fn read(params: Option<&RawValue>) -> Result<CallToolParams, ParamsError> {
+        let members = Members::of_params(params);
+        Ok(CallToolParams {
+            name: members.required_string("name")?,
+            arguments: members.object("arguments")?.map(ToOwned::to_owned),
+            input_responses: members.object("inputResponses")?.map(ToOwned::to_owned),
+            request_state: members.string("requestState")?,
+            meta: RequestMeta::of_members(&members)?,
+        })
+    }
+}
+
+/// `tools/list`, `resources/list`, `resources/templates/list`, `prompts/list`.
+#[derive(Clone, Debug)]
+pub struct ListParams {
+    /// Where to go on; the empty string is a cursor too (3.1).
+    pub cursor: Option<Box<str>>,
+    /// About the request.
+    pub meta: RequestMeta,
+}
+
+impl ListParams {
+    /// Reads `params`.
+    ///
+    /// # Errors
+    /// The member that is wrong.
+    pub fn read(params: Option<&RawValue>) -> Result<ListParams, ParamsError> {
+        let members = Members::of_params(params);
+        Ok(ListParams { cursor: members.string("cursor")?, meta: RequestMeta::of_members(&members)? })
+    }
+}
+
+/// `initialize`.
+#[derive(Clone, Debug)]
+pub struct InitializeParams {
+    /// What the client asks for; see [`Revision::negotiate`](crate::Revision::negotiate).
+    pub protocol_version: Box<str>,
+    /// What it can be asked.
+    pub capabilities: ClientCapabilities,
+    /// Which client it is.
+    pub client_info: Implementation,
+}
+
+impl InitializeParams {
+    /// Reads `params`.
+    ///
+    /// # Errors
+    /// The member that is missing or wrong.
+    pub fn read(params: Option<&RawValue>) -> Result<InitializeParams, ParamsError> {
+        let members = Members::of_params(params);
+        let capabilities = members.object("capabilities")?.and_then(ClientCapabilities::from_json);
+        let client_info = members.object("clientInfo")?.ok_or(ParamsError::missing("clientInfo"))?;
+        Ok(InitializeParams {
+            protocol_version: members.required_string("protocolVersion")?,
+            capabilities: capabilities.ok_or(ParamsError::missing("capabilities"))?,
+            client_info: Implementation::from_json(client_info)
+                .ok_or(ParamsError::wrong("clientInfo", "an object with the strings name and version"))?,
+        })
+    }
+}
+
+/// `notifications/cancelled`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CancelledParams {
+    /// The request that is no longer wanted.
+    pub request_id: Id,
+    /// Why, for people. Foreign text: see [`text::line`](crate::text::line) before it is logged.
+    pub reason: Option<Box<str>>,
+}
+
+impl CancelledParams {
+    /// Reads `params`.
+    ///
+    /// # Errors
+    /// The member that is missing or wrong.
+    pub fn read(params: Option<&RawValue>) -> Result<CancelledParams, ParamsError> {
+        let members = Members::of_params(params);
+        let id = members.optional("requestId").ok_or(ParamsError::missing("requestId"))?;
+        Ok(CancelledParams {
+            request_id: Id::from_json(id).ok_or(ParamsError::wrong("requestId", "an integer or a string"))?,
+            reason: members.string("reason")?,
+        })
+    }
+}
+
+/// The severity of a log message, least first (RFC 5424).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LogLevel {
+    /// `debug`
+    Debug,
+    /// `info`
+    Info,
+    /// `notice`
+    Notice,
+    /// `warning`
+    Warning,
+    /// `error`
+    Error,
+    /// `critical`
+    Critical,
+    /// `alert`
+    Alert,
+    /// `emergency`
+    Emergency,
+}
+
+impl LogLevel {
+    const ALL: [LogLevel; 8] = [
+        LogLevel::Debug,
+        LogLevel::Info,
+        LogLevel::Notice,
+        LogLevel::Warning,
+        LogLevel::Error,
+        LogLevel::Critical,
+        LogLevel::Alert,
+        LogLevel::Emergency,
+    ];
+
+    /// The name on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            LogLevel::Debug => "debug",
+            LogLevel::Info => "info",
+            LogLevel::Notice => "notice",
+            LogLevel::Warning => "warning",
+            LogLevel::Error => "error",
+            LogLevel::Critical => "critical",
+            LogLevel::Alert => "alert",
+            LogLevel::Emergency => "emergency",
+        }
+    }
+
+    pub(crate) fn from_json(raw: &str) -> Option<LogLevel> {
+        let name: Box<str> = serde_json::from_str(raw).ok()?;
+        LogLevel::ALL.into_iter().find(|level| level.as_str() == &*name)
+    }
+}
+
+/// `logging/setLevel`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SetLevelParams {
+    /// The least level that the client wants to see.
+    pub level: LogLevel,
+}
+
+impl SetLevelParams {
+    /// Reads `params`.
+    ///
+    /// # Errors
+    /// `level` is missing or not one of the eight.
+    pub fn read(params: Option<&RawValue>) -> Result<SetLevelParams, ParamsError> {
+        let members = Members::of_params(params);
+        let raw = members.optional("level").ok_or(ParamsError::missing("level"))?;
+        let level = LogLevel::from_json(raw.get()).ok_or(ParamsError::wrong("level", "a log level"))?;
+        Ok(SetLevelParams { level })
+    }
+}
+
+/// The text of `arguments`, `{}` where there are none.
+#[must_use]
+pub fn arguments_text(arguments: Option<&RawValue>) -> JsonText {
+    match arguments {
+        Some(raw) => raw.into(),
+        None => crate::text::Object::new().end(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

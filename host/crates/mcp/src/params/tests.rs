@@ -1,0 +1,91 @@
+use super::{CallToolParams, CancelledParams, InitializeParams, ListParams, LogLevel, SetLevelParams};
+use crate::Id;
+use serde_json::value::RawValue;
+
+fn raw(text: &str) -> Option<&RawValue> {
+    Some(serde_json::from_str(text).unwrap())
+}
+
+#[track_caller]
+fn refuses<T: std::fmt::Debug>(outcome: Result<T, super::ParamsError>, message: &str) {
+    let error = outcome.unwrap_err().error();
+    assert_eq!((error.code.get(), &*error.message), (-32602, message));
+}
+
+#[test]
+fn calls() {
+    let text = r#"{"name":"t","arguments":{"a": 1},"task":{"ttl":1},"inputResponses":{"k":{}},"requestState":"s"}"#;
+    let call = CallToolParams::read(raw(text)).unwrap();
+    assert_eq!(&*call.name, "t");
+    assert_eq!(call.arguments.unwrap().get(), r#"{"a": 1}"#);
+    assert_eq!(call.input_responses.unwrap().get(), r#"{"k":{}}"#);
+    assert_eq!(call.request_state.as_deref(), Some("s"));
+    let call = CallToolParams::read(raw(r#"{"name":"t","arguments":null}"#)).unwrap();
+    assert!(call.arguments.is_none());
+    for (text, message) in [
+        ("{}", "params.name is missing"),
+        (r#"{"name":null}"#, "params.name is missing"),
+        (r#"{"name":1}"#, "params.name must be a string"),
+        (r#"{"name":"t","arguments":[]}"#, "params.arguments must be an object"),
+        (r#"{"name":"t","inputResponses":5}"#, "params.inputResponses must be an object"),
+        (r#"{"name":"t","requestState":{}}"#, "params.requestState must be a string"),
+        (r#"{"name":"t","_meta":1}"#, "params._meta must be an object"),
+    ] {
+        refuses(CallToolParams::read(raw(text)), message);
+    }
+    refuses(CallToolParams::read(None), "params.name is missing");
+}
+
+#[test]
+fn lists() {
+    assert_eq!(ListParams::read(None).unwrap().cursor, None);
+    assert_eq!(ListParams::read(raw(r#"{"cursor":""}"#)).unwrap().cursor.as_deref(), Some(""));
+    refuses(ListParams::read(raw(r#"{"cursor":1}"#)), "params.cursor must be a string");
+}
+
+#[test]
+fn initialize() {
+    let good = r#"{"protocolVersion":"x","capabilities":{"roots":{}},"clientInfo":{"name":"c","version":"1","title":"C"}}"#;
+    let params = InitializeParams::read(raw(good)).unwrap();
+    assert_eq!(&*params.protocol_version, "x");
+    assert_eq!(params.client_info.title.as_deref(), Some("C"));
+    assert_eq!(params.capabilities.text().as_str(), r#"{"roots":{}}"#);
+    let info = "params.clientInfo must be an object with the strings name and version";
+    for (from, to, message) in [
+        (r#""x""#, "1", "params.protocolVersion must be a string"),
+        (r#""protocolVersion":"x","#, "", "params.protocolVersion is missing"),
+        (r#"{"roots":{}}"#, "[]", "params.capabilities must be an object"),
+        (r#""capabilities":{"roots":{}},"#, "", "params.capabilities is missing"),
+        (r#""version":"1","#, "", info),
+        (r#""name":"c""#, r#""name":7"#, info),
+    ] {
+        refuses(InitializeParams::read(raw(&good.replace(from, to))), message);
+    }
+}
+
+#[test]
+fn cancelled() {
+    let params = CancelledParams::read(raw(r#"{"requestId":"7","reason":"r"}"#)).unwrap();
+    assert_eq!(params, CancelledParams { request_id: Id::String("7".into()), reason: Some("r".into()) });
+    refuses(CancelledParams::read(raw("{}")), "params.requestId is missing");
+    refuses(CancelledParams::read(raw(r#"{"requestId":1.5}"#)), "params.requestId must be an integer or a string");
+}
+
+#[test]
+fn levels() {
+    for level in LogLevel::ALL {
+        let text = format!(r#"{{"level":"{}"}}"#, level.as_str());
+        assert_eq!(SetLevelParams::read(raw(&text)), Ok(SetLevelParams { level }));
+    }
+    assert!(LogLevel::Debug < LogLevel::Emergency);
+    refuses(SetLevelParams::read(raw(r#"{"level":"Debug"}"#)), "params.level must be a log level");
+    refuses(SetLevelParams::read(raw("{}")), "params.level is missing");
+}
+
+#[test]
+fn faults_of_meta_are_told_apart() {
+    let in_meta = |text| CallToolParams::read(raw(text)).unwrap_err().in_meta();
+    assert!(in_meta(r#"{"name":"t","_meta":1}"#));
+    assert!(in_meta(r#"{"name":"t","_meta":{"progressToken":{}}}"#));
+    assert!(!in_meta(r#"{"name":1,"_meta":1}"#));
+}

@@ -1,0 +1,127 @@
+//! The results of `tools/list` and `tools/call`.
+
+use super::{CacheHints, Implementation, Shell};
+use crate::content::Content;
+use crate::text::{JsonText, Object};
+use crate::{Revision, capability::Capability};
+
+/// A page of `tools/list`, made of tools that were written before ([`Tool::write`](crate::tool::Tool::write) with the
+/// same revision), so that a catalog writes each tool once.
+#[derive(Clone, Copy, Debug)]
+pub struct ListToolsResult<'a> {
+    /// The tools in their fixed order.
+    pub tools: &'a [&'a JsonText],
+    /// Where the next page begins.
+    pub next_cursor: Option<&'a str>,
+    /// Modern era only.
+    pub cache: CacheHints,
+}
+
+impl ListToolsResult<'_> {
+    /// The result on the wire.
+    #[must_use]
+    pub fn write(&self, revision: Revision, server: &Implementation) -> JsonText {
+        let mut shell = Shell::new(revision, server, "complete");
+        shell.object.list("tools", self.tools);
+        shell.object.string_if("nextCursor", self.next_cursor);
+        shell.cache(self.cache);
+        shell.end(None)
+    }
+}
+
+/// What a tool says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CallToolResult {
+    /// For people and models, in order.
+    pub content: Vec<Content>,
+    /// For programs.
+    pub structured: Option<JsonText>,
+    /// The tool speaks of a failure of its own (decision 5).
+    pub is_error: bool,
+    /// An object, shown as the result's `_meta`.
+    pub meta: Option<JsonText>,
+}
+
+impl CallToolResult {
+    /// A failure in words, for the model to see and mend.
+    #[must_use]
+    pub fn failure(text: impl Into<Box<str>>) -> CallToolResult {
+        CallToolResult { content: vec![Content::text(text)], is_error: true, ..CallToolResult::default() }
+    }
+
+    /// The result in the words of `revision`. Structured content that the revision cannot carry is left out; where
+    /// there is structured content and nothing else, its JSON text is given as text too (a SHOULD since 2025-06-18,
+    /// and all that older clients can see).
+    #[must_use]
+    pub fn write(&self, revision: Revision, server: &Implementation) -> JsonText {
+        let mut shell = Shell::new(revision, server, "complete");
+        let spelled_out = match &self.structured {
+            Some(structured) if self.content.is_empty() => Some(Content::text(structured.as_str())),
+            Some(_) | None => None,
+        };
+        let content = self.content.iter().chain(&spelled_out);
+        shell.object.list("content", content.map(|content| content.write(revision)));
+        let carried = self
+            .structured
+            .as_ref()
+            .filter(|structured| revision.structured_output() && (revision.structured_may_be_any_json() || structured.is_object()));
+        shell.object.raw_if("structuredContent", carried);
+        if self.is_error {
+            shell.object.flag("isError", true);
+        }
+        shell.end(self.meta.as_ref())
+    }
+}
+
+/// A question to the client's side before the call can go on (3.4, modern era only).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputRequiredResult {
+    /// The questions by key.
+    pub requests: Vec<InputRequest>,
+    /// What the client brings back, sealed by the host.
+    pub state: Option<Box<str>>,
+}
+
+/// One question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputRequest {
+    /// Its key in `inputRequests`; no two are equal.
+    pub key: Box<str>,
+    /// What the client must have declared for it to be asked.
+    pub needs: Capability,
+    /// An object.
+    pub params: JsonText,
+}
+
+impl InputRequest {
+    /// The method that it would be as a request of its own; none for an extension.
+    #[must_use]
+    pub fn method(&self) -> Option<&'static str> {
+        match &self.needs {
+            Capability::Roots => Some("roots/list"),
+            Capability::Sampling | Capability::SamplingTools => Some("sampling/createMessage"),
+            Capability::ElicitationForm | Capability::ElicitationUrl => Some("elicitation/create"),
+            Capability::Extension(_) => None,
+        }
+    }
+}
+
+impl InputRequiredResult {
+    /// The result on the wire; it never carries cache hints (3.3).
+    #[must_use]
+    pub fn write(&self, revision: Revision, server: &Implementation) -> JsonText {
+        let mut shell = Shell::new(revision, server, "input_required");
+        let mut requests = Object::new();
+        for request in &self.requests {
+            if let Some(method) = request.method() {
+                let mut question = Object::new();
+                question.string("method", method);
+                question.raw("params", &request.params);
+                requests.raw(&request.key, &question.end());
+            }
+        }
+        shell.object.raw_if("inputRequests", requests.end_unless_empty().as_ref());
+        shell.object.string_if("requestState", self.state.as_deref());
+        shell.end(None)
+    }
+}
