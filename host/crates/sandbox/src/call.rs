@@ -1,0 +1,303 @@
+//! One call: place → store → instance → guest → outcome, under its limits.
+
+use crate::bindings::ToolPluginPre;
+use crate::contract::{self, Caller, ClientFeatures, Content, Failure, Outcome, Reply, Resume, Tool};
+use crate::demote::{Demotable, Pulse};
+use crate::engine::{Engines, Profile};
+use crate::events::{EventSender, LogLine, Stream};
+use crate::fault::Resource;
+use crate::state::State;
+use crate::{Fault, Grants, Limits, Permit};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
+use tokio::sync::OwnedSemaphorePermit;
+use wasmtime::{Store, StoreContextMut, Trap, UpdateDeadline};
+use wasmtime_wasi::{I32Exit, ResourceTableError};
+
+/// How long a call waits for a place in the pool.
+const PLACE_WAIT: Duration = Duration::from_secs(1);
+
+/// What a guest is called with; which tool of which guest stands in the permit.
+#[derive(Debug)]
+pub struct Call {
+    /// A JSON object that fits the tool's schema.
+    pub arguments: String,
+    /// Who calls.
+    pub caller: Caller,
+    /// What the client can be asked.
+    pub client: ClientFeatures,
+    /// The answers to an earlier question.
+    pub resume: Option<Resume>,
+    /// A JSON object.
+    pub meta: Option<String>,
+    /// What the call may use.
+    pub limits: Limits,
+    /// Where the guest's events go; none: nowhere.
+    pub events: Option<EventSender>,
+}
+
+/// How a call ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// The guest's own answer, or why there is none.
+    pub outcome: Result<Result<Outcome, Failure>, Fault>,
+    /// What it used.
+    pub usage: Usage,
+    /// What it wrote to standard output and standard error, as far as it was kept.
+    pub stdio: Vec<LogLine>,
+}
+
+/// What a call used.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Usage {
+    /// From the call to its end.
+    pub wall: Duration,
+    /// Processor time of the guest and of the host functions that it called.
+    pub cpu: Duration,
+    /// Linear memory at its end, which is also its peak. Zero where the call was stopped from outside.
+    pub memory_bytes: usize,
+    /// Log lines beyond the limit.
+    pub log_lines_dropped: u32,
+    /// Progress reports that were beyond the limit or did not grow.
+    pub reports_dropped: u32,
+    /// Bytes of standard output and error beyond the limit.
+    pub stdio_bytes_dropped: u64,
+}
+
+/// What running needs of the sandbox.
+pub(crate) struct Runner<'a> {
+    pub(crate) engines: &'a Arc<Engines>,
+    pub(crate) low: &'a Handle,
+}
+
+/// Raised in the guest by its limits, and found again in the error that ends it.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+enum Stop {
+    #[error("wall time")]
+    Wall,
+    #[error("processor time")]
+    Cpu,
+}
+
+/// The guest's answer with what it left behind.
+struct Ended<T> {
+    outcome: Result<T, Fault>,
+    usage: Usage,
+    stdio: Vec<LogLine>,
+}
+
+impl Runner<'_> {
+    pub(crate) async fn call(&self, permit: Permit, call: Call) -> Finished {
+        let Permit { guest, tool, grants } = permit;
+        let Call { arguments, caller, client, resume, meta, limits, events } = call;
+        let call = contract::Call { tool, arguments, caller, client, resume, meta };
+        let pre = guest.0.pre.clone();
+        let ended = self
+            .run(guest.0.profile, limits, grants, events, move |mut store| async move {
+                let answer = match pre.instantiate_async(&mut store).await {
+                    Ok(instance) => instance.gatehouse_tool_tools().call_call_tool(&mut store, &call).await,
+                    Err(error) => Err(error),
+                };
+                (answer, store)
+            })
+            .await;
+        let outcome = ended.outcome.and_then(|answer| match answer.as_ref().map_or(0, outcome_bytes) {
+            bytes if bytes > limits.result_bytes => Err(Fault::ResultTooLarge { bytes, limit: limits.result_bytes }),
+            _ => Ok(answer),
+        });
+        Finished { outcome, usage: ended.usage, stdio: ended.stdio }
+    }
+
+    pub(crate) async fn list(
+        &self,
+        pre: &ToolPluginPre<State>,
+        profile: Profile,
+        limits: Limits,
+    ) -> Result<Result<Vec<Tool>, String>, Fault> {
+        let pre = pre.clone();
+        self.run(profile, limits, Grants::none(), None, move |mut store| async move {
+            let answer = match pre.instantiate_async(&mut store).await {
+                Ok(instance) => instance.gatehouse_tool_tools().call_list_tools(&mut store).await,
+                Err(error) => Err(error),
+            };
+            (answer, store)
+        })
+        .await
+        .outcome
+    }
+
+    /// Takes a place, makes the store, lets `work` run in it, and reads off how it ended. `work` gives the store back with its answer.
+    async fn run<T, W>(
+        &self,
+        profile: Profile,
+        limits: Limits,
+        grants: Grants,
+        events: Option<EventSender>,
+        work: impl FnOnce(Store<State>) -> W + Send + 'static,
+    ) -> Ended<T>
+    where
+        T: Send + 'static,
+        W: Future<Output = (wasmtime::Result<T>, Store<State>)> + Send + 'static,
+    {
+        let began = Instant::now();
+        let deadline = began + limits.wall;
+        let house = self.engines.house(profile);
+        let place = tokio::time::timeout(PLACE_WAIT.min(limits.wall), Arc::clone(&house.places).acquire_owned());
+        let Ok(Ok(place)) = place.await else {
+            return Ended { outcome: Err(Fault::Busy), usage: Usage { wall: began.elapsed(), ..Usage::default() }, stdio: Vec::new() };
+        };
+        let pulse = Arc::new(Pulse::default());
+        let mut store = Store::new(&house.engine, State::new(&limits, &grants, events));
+        store.limiter(|state| &mut state.limiter);
+        store.set_hostcall_fuel(limits.copy_bytes);
+        store.set_max_component_handles(limits.handles);
+        store.epoch_deadline_callback(watch(Arc::clone(&pulse), deadline, limits.cpu));
+        store.set_epoch_deadline(1);
+
+        let running = Running::begin(self.engines, place);
+        let call = async move {
+            // Held until the store is gone, so that the place is free only when the pool has it back.
+            let _running = running;
+            let (result, store) = work(store).await;
+            end(result, store, &limits)
+        };
+        let demotable = Demotable::new(call, Arc::clone(&pulse), self.low.clone());
+        // The epoch does not wake a guest that waits in a host function, so the wall is watched from outside as well.
+        let mut ended = match tokio::time::timeout_at(deadline.into(), demotable).await {
+            Ok(Ok(ended)) => ended,
+            Ok(Err(error)) => Ended { outcome: Err(Fault::Engine(error.to_string())), usage: Usage::default(), stdio: Vec::new() },
+            Err(_) => Ended { outcome: Err(Fault::WallTime { limit: limits.wall }), usage: Usage::default(), stdio: Vec::new() },
+        };
+        ended.usage.wall = began.elapsed();
+        ended.usage.cpu = pulse.meter.total();
+        ended
+    }
+}
+
+/// Looks at the clocks each time that the epoch interrupts the guest.
+fn watch(
+    pulse: Arc<Pulse>,
+    deadline: Instant,
+    cpu: Duration,
+) -> impl FnMut(StoreContextMut<'_, State>) -> wasmtime::Result<UpdateDeadline> + Send + Sync {
+    move |_| {
+        if Instant::now() >= deadline {
+            return Err(Stop::Wall.into());
+        }
+        if pulse.meter.so_far() >= cpu {
+            return Err(Stop::Cpu.into());
+        }
+        pulse.interrupted.store(true, Relaxed);
+        Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+    }
+}
+
+/// Counts a call for the ticker and holds its place; both end with it, however it ends.
+struct Running {
+    engines: Arc<Engines>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Running {
+    fn begin(engines: &Arc<Engines>, place: OwnedSemaphorePermit) -> Self {
+        engines.ticker.call_begins();
+        Self { engines: Arc::clone(engines), _place: place }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.engines.ticker.call_ended();
+    }
+}
+
+fn end<T>(result: wasmtime::Result<T>, store: Store<State>, limits: &Limits) -> Ended<T> {
+    let state = store.into_data();
+    let (mut stdio, dropped_out) = state.stdout.take(Stream::Stdout);
+    let (stderr, dropped_err) = state.stderr.take(Stream::Stderr);
+    stdio.extend(stderr);
+    let usage = Usage {
+        memory_bytes: state.limiter.memory_bytes(),
+        log_lines_dropped: state.said.log_lines_dropped,
+        reports_dropped: state.said.reports_dropped,
+        stdio_bytes_dropped: dropped_out.saturating_add(dropped_err),
+        ..Usage::default()
+    };
+    let outcome = result.map_err(|error| fault(&error, state.limiter.refused, limits));
+    Ended { outcome, usage, stdio }
+}
+
+fn fault(error: &wasmtime::Error, refused: Option<Resource>, limits: &Limits) -> Fault {
+    if let Some(stop) = error.downcast_ref::<Stop>() {
+        return match stop {
+            Stop::Wall => Fault::WallTime { limit: limits.wall },
+            Stop::Cpu => Fault::CpuTime { limit: limits.cpu },
+        };
+    }
+    if let Some(I32Exit(code)) = error.downcast_ref::<I32Exit>() {
+        return Fault::Exit(*code);
+    }
+    if let Some(ResourceTableError::Full) = error.downcast_ref::<ResourceTableError>() {
+        return Fault::Resource(Resource::Handles);
+    }
+    if error.is::<wasmtime::PoolConcurrencyLimitError>() {
+        return Fault::Busy;
+    }
+    match (error.downcast_ref::<Trap>(), refused) {
+        (Some(Trap::StackOverflow), _) => Fault::Resource(Resource::Stack),
+        // A language runtime that is refused memory ends in a trap of its own making.
+        (Some(_), Some(resource)) => Fault::Resource(resource),
+        (Some(trap), None) => Fault::Trap(trap.to_string()),
+        // Raised by host functions and by the border of the component: a handle that is none, text that is not UTF-8, too much to copy.
+        (None, _) => Fault::Trap(error.root_cause().to_string()),
+    }
+}
+
+/// Text, bytes and JSON of a result together.
+fn outcome_bytes(outcome: &Outcome) -> usize {
+    let optional = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+    match outcome {
+        Outcome::Complete(Reply { content, structured, meta, .. }) => {
+            let content: usize = content.iter().map(content_bytes).sum();
+            content + optional(structured) + optional(meta)
+        }
+        Outcome::InputRequired(ask) => {
+            let questions: usize = ask.questions.iter().map(|(key, question)| key.len() + question_bytes(question)).sum();
+            questions + ask.state.len()
+        }
+    }
+}
+
+fn question_bytes(question: &contract::Question) -> usize {
+    match question {
+        contract::Question::ElicitForm(form) => form.message.len() + form.schema.len(),
+        contract::Question::ElicitUrl(page) => page.message.len() + page.url.len(),
+        contract::Question::Sample(parameters) => parameters.len(),
+        contract::Question::ListRoots => 0,
+    }
+}
+
+fn content_bytes(content: &Content) -> usize {
+    let optional = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+    match content {
+        Content::Text(text) => text.text.len() + optional(&text.annotations),
+        Content::Image(blob) | Content::Audio(blob) => blob.data.len() + blob.mime_type.len() + optional(&blob.annotations),
+        Content::ResourceLink(link) => {
+            link.uri.len()
+                + link.name.len()
+                + optional(&link.title)
+                + optional(&link.description)
+                + optional(&link.mime_type)
+                + optional(&link.annotations)
+        }
+        Content::Embedded(contents) => {
+            let body = match &contents.body {
+                contract::Body::Text(text) => text.len(),
+                contract::Body::Bytes(bytes) => bytes.len(),
+            };
+            body + contents.uri.len() + optional(&contents.mime_type) + optional(&contents.meta)
+        }
+    }
+}

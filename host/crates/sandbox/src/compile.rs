@@ -1,0 +1,163 @@
+//! Machine code from components, in a process of its own.
+//!
+//! The engine promises nothing about the cost of compiling a hostile component, so it happens in a child process that can be killed:
+//! with limits on its memory and processor time, low priority, no environment, and a time limit from outside. The serving process
+//! only ever maps the result.
+
+use crate::engine;
+use std::io::{Read, Write};
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::Semaphore;
+use wasmtime::Engine;
+
+const ADDRESS_SPACE_BYTES_MAX: u64 = 4 << 30;
+const CPU_SECONDS_MAX: u64 = 120;
+const CODE_BYTES_MAX: u64 = 1 << 30;
+const MESSAGE_BYTES_MAX: u64 = 4 << 10;
+
+/// A component was not compiled.
+#[derive(Debug, thiserror::Error)]
+pub enum CompileError {
+    /// The compiler refused it. The text says why.
+    #[error("it does not compile: {0}")]
+    Refused(String),
+    /// Compiling took too long.
+    #[error("compiling it was stopped after {} s", .0.as_secs())]
+    TooLong(Duration),
+    /// The compile worker ended without an answer: out of memory or processor time, as a rule.
+    #[error("the compile worker ended without an answer ({0}); the component may need more memory or processor time than the worker has")]
+    Died(String),
+    /// The worker could not be started or spoken with.
+    #[error("the compile worker cannot be used: {0}")]
+    Worker(#[from] std::io::Error),
+}
+
+/// Machine code that this gateway made itself: from its own compiler, or from its own cache after the seal was checked.
+#[derive(Debug)]
+pub(crate) struct MachineCode(pub(crate) Vec<u8>);
+
+/// Where compiling happens. At most one component at a time.
+#[derive(Debug, Clone)]
+pub struct Compiler {
+    place: Place,
+    one_at_a_time: Arc<Semaphore>,
+}
+
+#[derive(Debug, Clone)]
+enum Place {
+    InProcess,
+    Worker { program: PathBuf, arguments: Vec<String>, wall: Duration },
+}
+
+impl Compiler {
+    /// In a child process: `program` with `arguments` must call [`run_worker`]. It is killed after `wall`.
+    pub fn worker(program: PathBuf, arguments: Vec<String>, wall: Duration) -> Self {
+        Self::new(Place::Worker { program, arguments, wall })
+    }
+
+    /// In this process, on a thread for blocking work: for command-line tools and tests, where the file is the user's own.
+    pub fn in_process() -> Self {
+        Self::new(Place::InProcess)
+    }
+
+    fn new(place: Place) -> Self {
+        Self { place, one_at_a_time: Arc::new(Semaphore::new(1)) }
+    }
+
+    /// Compiles. Cancel-safe: dropping the future kills the worker.
+    pub(crate) async fn compile(&self, component: Arc<[u8]>) -> Result<MachineCode, CompileError> {
+        let Ok(_turn) = self.one_at_a_time.acquire().await else {
+            return Err(CompileError::Died("the gateway is stopping".to_owned()));
+        };
+        match &self.place {
+            Place::InProcess => match tokio::task::spawn_blocking(move || precompile(&component)).await {
+                Ok(done) => done.map(MachineCode).map_err(CompileError::Refused),
+                Err(error) => Err(CompileError::Died(error.to_string())),
+            },
+            Place::Worker { program, arguments, wall } => {
+                let mut command = tokio::process::Command::new(program);
+                command.args(arguments).env_clear().env("RAYON_NUM_THREADS", "2").kill_on_drop(true);
+                command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+                match tokio::time::timeout(*wall, converse(command, component)).await {
+                    Ok(done) => done,
+                    Err(_) => Err(CompileError::TooLong(*wall)),
+                }
+            }
+        }
+    }
+}
+
+async fn converse(mut command: tokio::process::Command, component: Arc<[u8]>) -> Result<MachineCode, CompileError> {
+    let mut child = command.spawn()?;
+    let (Some(mut stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take()) else {
+        return Err(CompileError::Died("it has no pipes".to_owned()));
+    };
+    let (mut code, mut message) = (Vec::new(), Vec::new());
+    let write = async move {
+        // A worker that dies early breaks the pipe; what it printed says more than the broken pipe would.
+        let _ = stdin.write_all(&component).await;
+        drop(stdin);
+    };
+    let (mut stdout, mut stderr) = (stdout.take(CODE_BYTES_MAX), stderr.take(MESSAGE_BYTES_MAX));
+    let (_, code_read, message_read) = tokio::join!(write, stdout.read_to_end(&mut code), stderr.read_to_end(&mut message));
+    code_read?;
+    message_read?;
+    let status = child.wait().await?;
+    let message = String::from_utf8_lossy(&message).trim().to_owned();
+    match status.code() {
+        Some(0) if !code.is_empty() => Ok(MachineCode(code)),
+        Some(REFUSED) => Err(CompileError::Refused(message)),
+        _ => Err(CompileError::Died(if message.is_empty() { status.to_string() } else { format!("{status}: {message}") })),
+    }
+}
+
+/// The worker's exit code for a component that does not compile (`EX_DATAERR`).
+const REFUSED: i32 = 65;
+
+/// The body of the worker process: a component on standard input, its machine code on standard output. Returns the exit code.
+///
+/// Takes its limits itself before it reads a byte, so that its parent needs no unsafe code to set them.
+pub fn run_worker() -> i32 {
+    use rustix::process::{Resource, Rlimit, setpriority_process, setrlimit};
+    let limit = |resource, value| {
+        let _ = setrlimit(resource, Rlimit { current: Some(value), maximum: Some(value) });
+    };
+    limit(Resource::As, ADDRESS_SPACE_BYTES_MAX);
+    limit(Resource::Cpu, CPU_SECONDS_MAX);
+    limit(Resource::Core, 0);
+    limit(Resource::Fsize, 0);
+    let _ = setpriority_process(None, 10);
+    // What a panic would print names source files, which are nobody's business; the refusal says that there was one.
+    std::panic::set_hook(Box::new(|_| {}));
+
+    let mut component = Vec::new();
+    let work = std::io::stdin()
+        .lock()
+        .take(crate::COMPONENT_BYTES_MAX + 1)
+        .read_to_end(&mut component)
+        .map_err(|error| (74, error.to_string()))
+        .and_then(|_| precompile(&component).map_err(|message| (REFUSED, message)))
+        .and_then(|code| std::io::stdout().lock().write_all(&code).map_err(|error| (74, error.to_string())));
+    match work {
+        Ok(()) => 0,
+        Err((code, message)) => {
+            let _ = writeln!(std::io::stderr().lock(), "{message}");
+            code
+        }
+    }
+}
+
+/// The engine here has no pool: only what it compiles for counts, and that is the same everywhere.
+fn precompile(component: &[u8]) -> Result<Vec<u8>, String> {
+    let engine = Engine::new(&engine::config()).map_err(|error| format!("{error:#}"))?;
+    // A panic of the compiler is as good a refusal as any, and nothing of the engine is used after it.
+    let compiled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| engine.precompile_component(component)));
+    match compiled {
+        Ok(done) => done.map_err(|error| format!("{error:#}")),
+        Err(_) => Err("the compiler failed on it with an internal error".to_owned()),
+    }
+}

@@ -1,0 +1,94 @@
+//! What can go wrong, by name. The host turns these into answers; nothing here chooses a code or a status.
+
+use crate::{CompileError, Import, SurveyError};
+use std::time::Duration;
+
+/// Why a call has no outcome. The instance is gone, and nothing of it is used again.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// The call took longer than its wall-time limit.
+    #[error("the call was stopped after {} ms of wall time", .limit.as_millis())]
+    WallTime {
+        /// The limit that it hit.
+        limit: Duration,
+    },
+    /// The call used more processor time than its limit.
+    #[error("the call was stopped after {} ms of processor time", .limit.as_millis())]
+    CpuTime {
+        /// The limit that it hit.
+        limit: Duration,
+    },
+    /// The guest ended after it was refused more of something.
+    #[error("the guest ran out of {0}")]
+    Resource(Resource),
+    /// The result is larger than its limit.
+    #[error("the result has {bytes} bytes; the limit is {limit}")]
+    ResultTooLarge {
+        /// How large it is.
+        bytes: usize,
+        /// How large it may be.
+        limit: usize,
+    },
+    /// The guest trapped. The text names the kind of trap, never anything of the guest's own.
+    #[error("the guest trapped: {0}")]
+    Trap(String),
+    /// The guest ended the process that it believes to be in.
+    #[error("the guest called exit({0})")]
+    Exit(i32),
+    /// No place was free to run in.
+    #[error("no instance is free")]
+    Busy,
+    /// The engine failed for a reason that is not the guest's. The text is for the log.
+    #[error("the engine failed: {0}")]
+    Engine(String),
+}
+
+/// What a guest can run out of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Resource {
+    /// [`Limits::memory_bytes`](crate::Limits::memory_bytes).
+    #[error("memory")]
+    Memory,
+    /// [`Limits::table_elements`](crate::Limits::table_elements).
+    #[error("table elements")]
+    Table,
+    /// The call stack.
+    #[error("stack")]
+    Stack,
+    /// [`Limits::handles`](crate::Limits::handles).
+    #[error("handles")]
+    Handles,
+    /// [`Limits::copy_bytes`](crate::Limits::copy_bytes).
+    #[error("bytes copied in host calls")]
+    Copies,
+}
+
+/// Why a component was not loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The bytes are not a component that this gateway takes.
+    #[error(transparent)]
+    Survey(#[from] SurveyError),
+    /// It imports what the gateway does not offer.
+    #[error("it imports what this gateway does not offer: {}", .0.iter().map(|i| i.name.as_str()).collect::<Vec<_>>().join(", "))]
+    Imports(Vec<Import>),
+    /// It exports none of the interfaces that make a plugin.
+    #[error("it exports no `gatehouse:tool/tools@0.1.0`; it exports {}", list(.0))]
+    Exports(Vec<String>),
+    /// It does not compile.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    /// It compiled, and does not fit the contract or the pool.
+    #[error("it cannot be linked: {0}")]
+    Link(String),
+    /// `list-tools` did not come to an end.
+    #[error("its list-tools failed: {0}")]
+    List(#[source] Fault),
+    /// `list-tools` refused.
+    #[error("its list-tools refused: {0}")]
+    Refused(String),
+}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
+}

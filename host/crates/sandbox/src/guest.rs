@@ -1,0 +1,211 @@
+//! Loading: bytes → a guest that can be called.
+
+use crate::bindings::{ToolPlugin, ToolPluginPre};
+use crate::cache::{self, CodeCache};
+use crate::call::{Call, Finished, Runner};
+use crate::compile::Compiler;
+use crate::contract::Tool;
+use crate::engine::{Engines, PoolSizes, Profile, SandboxError};
+use crate::state::State;
+use crate::survey::{Import, Reach, Survey, survey};
+use crate::{Authority, Digest, Limits, LoadError, Permit};
+use std::fmt;
+use std::sync::Arc;
+use tokio::runtime::Runtime;
+use wasmtime::component::{HasSelf, Linker};
+
+/// What a sandbox is made of.
+#[derive(Debug)]
+pub struct SandboxConfig {
+    /// How many instances may live at once.
+    pub pools: PoolSizes,
+    /// The limits of a call; its memory limit is also the largest memory that the pools can hold.
+    pub limits: Limits,
+    /// Where components are compiled.
+    pub compiler: Compiler,
+    /// Where compiled code is kept; none: nowhere.
+    pub cache: Option<CodeCache>,
+}
+
+/// Loads guests and runs them.
+pub struct Sandbox {
+    engines: Arc<Engines>,
+    fast_linker: Linker<State>,
+    heavy_linker: Linker<State>,
+    compiler: Compiler,
+    cache: Option<Arc<CodeCache>>,
+    limits: Limits,
+    /// Where guests that compute for long are moved to. An option only so that `drop` can take it.
+    low: Option<Runtime>,
+}
+
+impl fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sandbox").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+/// A loaded component. Cheap to clone; what it compiled to is freed with the last clone, so calls in flight keep theirs.
+#[derive(Clone)]
+pub struct Guest(pub(crate) Arc<Loaded>);
+
+pub(crate) struct Loaded {
+    pub(crate) pre: ToolPluginPre<State>,
+    pub(crate) profile: Profile,
+    survey: Survey,
+    tools: Vec<Tool>,
+}
+
+impl Guest {
+    /// What its bytes said.
+    pub fn survey(&self) -> &Survey {
+        &self.0.survey
+    }
+
+    /// The name of its bytes.
+    pub fn digest(&self) -> Digest {
+        self.0.survey.digest
+    }
+
+    /// What its `list-tools` answered, in its order and unchecked.
+    pub fn tools(&self) -> &[Tool] {
+        &self.0.tools
+    }
+
+    /// Which engine it runs in.
+    pub fn profile(&self) -> Profile {
+        self.0.profile
+    }
+}
+
+impl fmt::Debug for Guest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guest").field("digest", &self.digest()).finish_non_exhaustive()
+    }
+}
+
+impl Sandbox {
+    /// Makes the engines, their pools, and a runtime of low priority for guests that compute for long.
+    ///
+    /// # Errors
+    ///
+    /// When the system does not give the address space or the threads.
+    pub fn new(config: SandboxConfig) -> Result<(Self, Authority), SandboxError> {
+        let engines = Engines::new(config.pools, &config.limits)?;
+        let low = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(std::thread::available_parallelism().map_or(1, usize::from))
+            .thread_name("guest")
+            .on_thread_start(|| {
+                // Where that is refused the guest runs at the priority of everybody else.
+                let _ = rustix::process::setpriority_process(None, 10);
+            })
+            .enable_all()
+            .build()
+            .map_err(|error| SandboxError(format!("no threads for guests: {error}")))?;
+        let sandbox = Self {
+            fast_linker: linker(&engines.fast.engine)?,
+            heavy_linker: linker(&engines.heavy.engine)?,
+            engines: Arc::new(engines),
+            compiler: config.compiler,
+            cache: config.cache.map(Arc::new),
+            limits: config.limits,
+            low: Some(low),
+        };
+        Ok((sandbox, Authority::new()))
+    }
+
+    /// The limits that a call gets unless it states smaller ones.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Makes a guest of a component's bytes: looks at them, compiles them or finds them compiled, links them, and asks for its tools in
+    /// an instance without grants.
+    ///
+    /// Takes milliseconds for cached code and seconds for a language runtime, on other threads. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// For each reason not to load it, with a text for its author.
+    pub async fn load(&self, component: Arc<[u8]>) -> Result<Guest, LoadError> {
+        let bytes = Arc::clone(&component);
+        let survey = blocking(move || survey(&bytes)).await??;
+        let unknown: Vec<Import> = survey.imports.iter().filter(|import| import.reach() == Reach::Unknown).cloned().collect();
+        if !unknown.is_empty() {
+            return Err(LoadError::Imports(unknown));
+        }
+        if !survey.exports.iter().any(|name| name.starts_with("gatehouse:tool/tools@0.1.")) {
+            return Err(LoadError::Exports(survey.exports));
+        }
+        let profile = Profile::of(&survey);
+        let code = self.code(component, survey.digest).await?;
+        let (engine, linker) = match profile {
+            Profile::Fast => (self.engines.fast.engine.clone(), self.fast_linker.clone()),
+            Profile::Heavy => (self.engines.heavy.engine.clone(), self.heavy_linker.clone()),
+        };
+        let pre = blocking(move || {
+            let component = cache::map(&engine, &code)?;
+            ToolPluginPre::new(linker.instantiate_pre(&component)?)
+        })
+        .await?
+        .map_err(|error: wasmtime::Error| LoadError::Link(format!("{error:#}")))?;
+
+        let tools = self.runner().list(&pre, profile, self.limits.for_listing()).await.map_err(LoadError::List)?;
+        let tools = tools.map_err(LoadError::Refused)?;
+        Ok(Guest(Arc::new(Loaded { pre, profile, survey, tools })))
+    }
+
+    async fn code(&self, component: Arc<[u8]>, digest: Digest) -> Result<crate::compile::MachineCode, LoadError> {
+        let Some(cache) = self.cache.clone() else { return Ok(self.compiler.compile(component).await?) };
+        let engine = self.engines.fast.engine.clone();
+        let found = blocking({
+            let (cache, engine) = (Arc::clone(&cache), engine.clone());
+            move || cache.get(&digest, &engine)
+        })
+        .await?;
+        if let Some(code) = found {
+            return Ok(code);
+        }
+        let code = self.compiler.compile(component).await?;
+        blocking(move || {
+            cache.put(&digest, &engine, &code);
+            code
+        })
+        .await
+    }
+
+    /// Runs one call in a fresh instance, which is gone when this returns.
+    ///
+    /// Cancel-safe: dropping the future ends the guest, at the latest when the epoch ticks next.
+    pub async fn call(&self, permit: Permit, call: Call) -> Finished {
+        self.runner().call(permit, call).await
+    }
+
+    fn runner(&self) -> Runner<'_> {
+        // The runtime is taken only by `drop`.
+        let low = self.low.as_ref().map(Runtime::handle).expect("the runtime lives as long as the sandbox");
+        Runner { engines: &self.engines, low }
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        // A runtime must not be waited for inside another one; guests that are left end with their futures.
+        if let Some(low) = self.low.take() {
+            low.shutdown_background();
+        }
+    }
+}
+
+/// WASI 0.2 whole, so that language runtimes load, and `gatehouse:host`. What lies behind each interface refuses unless granted.
+fn linker(engine: &wasmtime::Engine) -> Result<Linker<State>, SandboxError> {
+    let mut linker = Linker::new(engine);
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)
+        .and_then(|()| ToolPlugin::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state))
+        .map_err(|error| SandboxError(format!("{error:#}")))?;
+    Ok(linker)
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, LoadError> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| LoadError::Link(error.to_string()))
+}

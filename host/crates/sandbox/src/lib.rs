@@ -1,0 +1,45 @@
+//! The sandbox: runs WebAssembly components as guests.
+//!
+//! Everything that names an engine type is in this crate, and its public interface has no type parameter. It knows
+//! capabilities and limits, never customers: no tenant's id, token or header means anything here.
+//!
+//! In reading order:
+//!
+//! - [`Limits`]: what one call may use.
+//! - [`survey`]: what a file is, before anything of it is compiled.
+//! - [`Compiler`] and [`CodeCache`]: machine code, made in a process of its own and kept under the gateway's own seal.
+//! - [`Sandbox::load`]: bytes → [`Guest`], with its list of tools.
+//! - [`Authority`] and [`Permit`]: nothing runs that was not permitted; [`Sandbox::call`] takes the permit by value.
+//! - [`Sandbox::call`]: one call in a fresh instance → [`Finished`], or a named [`Fault`].
+//!
+//! The shapes that cross the border of the contract (`wit/tool`) are in [`contract`], as generated from it.
+
+mod bindings;
+mod cache;
+mod call;
+mod compile;
+mod demote;
+mod digest;
+mod engine;
+mod events;
+mod fault;
+mod guest;
+mod limits;
+mod meter;
+mod permit;
+mod state;
+mod stdio;
+mod survey;
+
+pub use bindings::contract;
+pub use cache::{CacheError, CodeCache};
+pub use call::{Call, Finished, Usage};
+pub use compile::{CompileError, Compiler, run_worker};
+pub use digest::Digest;
+pub use engine::{PoolSizes, Profile, SandboxError};
+pub use events::{EventReceiver, EventSender, GuestEvent, LogLevel, LogLine, Progress, Stream, events};
+pub use fault::{Fault, LoadError, Resource};
+pub use guest::{Guest, Sandbox, SandboxConfig};
+pub use limits::Limits;
+pub use permit::{Authority, Grants, Permit};
+pub use survey::{COMPONENT_BYTES_MAX, Import, Reach, Survey, SurveyError, survey};

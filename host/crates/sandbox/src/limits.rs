@@ -1,0 +1,66 @@
+//! What one call may use.
+
+use std::time::Duration;
+
+/// The limits of one call. Each has its own [`Fault`](crate::Fault) or its own silent cap, as its line says; the defaults are
+/// those of the gateway's limits table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// From the start of the call to its end, waiting included → [`Fault::WallTime`](crate::Fault::WallTime).
+    pub wall: Duration,
+    /// Processor time of the guest and of the host functions that it calls → [`Fault::CpuTime`](crate::Fault::CpuTime).
+    pub cpu: Duration,
+    /// All linear memories of the instance together, in bytes. Growth beyond it is refused to the guest; a guest that then ends
+    /// in a trap → [`Fault::Resource`](crate::Fault::Resource).
+    pub memory_bytes: usize,
+    /// All tables of the instance together, in elements. As with memory.
+    pub table_elements: usize,
+    /// Text, bytes and JSON of the result together, in bytes → [`Fault::ResultTooLarge`](crate::Fault::ResultTooLarge).
+    pub result_bytes: usize,
+    /// Data that the guest may hand to the host in one host call, and as its result, in bytes; a trap beyond it.
+    pub copy_bytes: usize,
+    /// Handles to host resources (streams, pollables, files) that are open at once; a trap beyond it.
+    pub handles: usize,
+    /// Bytes of randomness in one request; a trap beyond it.
+    pub random_bytes: u64,
+    /// Lines by `gatehouse:host/log`; more are dropped and counted.
+    pub log_lines: u32,
+    /// Bytes by `gatehouse:host/log`, all lines together; more are dropped and counted.
+    pub log_bytes: usize,
+    /// Bytes of standard output and standard error that are kept, each by itself; more are dropped and counted.
+    pub stdio_bytes: usize,
+    /// Reports by `gatehouse:host/progress`; more are dropped and counted.
+    pub progress_reports: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            wall: Duration::from_secs(30),
+            cpu: Duration::from_secs(5),
+            memory_bytes: 64 << 20,
+            table_elements: 20_000,
+            result_bytes: 1 << 20,
+            copy_bytes: 16 << 20,
+            handles: 1_024,
+            random_bytes: 64 << 10,
+            log_lines: 1_000,
+            log_bytes: 64 << 10,
+            stdio_bytes: 16 << 10,
+            progress_reports: 10_000,
+        }
+    }
+}
+
+impl Limits {
+    /// What `list-tools` gets when a component is loaded: one second, and the memory of a call.
+    pub(crate) fn for_listing(&self) -> Self {
+        Self {
+            wall: Duration::from_secs(1),
+            cpu: Duration::from_secs(1),
+            // 128 tools of 64 KiB schema each would fit many times over.
+            result_bytes: 8 << 20,
+            ..*self
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! What the host keeps for one instance, and the host functions that the guest calls.
+
+use crate::bindings::gatehouse::host::{log, progress};
+use crate::bindings::gatehouse::tool::tool_types;
+use crate::events::{EventSender, GuestEvent, LogLevel, LogLine, Progress, Stream};
+use crate::fault::Resource;
+use crate::stdio::Capture;
+use crate::{Grants, Limits};
+use wasmtime::ResourceLimiter;
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+
+const MESSAGE_BYTES_MAX: usize = 4_096;
+
+/// The data of one store.
+pub(crate) struct State {
+    pub(crate) limiter: Limiter,
+    pub(crate) stdout: Capture,
+    pub(crate) stderr: Capture,
+    pub(crate) said: Said,
+    events: Option<EventSender>,
+    wasi: WasiCtx,
+    table: ResourceTable,
+}
+
+/// How much the guest has said, and how much of it was dropped.
+#[derive(Debug, Default)]
+pub(crate) struct Said {
+    log_lines: u32,
+    log_bytes: usize,
+    pub(crate) log_lines_dropped: u32,
+    reports: u32,
+    pub(crate) reports_dropped: u32,
+    last_done: Option<f64>,
+    limits: SaidLimits,
+}
+
+#[derive(Debug, Default)]
+struct SaidLimits {
+    log_lines: u32,
+    log_bytes: usize,
+    reports: u32,
+}
+
+impl State {
+    /// With exactly what is granted: an empty environment, no arguments, no files, no network.
+    pub(crate) fn new(limits: &Limits, _grants: &Grants, events: Option<EventSender>) -> Self {
+        let (stdout, stderr) = (Capture::new(limits.stdio_bytes), Capture::new(limits.stdio_bytes));
+        let wasi = WasiCtxBuilder::new()
+            .stdout(stdout.clone())
+            .stderr(stderr.clone())
+            .max_random_size(limits.random_bytes)
+            .allow_blocking_current_thread(false)
+            .build();
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(limits.handles);
+        let said = SaidLimits { log_lines: limits.log_lines, log_bytes: limits.log_bytes, reports: limits.progress_reports };
+        Self { limiter: Limiter::new(limits), stdout, stderr, said: Said { limits: said, ..Said::default() }, events, wasi, table }
+    }
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+/// The contract's types come with no functions.
+impl tool_types::Host for State {}
+
+impl progress::Host for State {
+    async fn report(&mut self, done: f64, total: Option<f64>, message: Option<String>) -> wasmtime::Result<()> {
+        let Some(events) = self.events.as_ref().filter(|events| events.wants_progress()) else { return Ok(()) };
+        let grows = done.is_finite() && self.said.last_done.is_none_or(|last| done > last);
+        if !grows || self.said.reports >= self.said.limits.reports {
+            self.said.reports_dropped = self.said.reports_dropped.saturating_add(1);
+            return Ok(());
+        }
+        self.said.reports += 1;
+        self.said.last_done = Some(done);
+        let total = total.filter(|total| total.is_finite());
+        let message = message.map(|text| cut(text, MESSAGE_BYTES_MAX));
+        events.send(GuestEvent::Progress(Progress { done, total, message })).await;
+        Ok(())
+    }
+}
+
+impl log::Host for State {
+    async fn write(&mut self, level: log::Level, logger: Option<String>, data: String) -> wasmtime::Result<()> {
+        let said = &mut self.said;
+        let bytes = data.len().saturating_add(logger.as_ref().map_or(0, String::len));
+        let total = said.log_bytes.saturating_add(bytes);
+        if said.log_lines >= said.limits.log_lines || total > said.limits.log_bytes {
+            said.log_lines_dropped = said.log_lines_dropped.saturating_add(1);
+            return Ok(());
+        }
+        said.log_lines += 1;
+        said.log_bytes = total;
+        if let Some(events) = &self.events {
+            let line = LogLine { level: level.into(), stream: Stream::Log, logger, data };
+            events.send(GuestEvent::Log(line)).await;
+        }
+        Ok(())
+    }
+}
+
+impl From<log::Level> for LogLevel {
+    fn from(level: log::Level) -> Self {
+        match level {
+            log::Level::Debug => Self::Debug,
+            log::Level::Info => Self::Info,
+            log::Level::Notice => Self::Notice,
+            log::Level::Warning => Self::Warning,
+            log::Level::Error => Self::Error,
+            log::Level::Critical => Self::Critical,
+            log::Level::Alert => Self::Alert,
+            log::Level::Emergency => Self::Emergency,
+        }
+    }
+}
+
+/// At a character's border.
+fn cut(mut text: String, bytes_max: usize) -> String {
+    if text.len() > bytes_max {
+        text.truncate(text.floor_char_boundary(bytes_max));
+    }
+    text
+}
+
+/// Adds up what all memories and all tables of the instance have; the engine's own limiter looks at each by itself.
+#[derive(Debug)]
+pub(crate) struct Limiter {
+    memory_bytes: usize,
+    memory_bytes_max: usize,
+    table_elements: usize,
+    table_elements_max: usize,
+    /// What was refused last: a guest that traps afterwards trapped for want of it.
+    pub(crate) refused: Option<Resource>,
+}
+
+impl Limiter {
+    fn new(limits: &Limits) -> Self {
+        Self {
+            memory_bytes: 0,
+            memory_bytes_max: limits.memory_bytes,
+            table_elements: 0,
+            table_elements_max: limits.table_elements,
+            refused: None,
+        }
+    }
+
+    /// Memories never shrink, so this is also the peak.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.memory_bytes
+    }
+}
+
+impl ResourceLimiter for Limiter {
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let total = self.memory_bytes.saturating_add(desired.saturating_sub(current));
+        if total > self.memory_bytes_max {
+            self.refused = Some(Resource::Memory);
+            return Ok(false);
+        }
+        self.memory_bytes = total;
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        let total = self.table_elements.saturating_add(desired.saturating_sub(current));
+        if total > self.table_elements_max {
+            self.refused = Some(Resource::Table);
+            return Ok(false);
+        }
+        self.table_elements = total;
+        Ok(true)
+    }
+
+    fn instances(&self) -> usize {
+        64
+    }
+
+    fn memories(&self) -> usize {
+        4
+    }
+
+    fn tables(&self) -> usize {
+        16
+    }
+}

@@ -1,0 +1,215 @@
+//! What a file is, before anything of it is compiled: one pass over its sections, without trust and without running anything.
+
+use crate::Digest;
+use wasmparser::{ComponentExternalKind, Encoding, Instance, Parser, Payload};
+
+/// A component may have this many bytes.
+pub const COMPONENT_BYTES_MAX: u64 = 32 << 20;
+const FUNCTIONS_MAX: u32 = 50_000;
+const FUNCTION_BODY_BYTES_MAX: usize = 1 << 20;
+const MODULES_MAX: u32 = 64;
+const NESTING_MAX: usize = 16;
+const EXTERNS_MAX: usize = 1_000;
+
+/// What a component says about itself.
+#[derive(Debug, Clone)]
+pub struct Survey {
+    /// Of all its bytes.
+    pub digest: Digest,
+    /// Its size.
+    pub bytes: u64,
+    /// What it asks of the host.
+    pub imports: Vec<Import>,
+    /// The names that it exports.
+    pub exports: Vec<String>,
+    /// Core functions with a body, in all its modules.
+    pub functions: u32,
+    /// Core instances that it makes.
+    pub core_instances: u32,
+    /// Linear memory that its modules begin with, together.
+    pub memory_bytes_min: u64,
+}
+
+/// One import.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Import {
+    /// As it stands in the component, for example `wasi:clocks/wall-clock@0.2.6`.
+    pub name: String,
+}
+
+/// What an import could do if it were granted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// Nothing outside of the call: types, progress, logs, clocks, randomness, standard output.
+    Nothing,
+    /// Files of the host.
+    Files,
+    /// The process environment and arguments.
+    Environment,
+    /// Network sockets.
+    Sockets,
+    /// This gateway does not know it.
+    Unknown,
+}
+
+impl Import {
+    /// What it could reach.
+    pub fn reach(&self) -> Reach {
+        let (interface, version) = self.name.split_once('@').unwrap_or((&self.name, ""));
+        match interface.split_once('/') {
+            Some(("gatehouse:host", "progress" | "log")) | Some(("gatehouse:tool", "tool-types")) if version.starts_with("0.1.") => {
+                Reach::Nothing
+            }
+            Some((package, name)) if version.starts_with("0.2.") => match (package, name) {
+                ("wasi:filesystem", _) => Reach::Files,
+                ("wasi:sockets", _) => Reach::Sockets,
+                ("wasi:cli", "environment") => Reach::Environment,
+                (
+                    "wasi:cli",
+                    "exit" | "stdin" | "stdout" | "stderr" | "terminal-input" | "terminal-output" | "terminal-stdin" | "terminal-stdout"
+                    | "terminal-stderr",
+                )
+                | ("wasi:clocks", "wall-clock" | "monotonic-clock")
+                | ("wasi:io", "error" | "poll" | "streams")
+                | ("wasi:random", "random" | "insecure" | "insecure-seed") => Reach::Nothing,
+                _ => Reach::Unknown,
+            },
+            _ => Reach::Unknown,
+        }
+    }
+}
+
+/// The bytes are not a component that can be loaded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SurveyError {
+    /// Nothing.
+    #[error("the file is empty")]
+    Empty,
+    /// Some other kind of file.
+    #[error("this is not WebAssembly: it begins with {0}")]
+    NotWasm(String),
+    /// A module without the component model's types.
+    #[error("this is a core module, not a component: build it for `wasm32-wasip2`, or wrap it with `wasm-tools component new`")]
+    CoreModule,
+    /// A broken or cut component.
+    #[error("the component is broken or cut short at byte {offset}: {message}")]
+    Malformed {
+        /// Where.
+        offset: usize,
+        /// What the parser says.
+        message: String,
+    },
+    /// More of something than a shared host takes.
+    #[error("the component has {count} {what}; the limit is {limit}")]
+    TooMuch {
+        /// Of what.
+        what: &'static str,
+        /// How much it has, or at least has.
+        count: u64,
+        /// How much it may have.
+        limit: u64,
+    },
+}
+
+impl From<wasmparser::BinaryReaderError> for SurveyError {
+    fn from(error: wasmparser::BinaryReaderError) -> Self {
+        Self::Malformed { offset: error.offset(), message: error.message().to_owned() }
+    }
+}
+
+/// Looks at the bytes of a file.
+///
+/// # Errors
+///
+/// When they are not a component, or one beyond the limits of a shared host.
+pub fn survey(bytes: &[u8]) -> Result<Survey, SurveyError> {
+    let size = bytes.len() as u64;
+    at_most("bytes", size, COMPONENT_BYTES_MAX)?;
+    if bytes.is_empty() {
+        return Err(SurveyError::Empty);
+    }
+    if !bytes.starts_with(b"\0asm") {
+        return Err(SurveyError::NotWasm(first_bytes(bytes)));
+    }
+    let mut survey = Survey {
+        digest: Digest::of(bytes),
+        bytes: size,
+        imports: Vec::new(),
+        exports: Vec::new(),
+        functions: 0,
+        core_instances: 0,
+        memory_bytes_min: 0,
+    };
+    let mut modules = 0_u32;
+    // The encodings that we are inside of: a nested component's imports are not the file's.
+    let mut inside: Vec<Encoding> = Vec::new();
+    for payload in Parser::new(0).parse_all(bytes) {
+        match payload? {
+            Payload::Version { encoding, .. } => {
+                if inside.is_empty() && encoding == Encoding::Module {
+                    return Err(SurveyError::CoreModule);
+                }
+                inside.push(encoding);
+                at_most("levels of nesting", inside.len() as u64, NESTING_MAX as u64)?;
+                if encoding == Encoding::Module {
+                    modules += 1;
+                    at_most("core modules", u64::from(modules), u64::from(MODULES_MAX))?;
+                }
+            }
+            Payload::End(_) => {
+                inside.pop();
+            }
+            Payload::ComponentImportSection(imports) if inside.len() == 1 => {
+                for import in imports {
+                    let import = import?;
+                    survey.imports.push(Import { name: import.name.name.to_owned() });
+                    at_most("imports", survey.imports.len() as u64, EXTERNS_MAX as u64)?;
+                }
+            }
+            Payload::ComponentExportSection(exports) if inside.len() == 1 => {
+                for export in exports {
+                    let export = export?;
+                    if matches!(export.kind, ComponentExternalKind::Instance | ComponentExternalKind::Func) {
+                        survey.exports.push(export.name.name.to_owned());
+                    }
+                    at_most("exports", survey.exports.len() as u64, EXTERNS_MAX as u64)?;
+                }
+            }
+            Payload::MemorySection(memories) => {
+                for memory in memories {
+                    let memory = memory?;
+                    let page = 1_u64 << memory.page_size_log2.unwrap_or(16).min(16);
+                    survey.memory_bytes_min = survey.memory_bytes_min.saturating_add(memory.initial.saturating_mul(page));
+                }
+            }
+            Payload::InstanceSection(instances) => {
+                for instance in instances {
+                    if matches!(instance?, Instance::Instantiate { .. }) {
+                        survey.core_instances = survey.core_instances.saturating_add(1);
+                    }
+                }
+            }
+            Payload::CodeSectionStart { count, .. } => {
+                survey.functions = survey.functions.saturating_add(count);
+                at_most("functions", u64::from(survey.functions), u64::from(FUNCTIONS_MAX))?;
+            }
+            Payload::CodeSectionEntry(body) => {
+                at_most("bytes in one function", body.range().len() as u64, FUNCTION_BODY_BYTES_MAX as u64)?;
+            }
+            _ => {}
+        }
+    }
+    Ok(survey)
+}
+
+fn at_most(what: &'static str, count: u64, limit: u64) -> Result<(), SurveyError> {
+    if count > limit { Err(SurveyError::TooMuch { what, count, limit }) } else { Ok(()) }
+}
+
+fn first_bytes(bytes: &[u8]) -> String {
+    let known = [(&b"\x7fELF"[..], "an ELF header"), (b"PK", "a zip header"), (b"\x1f\x8b", "a gzip header"), (b"(component", "WAT text")];
+    match known.iter().find(|(magic, _)| bytes.starts_with(magic)) {
+        Some((_, name)) => (*name).to_owned(),
+        None => bytes.iter().take(4).map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" "),
+    }
+}
