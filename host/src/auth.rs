@@ -1,0 +1,61 @@
+//! Who is calling, and what may they do.
+
+mod policy;
+
+pub use policy::{Denied, Policy};
+
+use crate::tenant::{Tenant, TenantId};
+use std::sync::Arc;
+
+/// A tenant and a principal. Only an [`Authenticator`] makes one: nothing that a client, a component or a header says can.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// On whose behalf.
+    pub tenant: Arc<Tenant>,
+    /// Who.
+    pub principal: Principal,
+}
+
+/// Who calls.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Principal {
+    /// Who vouches for the subject; none for an anonymous caller.
+    pub issuer: Option<Arc<str>>,
+    /// The stable name at the issuer; none for an anonymous caller.
+    pub subject: Option<Arc<str>>,
+    /// What was granted to it.
+    pub scopes: Vec<Arc<str>>,
+}
+
+/// To whom something belongs that outlives a request: compared on every use.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Owner {
+    tenant: TenantId,
+    issuer: Option<Arc<str>>,
+    subject: Option<Arc<str>>,
+}
+
+impl Caller {
+    /// The owner of what this caller makes.
+    pub fn owner(&self) -> Owner {
+        Owner { tenant: self.tenant.id.clone(), issuer: self.principal.issuer.clone(), subject: self.principal.subject.clone() }
+    }
+}
+
+/// Makes callers of requests.
+#[derive(Debug)]
+pub struct Authenticator {
+    anonymous: Caller,
+}
+
+impl Authenticator {
+    /// Everybody who reaches the gateway is the anonymous caller of one tenant. The settings allow it on loopback addresses only.
+    pub fn open(tenant: Arc<Tenant>) -> Self {
+        Self { anonymous: Caller { tenant, principal: Principal::default() } }
+    }
+
+    /// The caller of a request.
+    pub fn authenticate(&self) -> Caller {
+        self.anonymous.clone()
+    }
+}

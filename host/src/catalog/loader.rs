@@ -1,0 +1,77 @@
+//! One file → one plugin.
+
+use super::Plugin;
+use super::definition::{self, DefinitionError};
+use super::directory::{self, Stamp};
+use crate::config::PluginLimits;
+use sandbox::{COMPONENT_BYTES_MAX, LoadError, Sandbox};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Makes plugins of files.
+#[derive(Debug, Clone)]
+pub struct Loader {
+    sandbox: Arc<Sandbox>,
+    limits: PluginLimits,
+}
+
+/// Why a file is no plugin.
+#[derive(Debug, thiserror::Error)]
+pub enum PluginError {
+    /// It cannot be read.
+    #[error("it cannot be read: {0}")]
+    Read(#[from] io::Error),
+    /// It is not a component that can be run here.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// Its tools are not as they must be.
+    #[error(transparent)]
+    Definition(#[from] DefinitionError),
+    /// Another plugin of the directory has a tool of the same name.
+    #[error("its tool `{tool}` has the name of a tool of `{other}`, which was there before; rename one of them")]
+    NameTaken {
+        /// The tool.
+        tool: String,
+        /// The plugin that keeps the name.
+        other: String,
+    },
+}
+
+impl Loader {
+    /// With this sandbox and these limits.
+    pub fn new(sandbox: Arc<Sandbox>, limits: PluginLimits) -> Self {
+        Self { sandbox, limits }
+    }
+
+    pub(super) fn limits(&self) -> &PluginLimits {
+        &self.limits
+    }
+
+    /// Reads, compiles and checks a file.
+    pub(super) async fn load(&self, name: Arc<str>, path: &Path) -> (Option<Stamp>, Result<Plugin, PluginError>) {
+        let path = path.to_owned();
+        let read = tokio::task::spawn_blocking(move || directory::read(&path, COMPONENT_BYTES_MAX)).await;
+        let (bytes, stamp) = match read.map_err(io::Error::other).flatten() {
+            Ok(read) => read,
+            Err(error) => return (None, Err(error.into())),
+        };
+        (Some(stamp), self.make(name, bytes.into()).await)
+    }
+
+    async fn make(&self, name: Arc<str>, bytes: Arc<[u8]>) -> Result<Plugin, PluginError> {
+        let guest = self.sandbox.load(bytes).await?;
+        let tools = definition::check(&name, &guest, &self.limits)?;
+        Ok(Plugin { name, guest, tools })
+    }
+}
+
+/// Loads one named file, for the command line.
+///
+/// # Errors
+///
+/// For each reason why it is no plugin.
+pub async fn load_file(loader: &Loader, path: &Path) -> Result<Plugin, PluginError> {
+    let name = path.file_stem().map_or_else(|| "plugin".into(), |stem| stem.to_string_lossy());
+    loader.load(Arc::from(&*name), path).await.1
+}

@@ -1,0 +1,135 @@
+//! The command line: arguments → one command → an exit code.
+
+mod call;
+mod check;
+mod inspect;
+mod output;
+mod serve;
+
+use clap::{Args, Parser, Subcommand};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// The hidden command that compiles one component from standard input; the serving process starts it for each.
+pub const COMPILE_WORKER: &str = "compile-worker";
+
+/// Serve WebAssembly components as MCP tools.
+#[derive(Debug, Parser)]
+#[command(name = "gatehouse", version, about, long_about = LONG_ABOUT, after_help = EXAMPLES, max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const LONG_ABOUT: &str = "Serve WebAssembly components as MCP tools.\n\n\
+    Drop a component into the plugin directory; every MCP client, old or new, can call it within a second. Each call runs in a \
+    sandboxed instance of its own, under limits of time, memory and output.";
+
+const EXAMPLES: &str = "Examples:\n  \
+    gatehouse serve --plugins plugins           serve what lies in ./plugins on http://127.0.0.1:8080/mcp\n  \
+    gatehouse inspect text-toolbox.wasm         what a component offers, and what it asks for\n  \
+    gatehouse call echo --arg message=hello     call a tool of the gateway that runs here\n  \
+    gatehouse check                             look at the settings and at every plugin\n\n\
+    Settings are read from gatehouse.toml in the working directory where it is there; see host/README.md for every setting.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve a plugin directory to MCP clients
+    Serve(serve::Arguments),
+    /// Show what a component offers, what it imports, and what it would have to be granted
+    Inspect(inspect::Arguments),
+    /// Check the settings and every plugin; the exit code says whether all is well
+    Check(check::Arguments),
+    /// Call a tool: of a running gateway, or of a component file in a sandbox of its own
+    Call(call::Arguments),
+    #[command(name = COMPILE_WORKER, hide = true)]
+    CompileWorker,
+}
+
+/// Where settings come from; flags win over the file.
+#[derive(Debug, Clone, Default, Args)]
+struct Settings {
+    /// Settings file [default: gatehouse.toml in the working directory, where it is there]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Directory that components are dropped into [default: plugins]
+    #[arg(long, value_name = "DIR")]
+    plugins: Option<PathBuf>,
+    /// Directory for what the gateway keeps, such as compiled code [default: gatehouse-data]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+impl Settings {
+    fn load(&self, listen: Option<SocketAddr>) -> Result<crate::config::Config, Failed> {
+        let overrides = crate::config::Overrides { listen, plugin_directory: self.plugins.clone(), data_directory: self.data.clone() };
+        crate::config::Config::load(self.config.as_deref(), &overrides).map_err(|error| Failed::config(error.to_string()))
+    }
+}
+
+/// Why a command ends with another exit code than 0.
+#[derive(Debug)]
+struct Failed {
+    code: u8,
+    message: String,
+}
+
+impl Failed {
+    /// `EX_CONFIG`: the settings are wrong, or the place they name.
+    fn config(message: String) -> Self {
+        Self { code: 78, message }
+    }
+
+    /// Anything that a message explains.
+    fn other(message: impl Into<String>) -> Self {
+        Self { code: 1, message: message.into() }
+    }
+
+    /// The message was shown already.
+    fn shown(code: u8) -> Self {
+        Self { code, message: String::new() }
+    }
+}
+
+impl From<crate::gateway::StartError> for Failed {
+    fn from(error: crate::gateway::StartError) -> Self {
+        use crate::gateway::StartError as E;
+        let code = match &error {
+            E::Sandbox(_) | E::Program(_) => 71,                         // EX_OSERR
+            E::Cache(_) => 74,                                           // EX_IOERR
+            E::Listen { .. } => 69,                                      // EX_UNAVAILABLE
+            E::PluginDirectory { .. } | E::PluginDirectoryOpen(_) => 78, // EX_CONFIG
+        };
+        Self { code, message: error.to_string() }
+    }
+}
+
+/// Runs the command that the arguments name.
+pub fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Call(arguments) => call::run(arguments),
+        Command::CompileWorker => return ExitCode::from(u8::try_from(sandbox::run_worker()).unwrap_or(1)),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failed) => {
+            if !failed.message.is_empty() {
+                output::error(&failed.message);
+            }
+            ExitCode::from(failed.code)
+        }
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failed> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        // A worker looks at its sockets after this many polls even when it always has something to do.
+        .event_interval(8)
+        .build()
+        .map_err(|error| Failed { code: 71, message: format!("no threads: {error}") })
+}

@@ -1,0 +1,81 @@
+//! Calling a tool of a component file: the same gates and limits as in the gateway, without HTTP.
+
+use super::arguments::Given;
+use super::{refused, show_progress};
+use crate::auth::{Authenticator, Policy};
+use crate::catalog::{Catalog, Loader, load_file};
+use crate::cli::{Failed, Settings, runtime};
+use crate::gateway::make_sandbox;
+use crate::method::{Answer, Context, MirroredHeaders, Rooms};
+use crate::outbox::Reply;
+use crate::session::Sessions;
+use crate::tenant::{Admission, Tenant};
+use mcp::{Id, Request, Revision};
+use serde_json::{Map, Value, json};
+use std::path::Path;
+use std::sync::Arc;
+
+pub(super) fn call(file: &Path, settings: &Settings, tool: &str, given: Given) -> Result<Map<String, Value>, Failed> {
+    let config = settings.load(None)?;
+    let _logging = crate::telemetry::start(&config.log);
+    runtime()?.block_on(async {
+        let (sandbox, authority) = make_sandbox(&config)?;
+        let loader = Loader::new(Arc::clone(&sandbox), config.limits.plugins.clone());
+        let plugin = load_file(&loader, file).await.map_err(|error| Failed::other(format!("{}: {error}", file.display())))?;
+        let plugins = [(Arc::clone(&plugin.name), Arc::new(plugin))].into();
+        let catalog = Arc::new(Catalog::new(1, plugins, None, &[]));
+        let server = Arc::clone(catalog.server(None).ok_or_else(|| Failed::other("there is no default server"))?);
+        let Some(found) = server.tool(tool) else {
+            let names: Vec<_> = server.tools().iter().map(|tool| &*tool.definition.name).collect();
+            return Err(Failed::other(format!("{} has no tool `{tool}`; it has {}", file.display(), names.join(", "))));
+        };
+        let schema = serde_json::from_str(found.definition.input_schema.as_str()).ok();
+        let arguments = given.resolve(schema.as_ref());
+
+        let tenant = Arc::new(Tenant::only(1));
+        let rooms = Arc::new(Rooms {
+            implementation: crate::gateway::implementation(),
+            policy: Policy::new(authority),
+            admission: Admission::new(&config.limits.calls),
+            sandbox,
+            sessions: Sessions::new(config.limits.sessions.clone()),
+            legacy: config.legacy,
+            limits: config.limits.guest,
+            json_limits: config.limits.json,
+            tasks: tokio_util::task::TaskTracker::new(),
+            draining: tokio_util::sync::CancellationToken::new(),
+        });
+        let context = Context {
+            caller: Authenticator::open(tenant).authenticate(),
+            server,
+            catalog,
+            revision: Revision::V2026_07_28,
+            capabilities: None,
+            in_flight: None,
+            mirrored: MirroredHeaders::default(),
+        };
+        let params = json!({ "name": tool, "arguments": arguments, "_meta": { "progressToken": 0 } });
+        let params = serde_json::value::to_raw_value(&params).map_err(|error| Failed::other(error.to_string()))?;
+        let request = Request { id: Id::Number(1), method: "tools/call".into(), params: Some(params) };
+        let end = match rooms.request(context, &request).await {
+            Answer::Now(end) => end,
+            Answer::Running(mut replies) => loop {
+                match replies.next().await {
+                    Reply::Notification(message) => {
+                        let message: Value = serde_json::from_slice(&message).unwrap_or_default();
+                        show_progress(message.get("params").unwrap_or(&Value::Null));
+                    }
+                    Reply::End(end) => break *end,
+                }
+            },
+        };
+        let text = match end {
+            Ok(result) => result.into_string(),
+            Err(failure) => {
+                let error = crate::http::public_error(&failure);
+                return Err(refused(&serde_json::from_str(error.write().as_str()).unwrap_or_default()));
+            }
+        };
+        serde_json::from_str(&text).map_err(|error| Failed::other(error.to_string()))
+    })
+}

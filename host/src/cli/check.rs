@@ -1,0 +1,65 @@
+//! `gatehouse check`
+
+use super::{Failed, Settings, output, runtime};
+use crate::catalog::{Library, Loader};
+use clap::Args;
+use serde_json::json;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    settings: Settings,
+    /// Print one JSON object, for scripts
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
+    let config = arguments.settings.load(None)?;
+    crate::gateway::check_plugin_directory(&config.plugin_directory)?;
+    let (catalog, problems) = runtime()?.block_on(async {
+        let (sandbox, _) = crate::gateway::make_sandbox(&config)?;
+        let mut library = Library::new(&config, Loader::new(Arc::clone(&sandbox), config.limits.plugins.clone()));
+        library.scan_once().await;
+        let problems = library.problems().borrow().clone();
+        Ok::<_, Failed>((library.catalog().load_full(), problems))
+    })?;
+    // A server that shows nothing is what a misspelt tool name looks like.
+    let empty: Vec<_> = catalog.servers().filter(|server| server.tools().is_empty()).filter_map(|server| server.id.as_ref()).collect();
+    let well = problems.is_empty() && empty.is_empty();
+
+    if arguments.json {
+        let plugins: Vec<_> = catalog
+            .plugins
+            .values()
+            .map(|plugin| {
+                let tools: Vec<_> = plugin.tools.iter().map(|tool| &tool.definition.name).collect();
+                json!({ "plugin": &*plugin.name, "digest": format!("sha256:{}", plugin.guest.digest()), "tools": tools })
+            })
+            .collect();
+        let problems: Vec<_> = problems.iter().map(|problem| json!({ "plugin": problem.plugin, "reason": problem.reason })).collect();
+        let empty: Vec<_> = empty.iter().map(|id| id.as_str()).collect();
+        output::print(&format!("{:#}\n", json!({ "ok": well, "plugins": plugins, "problems": problems, "empty_servers": empty })));
+    } else {
+        let mut text = String::new();
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(text, "settings   ok");
+        for plugin in catalog.plugins.values() {
+            let _ =
+                writeln!(text, "plugin     {}: ok, {} tools, sha256:{}", plugin.name, plugin.tools.len(), plugin.guest.digest().short());
+        }
+        for problem in &problems {
+            let _ = writeln!(text, "plugin     {}: {}", output::bold(&problem.plugin), problem.reason);
+        }
+        for id in &empty {
+            let _ = writeln!(text, "server     {}: none of its tools is offered by any plugin", output::bold(id.as_str()));
+        }
+        if catalog.plugins.is_empty() && problems.is_empty() {
+            let _ = writeln!(text, "plugins    none in {}", config.plugin_directory.display());
+        }
+        output::print(&text);
+    }
+    if well { Ok(()) } else { Err(Failed::shown(1)) }
+}

@@ -1,0 +1,142 @@
+//! `gatehouse inspect FILE`
+
+use super::{Failed, Settings, output, runtime};
+use crate::catalog::{Loader, load_file};
+use clap::Args;
+use mcp::Revision;
+use sandbox::{Reach, Survey};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The component
+    file: PathBuf,
+    #[command(flatten)]
+    settings: Settings,
+    /// Print one JSON object, for scripts
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
+    let bytes = std::fs::read(&arguments.file).map_err(|error| Failed::other(format!("{}: {error}", arguments.file.display())))?;
+    let survey = sandbox::survey(&bytes).map_err(|error| Failed::other(format!("{}: {error}", arguments.file.display())))?;
+    drop(bytes);
+    let config = arguments.settings.load(None)?;
+    let loaded = runtime()?.block_on(async {
+        let (sandbox, _) = crate::gateway::make_sandbox(&config)?;
+        let loader = Loader::new(Arc::clone(&sandbox), config.limits.plugins.clone());
+        Ok::<_, Failed>(load_file(&loader, &arguments.file).await)
+    })?;
+    let (tools, problem) = match &loaded {
+        Ok(plugin) => {
+            let newest = Revision::V2026_07_28;
+            let texts = plugin.tools.iter().filter_map(|tool| tool.written(newest));
+            (texts.filter_map(|text| serde_json::from_str(text.as_str()).ok()).collect(), None)
+        }
+        Err(error) => (Vec::new(), Some(error.to_string())),
+    };
+    let report = Report { survey: &survey, tools, problem };
+    output::print(&if arguments.json { format!("{:#}\n", report.json()) } else { report.text(arguments) });
+    if report.problem.is_some() { Err(Failed::shown(1)) } else { Ok(()) }
+}
+
+struct Report<'a> {
+    survey: &'a Survey,
+    tools: Vec<Value>,
+    problem: Option<String>,
+}
+
+impl Report<'_> {
+    /// Which world of the contract the exports are of.
+    fn world(&self) -> &'static str {
+        let exports = |interface: &str| self.survey.exports.iter().any(|name| name.starts_with(interface));
+        match (
+            exports("gatehouse:tool/tools@"),
+            exports("gatehouse:tool/resources@") || exports("gatehouse:tool/prompts@"),
+            exports("gatehouse:policy/"),
+        ) {
+            (true, false, _) => "gatehouse:tool/tool-plugin",
+            (true, true, _) => "gatehouse:tool/full-plugin",
+            (false, _, true) => "gatehouse:policy",
+            (false, _, false) => "none of Gatehouse's",
+        }
+    }
+
+    /// What it could do if everything that it imports were granted, without repetition.
+    fn grants(&self) -> Vec<&'static str> {
+        let mut grants: Vec<_> = self.survey.imports.iter().filter_map(|import| grant(import.reach())).collect();
+        grants.sort_unstable();
+        grants.dedup();
+        grants
+    }
+
+    fn json(&self) -> Value {
+        let imports: Vec<_> =
+            self.survey.imports.iter().map(|import| json!({ "name": import.name, "grant": grant(import.reach()) })).collect();
+        json!({
+            "digest": format!("sha256:{}", self.survey.digest),
+            "bytes": self.survey.bytes,
+            "world": self.world(),
+            "exports": self.survey.exports,
+            "imports": imports,
+            "grants": self.grants(),
+            "functions": self.survey.functions,
+            "core_instances": self.survey.core_instances,
+            "memory_bytes_min": self.survey.memory_bytes_min,
+            "tools": self.tools,
+            "problem": self.problem,
+        })
+    }
+
+    fn text(&self, arguments: &Arguments) -> String {
+        let survey = self.survey;
+        let mut text = String::new();
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(text, "{}", output::bold(&arguments.file.display().to_string()));
+        let _ = writeln!(text, "  digest   sha256:{}", survey.digest);
+        let _ = writeln!(
+            text,
+            "  size     {}, {} functions, {} of memory to begin with",
+            output::size(survey.bytes),
+            survey.functions,
+            output::size(survey.memory_bytes_min)
+        );
+        let _ = writeln!(text, "  world    {}", self.world());
+        let grants = self.grants();
+        let grants = if grants.is_empty() { "nothing: it can only compute, log and tell the time".to_owned() } else { grants.join(", ") };
+        let _ = writeln!(text, "  would reach, if granted: {grants}");
+        let _ = writeln!(text, "\n  imports");
+        for import in &survey.imports {
+            let _ = writeln!(text, "    {}{}", import.name, grant(import.reach()).map(|grant| format!("   ({grant})")).unwrap_or_default());
+        }
+        let _ = writeln!(text, "\n  tools");
+        for tool in &self.tools {
+            let name = tool.get("name").and_then(Value::as_str).unwrap_or_default();
+            let description = tool.get("description").and_then(Value::as_str).unwrap_or_default();
+            let _ = writeln!(text, "    {}\n      {}", output::bold(name), mcp::text::line(description, 400));
+            for (label, member) in [("takes", "inputSchema"), ("gives", "outputSchema")] {
+                if let Some(schema) = tool.get(member) {
+                    let _ = writeln!(text, "      {label} {schema}");
+                }
+            }
+        }
+        if let Some(problem) = &self.problem {
+            let _ = writeln!(text, "    cannot be served: {problem}");
+        }
+        text
+    }
+}
+
+fn grant(reach: Reach) -> Option<&'static str> {
+    match reach {
+        Reach::Nothing => None,
+        Reach::Files => Some("files"),
+        Reach::Environment => Some("environment"),
+        Reach::Sockets => Some("sockets, which are never granted"),
+        Reach::Unknown => Some("something that this gateway does not offer"),
+    }
+}

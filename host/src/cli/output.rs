@@ -1,0 +1,39 @@
+//! What commands print. A reader that went away ends the printing, not the command.
+
+use std::io::{IsTerminal, Write};
+
+/// Text on standard output, as it stands.
+pub(super) fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// One line on standard error.
+pub(super) fn note(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// Why the command failed.
+pub(super) fn error(text: &str) {
+    note(&format!("gatehouse: {text}"));
+}
+
+/// Bold where somebody sees it.
+pub(super) fn bold(text: &str) -> String {
+    if std::io::stdout().is_terminal() { format!("\u{1b}[1m{text}\u{1b}[0m") } else { text.to_owned() }
+}
+
+/// The first sentence of a description, on one line, cut.
+pub(super) fn summary(text: &str, chars_max: usize) -> String {
+    let first = text.split(". ").next().unwrap_or_default().lines().next().unwrap_or_default();
+    mcp::text::line(first.trim_end_matches('.'), chars_max)
+}
+
+/// A size for people.
+pub(super) fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        _ => format!("{:.1} MB", bytes as f64 / 1e6),
+    }
+}

@@ -1,0 +1,101 @@
+//! `gatehouse serve`
+
+use super::{Failed, Settings, output, runtime};
+use crate::config::Config;
+use crate::gateway::Gateway;
+use clap::Args;
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::time::Instant;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    settings: Settings,
+    /// Address to listen on; port 0 picks a free one [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
+    let began = Instant::now();
+    let config = arguments.settings.load(arguments.listen)?;
+    let logging = crate::telemetry::start(&config.log);
+    let runtime = runtime()?;
+    let drained = runtime.block_on(async {
+        // Before anything is announced: a signal that comes early must not kill.
+        let mut terminate = signal(SignalKind::terminate()).map_err(|error| Failed::other(error.to_string()))?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| Failed::other(error.to_string()))?;
+        let gateway = Gateway::build(&config).await?;
+        let address = gateway.address();
+        output::print(&screen(&config, &gateway, began));
+        output::note(&format!("gatehouse: ready http://{address}/mcp"));
+        let stop = CancellationToken::new();
+        let mut asked = async || {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        let signals = async {
+            asked().await;
+            stop.cancel();
+            // Whoever asks twice does not want to wait.
+            asked().await;
+        };
+        tokio::select! {
+            drained = gateway.serve(stop.cancelled()) => Ok::<_, Failed>(drained),
+            () = signals => Ok(false),
+        }
+    });
+    // What still runs after the drain is given up, not waited for.
+    runtime.shutdown_background();
+    drop(logging);
+    if drained? { Ok(()) } else { Err(Failed::other("stopped with calls in flight")) }
+}
+
+/// One screen that says where, what and how.
+fn screen(config: &Config, gateway: &Gateway, began: Instant) -> String {
+    let address = gateway.address();
+    let catalog = gateway.catalog();
+    let mut text = String::new();
+    let mut line = |parts: std::fmt::Arguments<'_>| {
+        // Writing to a `String` cannot fail.
+        let _ = text.write_fmt(parts);
+        text.push('\n');
+    };
+    line(format_args!(""));
+    line(format_args!("  {}  {}", output::bold("Gatehouse"), env!("CARGO_PKG_VERSION")));
+    line(format_args!(""));
+    line(format_args!("  URL       {}", output::bold(&format!("http://{address}/mcp"))));
+    for server in catalog.servers() {
+        if let Some(id) = &server.id {
+            line(format_args!("            http://{address}/servers/{id}/mcp   ({} tools)", server.tools().len()));
+        }
+    }
+    line(format_args!("  Plugins   {}   (drop a .wasm here: it is served within a second)", config.plugin_directory.display()));
+    line(format_args!("  Data      {}", config.data_directory.display()));
+    line(format_args!("  Ready in  {} ms", began.elapsed().as_millis()));
+    line(format_args!(""));
+    for plugin in catalog.plugins.values() {
+        line(format_args!("  {}  {}", output::bold(&plugin.name), output::size(plugin.guest.survey().bytes)));
+        let widest = plugin.tools.iter().map(|tool| tool.definition.name.len()).max().unwrap_or(0).min(32);
+        for tool in &plugin.tools {
+            let description = tool.definition.description.as_deref().unwrap_or_default();
+            line(format_args!("    {:widest$}  {}", tool.definition.name, output::summary(description, 70)));
+        }
+    }
+    if catalog.plugins.is_empty() {
+        line(format_args!("  No plugins yet."));
+    }
+    for problem in gateway.problems().borrow().iter() {
+        line(format_args!("  {}  not served: {}", output::bold(&problem.plugin), problem.reason));
+    }
+    line(format_args!(""));
+    line(format_args!("  Call one:  gatehouse call echo --arg message=hello --url http://{address}/mcp"));
+    line(format_args!("  Stop:      Ctrl-C (calls in flight may end)"));
+    line(format_args!(""));
+    text
+}

@@ -1,0 +1,285 @@
+//! Settings: the file and the flags, resolved once into a typed [`Config`]. All mistakes are shown together.
+
+mod file;
+mod limits;
+
+pub use file::Mistake;
+pub use limits::{CallLimits, HttpLimits, Limits, PluginLimits, SessionLimits};
+
+use crate::tenant::{ServerId, ToolPattern};
+use file::{Mistakes, Section};
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// The file that is read when none is named and it is there.
+pub const DEFAULT_FILE: &str = "gatehouse.toml";
+
+/// Everything that an operator can set.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where clients are served.
+    pub listen: SocketAddr,
+    /// What the gateway keeps.
+    pub data_directory: PathBuf,
+    /// Where compiled code is kept.
+    pub code_cache_directory: PathBuf,
+    /// Where components are dropped.
+    pub plugin_directory: PathBuf,
+    /// Whom the gateway answers, beside itself.
+    pub http: HttpConfig,
+    /// How clients of the handshake era are served.
+    pub legacy: LegacyConfig,
+    /// What the default server says of itself.
+    pub instructions: Option<String>,
+    /// Virtual servers beside the default one.
+    pub servers: Vec<ServerConfig>,
+    /// What is logged, and how.
+    pub log: LogConfig,
+    /// All limits.
+    pub limits: Limits,
+}
+
+/// Whom the gateway answers.
+#[derive(Debug, Clone, Default)]
+pub struct HttpConfig {
+    /// Names that `Host` may have, with or without a port, beside those of the loopback interface.
+    pub allowed_hosts: Vec<String>,
+    /// Origins of web pages that may call, such as `https://app.example.com`. They get CORS headers.
+    pub allowed_origins: Vec<String>,
+}
+
+/// How clients of the handshake era are served.
+#[derive(Debug, Clone, Copy)]
+pub struct LegacyConfig {
+    /// `initialize` makes a session; without it every request stands alone.
+    pub stateful_sessions: bool,
+    /// Answer with one JSON body always: no event streams, hence no progress.
+    pub json_responses: bool,
+}
+
+/// A virtual server: a selection of tools at `/servers/{id}/mcp`.
+#[derive(Debug, Clone)]
+pub struct ServerConfig {
+    /// Its name in the path.
+    pub id: ServerId,
+    /// Which tools it shows.
+    pub tools: Vec<ToolPattern>,
+    /// What it says of itself to models.
+    pub instructions: Option<String>,
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone)]
+pub struct LogConfig {
+    /// For people or for programs.
+    pub format: LogFormat,
+    /// A filter as `tracing` knows it, such as `info` or `gatehouse=debug`.
+    pub filter: String,
+}
+
+/// The form of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One readable line each.
+    Human,
+    /// One JSON object each.
+    Json,
+}
+
+/// Flags of the command line that win over the file.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    /// `--listen`
+    pub listen: Option<SocketAddr>,
+    /// `--plugins`
+    pub plugin_directory: Option<PathBuf>,
+    /// `--data`
+    pub data_directory: Option<PathBuf>,
+}
+
+/// The settings cannot be used.
+#[derive(Debug)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It was read, and is wrong.
+    Mistakes {
+        /// The file; none where flags and defaults are to blame.
+        path: Option<PathBuf>,
+        /// All of them, by line.
+        mistakes: Vec<Mistake>,
+    },
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable { path, source } => write!(f, "the settings file {} cannot be read: {source}", path.display()),
+            Self::Mistakes { path, mistakes } => {
+                match path {
+                    Some(path) => write!(f, "{} has {}", path.display(), count(mistakes.len()))?,
+                    None => write!(f, "the settings have {}", count(mistakes.len()))?,
+                }
+                mistakes.iter().try_for_each(|mistake| write!(f, "\n  {mistake}"))
+            }
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+fn count(mistakes: usize) -> String {
+    if mistakes == 1 { "a mistake:".to_owned() } else { format!("{mistakes} mistakes:") }
+}
+
+impl Config {
+    /// Reads the named file, or [`DEFAULT_FILE`] in the working directory where it is there, and lets the flags win.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, or with everything that is wrong in it.
+    pub fn load(named: Option<&Path>, overrides: &Overrides) -> Result<Self, ConfigError> {
+        let path = match named {
+            Some(path) => Some(path.to_owned()),
+            None => Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.exists()),
+        };
+        let text = match &path {
+            Some(path) => std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?,
+            None => String::new(),
+        };
+        // Directories in a file are meant beside the file, wherever the gateway is started.
+        let base = path.as_deref().and_then(Path::parent).map(Path::to_owned).unwrap_or_default();
+        Self::read(&text, &base, overrides).map_err(|mistakes| ConfigError::Mistakes { path, mistakes })
+    }
+
+    /// Reads the text of a file whose relative paths are meant from `base`.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong in it, by line.
+    pub fn read(text: &str, base: &Path, overrides: &Overrides) -> Result<Self, Vec<Mistake>> {
+        let mistakes = Mistakes::new(text);
+        let table = file::parse(&mistakes);
+        let root = Section::root(&table, &mistakes);
+
+        let gateway = root.section("gateway");
+        let listen = gateway.parsed("listen", |text| {
+            text.parse::<SocketAddr>().map_err(|_| "must be an address with a port, such as \"127.0.0.1:8080\"".to_owned())
+        });
+        let listen = overrides.listen.or(listen).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080)));
+        if !listen.ip().is_loopback() {
+            gateway.note(
+                "listen",
+                format!(
+                    "{listen} can be reached from other machines, and no authentication is configured; \
+                     listen on 127.0.0.1 or [::1] and put a proxy that authenticates in front"
+                ),
+            );
+        }
+        let data_directory = gateway.text("data");
+        let instructions = gateway.text("instructions");
+        gateway.end();
+
+        let plugins = root.section("plugins");
+        let plugin_directory = plugins.text("directory");
+        let code_cache_directory = plugins.text("code_cache");
+        plugins.end();
+
+        let http = root.section("http");
+        let http_config = HttpConfig { allowed_hosts: http.texts("allowed_hosts"), allowed_origins: http.texts("allowed_origins") };
+        for origin in &http_config.allowed_origins {
+            if crate::http::is_origin(origin) {
+                continue;
+            }
+            http.note("allowed_origins", format!("`{origin}` is not an origin: it must be like https://app.example.com, without a path"));
+        }
+        http.end();
+
+        let legacy = root.section("legacy");
+        let legacy_config = LegacyConfig {
+            stateful_sessions: legacy.flag("stateful_sessions", true),
+            json_responses: legacy.flag("json_responses", false),
+        };
+        legacy.end();
+
+        let servers = root
+            .sections("servers")
+            .into_iter()
+            .filter_map(|(name, offset, section)| read_server(&name, offset, section, &mistakes))
+            .collect();
+
+        let log = root.section("log");
+        let format = log.parsed("format", |text| match text {
+            "human" => Ok(LogFormat::Human),
+            "json" => Ok(LogFormat::Json),
+            _ => Err("must be \"human\" or \"json\"".to_owned()),
+        });
+        let filter = log.parsed("filter", |text| match tracing_subscriber::EnvFilter::try_new(text) {
+            Ok(_) => Ok(text.to_owned()),
+            Err(error) => Err(format!("is not a log filter: {error}")),
+        });
+        let log_config = LogConfig { format: format.unwrap_or(LogFormat::Human), filter: filter.unwrap_or_else(|| "info".to_owned()) };
+        log.end();
+
+        let limits_section = root.section("limits");
+        let limits = Limits::read(&limits_section);
+        limits_section.end();
+        root.end();
+
+        let mistakes = mistakes.into_list();
+        if !mistakes.is_empty() {
+            return Err(mistakes);
+        }
+        let directory = |flag: &Option<PathBuf>, file: Option<String>, default: &str| match (flag, file) {
+            (Some(flag), _) => flag.clone(),
+            (None, Some(file)) => base.join(file),
+            (None, None) => base.join(default),
+        };
+        let data_directory = directory(&overrides.data_directory, data_directory, "gatehouse-data");
+        Ok(Self {
+            listen,
+            code_cache_directory: code_cache_directory.map_or_else(|| data_directory.join("code-cache"), |path| base.join(path)),
+            data_directory,
+            plugin_directory: directory(&overrides.plugin_directory, plugin_directory, "plugins"),
+            http: http_config,
+            legacy: legacy_config,
+            instructions,
+            servers,
+            log: log_config,
+            limits,
+        })
+    }
+}
+
+fn read_server(name: &str, offset: usize, section: Section<'_, '_>, mistakes: &Mistakes<'_>) -> Option<ServerConfig> {
+    let id = ServerId::parse(name);
+    if id.is_none() {
+        let message = "a server's id has 1 to 64 of a-z, 0-9 and `-`, and begins with a letter or digit";
+        mistakes.note(Some(offset), &format!("servers.{name}"), message);
+    }
+    let tools = section.texts("tools");
+    if tools.is_empty() {
+        section.note("tools", "must name at least one tool, such as [\"echo\", \"text_*\"]");
+    }
+    let patterns = tools.iter().filter_map(|text| {
+        let pattern = ToolPattern::parse(text);
+        if pattern.is_none() {
+            section.note("tools", format!("`{text}` is no tool name: 1 to 128 of A-Z a-z 0-9 _ . - and `*` for any of them"));
+        }
+        pattern
+    });
+    let tools = patterns.collect();
+    let instructions = section.text("instructions");
+    section.end();
+    Some(ServerConfig { id: id?, tools, instructions })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,201 @@
+//! The settings file as it is written: TOML, read key by key so that every mistake is found in one go.
+//!
+//! A derived deserializer stops at the first mistake. This reader notes each one with its line, goes on with the default, and in the
+//! end also names the keys that nobody asked for, with the nearest known one.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::ops::RangeInclusive;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// One mistake in a settings file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    /// Counted from 1; none where no line is to blame.
+    pub line: Option<usize>,
+    /// The key, with its sections, or empty for a mistake of syntax.
+    pub key: String,
+    /// What is wrong, and what would be right.
+    pub message: String,
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(line) = self.line {
+            write!(f, "line {line}: ")?;
+        }
+        if !self.key.is_empty() {
+            write!(f, "{}: ", self.key)?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+/// Collects mistakes while a file is read.
+pub(super) struct Mistakes<'t> {
+    text: &'t str,
+    found: RefCell<Vec<Mistake>>,
+}
+
+impl<'t> Mistakes<'t> {
+    pub(super) fn new(text: &'t str) -> Self {
+        Self { text, found: RefCell::new(Vec::new()) }
+    }
+
+    pub(super) fn note(&self, offset: Option<usize>, key: &str, message: impl Into<String>) {
+        let line = offset.map(|at| self.text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1);
+        self.found.borrow_mut().push(Mistake { line, key: key.to_owned(), message: message.into() });
+    }
+
+    /// By line.
+    pub(super) fn into_list(self) -> Vec<Mistake> {
+        let mut found = self.found.into_inner();
+        found.sort_by_key(|mistake| mistake.line);
+        found
+    }
+}
+
+/// Parses the file's text; what is not TOML is noted and left out.
+pub(super) fn parse<'t>(mistakes: &Mistakes<'t>) -> DeTable<'t> {
+    let (table, errors) = DeTable::parse_recoverable(mistakes.text);
+    for error in errors {
+        mistakes.note(error.span().map(|span| span.start), "", error.message().trim());
+    }
+    table.into_inner()
+}
+
+/// One table of the file. Every key that is read is known; [`Section::end`] refuses the rest.
+pub(super) struct Section<'a, 't> {
+    path: String,
+    table: Option<&'a DeTable<'t>>,
+    mistakes: &'a Mistakes<'t>,
+    known: RefCell<BTreeSet<String>>,
+}
+
+impl<'a, 't> Section<'a, 't> {
+    pub(super) fn root(table: &'a DeTable<'t>, mistakes: &'a Mistakes<'t>) -> Self {
+        Self { path: String::new(), table: Some(table), mistakes, known: RefCell::default() }
+    }
+
+    /// The table of that name, or an empty one.
+    pub(super) fn section(&self, key: &str) -> Section<'a, 't> {
+        let table = self.value(key).and_then(|value| self.expect(key, value, "a table", value.get_ref().as_table()));
+        self.below(key, table)
+    }
+
+    /// Every table inside of the table of that name, by its own name.
+    pub(super) fn sections(&self, key: &str) -> Vec<(String, usize, Section<'a, 't>)> {
+        let outer = self.section(key);
+        let Some(table) = outer.table else { return Vec::new() };
+        table
+            .iter()
+            .filter_map(|(name, value)| {
+                let inner = outer.expect(name.get_ref(), value, "a table", value.get_ref().as_table())?;
+                Some((name.get_ref().to_string(), name.span().start, outer.below(name.get_ref(), Some(inner))))
+            })
+            .collect()
+    }
+
+    pub(super) fn text(&self, key: &str) -> Option<String> {
+        let value = self.value(key)?;
+        self.expect(key, value, "a string", value.get_ref().as_str()).map(ToOwned::to_owned)
+    }
+
+    pub(super) fn texts(&self, key: &str) -> Vec<String> {
+        let Some(value) = self.value(key) else { return Vec::new() };
+        let Some(items) = self.expect(key, value, "a list of strings", value.get_ref().as_array()) else { return Vec::new() };
+        items
+            .iter()
+            .filter_map(|item| self.expect(key, item, "a list of strings", item.get_ref().as_str()).map(ToOwned::to_owned))
+            .collect()
+    }
+
+    pub(super) fn flag(&self, key: &str, default: bool) -> bool {
+        let Some(value) = self.value(key) else { return default };
+        self.expect(key, value, "true or false", value.get_ref().as_bool()).unwrap_or(default)
+    }
+
+    /// A whole number inside `range`.
+    pub(super) fn number(&self, key: &str, default: u64, range: RangeInclusive<u64>) -> u64 {
+        let Some(value) = self.value(key) else { return default };
+        let number = value.get_ref().as_integer().and_then(|number| u64::from_str_radix(number.as_str(), number.radix()).ok());
+        let expected = format!("a whole number from {} to {}", range.start(), range.end());
+        self.expect(key, value, &expected, number.filter(|number| range.contains(number))).unwrap_or(default)
+    }
+
+    /// Text that `parse` understands; its error is shown.
+    pub(super) fn parsed<T>(&self, key: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        let text = self.text(key)?;
+        parse(&text).map_err(|message| self.note(key, message)).ok()
+    }
+
+    /// Notes a mistake about one key.
+    pub(super) fn note(&self, key: &str, message: impl Into<String>) {
+        let offset = self.table.and_then(|table| table.get(key)).map(|value| value.span().start);
+        self.mistakes.note(offset, &self.path_of(key), message);
+    }
+
+    /// Refuses what was not asked for.
+    pub(super) fn end(self) {
+        let known = self.known.borrow();
+        for (key, _) in self.table.into_iter().flat_map(DeTable::iter) {
+            if known.contains(key.get_ref().as_ref()) {
+                continue;
+            }
+            let near = known.iter().map(|name| (distance(name, key.get_ref()), name)).min().filter(|(distance, _)| *distance <= 3);
+            let message = match near {
+                Some((_, name)) => format!("there is no such setting; did you mean `{name}`?"),
+                None => format!("there is no such setting; here belong {}", join(&known)),
+            };
+            self.mistakes.note(Some(key.span().start), &self.path_of(key.get_ref()), message);
+        }
+    }
+
+    fn value(&self, key: &str) -> Option<&'a Spanned<DeValue<'t>>> {
+        self.known.borrow_mut().insert(key.to_owned());
+        self.table?.get(key)
+    }
+
+    fn below(&self, key: &str, table: Option<&'a DeTable<'t>>) -> Section<'a, 't> {
+        Section { path: self.path_of(key), table, mistakes: self.mistakes, known: RefCell::default() }
+    }
+
+    fn expect<T>(&self, key: &str, value: &Spanned<DeValue<'t>>, expected: &str, read: Option<T>) -> Option<T> {
+        if read.is_none() {
+            let message = format!("must be {expected}");
+            self.mistakes.note(Some(value.span().start), &self.path_of(key), message);
+        }
+        read
+    }
+
+    fn path_of(&self, key: &str) -> String {
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    }
+}
+
+fn join(names: &BTreeSet<String>) -> String {
+    let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+    if names.is_empty() { "no settings".to_owned() } else { names.join(", ") }
+}
+
+/// How many letters to insert, delete or change to get from one word to the other.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        for (cell, to) in row.iter_mut().skip(1).zip(&b) {
+            let best = (diagonal + usize::from(from != *to)).min(left + 1).min(*cell + 1);
+            diagonal = *cell;
+            *cell = best;
+            left = best;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}

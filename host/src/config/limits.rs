@@ -1,0 +1,166 @@
+//! Every limit of the gateway, in one place. Each has a default that suits a shared host of two cores, and its unit in its name.
+
+use super::file::Section;
+use mcp::JsonLimits;
+use std::time::Duration;
+
+/// All limits.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Connections and requests.
+    pub http: HttpLimits,
+    /// What a body may hold.
+    pub json: JsonLimits,
+    /// Legacy sessions.
+    pub sessions: SessionLimits,
+    /// How many calls may run.
+    pub calls: CallLimits,
+    /// What one call may use.
+    pub guest: sandbox::Limits,
+    /// What a plugin may bring.
+    pub plugins: PluginLimits,
+}
+
+/// Connections and requests.
+#[derive(Debug, Clone)]
+pub struct HttpLimits {
+    /// Open connections in all.
+    pub connections_max: usize,
+    /// Open connections of one address.
+    pub connections_per_address_max: usize,
+    /// For the head of a request.
+    pub header_timeout: Duration,
+    /// Bytes of all header fields of a request.
+    pub header_bytes_max: usize,
+    /// Header fields of a request.
+    pub header_fields_max: usize,
+    /// Bytes of the request target.
+    pub uri_bytes_max: usize,
+    /// Bytes of a body.
+    pub body_bytes_max: usize,
+    /// For a whole body.
+    pub body_timeout: Duration,
+    /// After a grace of five seconds a body must keep this rate.
+    pub body_bytes_per_second_min: u64,
+    /// Between two comment lines on a quiet event stream.
+    pub keep_alive_interval: Duration,
+    /// For calls in flight when the gateway is told to stop.
+    pub drain_timeout: Duration,
+}
+
+/// Legacy sessions.
+#[derive(Debug, Clone)]
+pub struct SessionLimits {
+    /// Sessions in all.
+    pub sessions_max: usize,
+    /// From `initialize` to `notifications/initialized` or the first request.
+    pub initialization_timeout: Duration,
+    /// Without a request and without a call in flight.
+    pub idle_timeout: Duration,
+    /// From beginning to end.
+    pub lifetime: Duration,
+    /// Requests of one session that are in flight at once.
+    pub requests_in_flight_max: usize,
+}
+
+/// How many calls may run.
+#[derive(Debug, Clone)]
+pub struct CallLimits {
+    /// In all.
+    pub in_flight_max: usize,
+    /// Of one tenant.
+    pub per_tenant_max: usize,
+    /// How long a call waits for its turn before it is refused.
+    pub queue_timeout: Duration,
+}
+
+/// What a plugin may bring.
+#[derive(Debug, Clone)]
+pub struct PluginLimits {
+    /// Plugins in the directory; the first by name count.
+    pub plugins_max: usize,
+    /// Tools of one plugin.
+    pub tools_max: usize,
+    /// Bytes of a tool's description.
+    pub description_bytes_max: usize,
+    /// Bytes of a schema.
+    pub schema_bytes_max: usize,
+    /// Levels of a schema.
+    pub schema_depth_max: usize,
+    /// Objects and booleans in a schema.
+    pub schema_nodes_max: usize,
+    /// For compiling a component.
+    pub compile_timeout: Duration,
+    /// Of compiled code that is kept.
+    pub code_cache_bytes_max: u64,
+}
+
+impl Limits {
+    /// Reads the section `[limits]`.
+    pub(super) fn read(section: &Section<'_, '_>) -> Self {
+        let number = |key, default, range| section.number(key, default, range);
+        let count = |key, default, range| usize::try_from(section.number(key, default, range)).unwrap_or(usize::MAX);
+        let seconds = |key, default, range| Duration::from_secs(section.number(key, default, range));
+        let millis = |key, default, range| Duration::from_millis(section.number(key, default, range));
+        let guest = sandbox::Limits::default();
+        Self {
+            http: HttpLimits {
+                connections_max: count("connections_max", default_connections(), 1..=1_000_000),
+                connections_per_address_max: count("connections_per_address_max", 512, 1..=1_000_000),
+                header_timeout: seconds("header_timeout_s", 10, 1..=3_600),
+                header_bytes_max: count("header_bytes_max", 16 << 10, 1 << 10..=1 << 20),
+                header_fields_max: count("header_fields_max", 100, 10..=1_000),
+                uri_bytes_max: count("uri_bytes_max", 8 << 10, 256..=64 << 10),
+                body_bytes_max: count("body_bytes_max", 4 << 20, 1 << 10..=1 << 30),
+                body_timeout: seconds("body_timeout_s", 30, 1..=3_600),
+                body_bytes_per_second_min: number("body_bytes_per_second_min", 1 << 10, 0..=1 << 30),
+                keep_alive_interval: seconds("keep_alive_interval_s", 15, 1..=3_600),
+                drain_timeout: seconds("drain_timeout_s", 30, 0..=3_600),
+            },
+            json: JsonLimits {
+                depth_max: count("json_depth_max", 64, 8..=120),
+                nodes_max: count("json_nodes_max", 100_000, 100..=100_000_000),
+                string_bytes_max: count("json_string_bytes_max", 1 << 20, 1 << 10..=1 << 30),
+            },
+            sessions: SessionLimits {
+                sessions_max: count("sessions_max", 10_000, 1..=10_000_000),
+                initialization_timeout: seconds("session_initialization_timeout_s", 60, 1..=86_400),
+                idle_timeout: seconds("session_idle_timeout_s", 1_800, 1..=31_536_000),
+                lifetime: seconds("session_lifetime_s", 28_800, 1..=31_536_000),
+                requests_in_flight_max: count("session_requests_in_flight_max", 64, 1..=10_000),
+            },
+            calls: CallLimits {
+                in_flight_max: count("calls_in_flight_max", 256, 1..=4_000),
+                per_tenant_max: count("calls_per_tenant_max", 256, 1..=4_000),
+                queue_timeout: millis("call_queue_timeout_ms", 1_000, 0..=60_000),
+            },
+            guest: sandbox::Limits {
+                wall: millis("call_wall_time_ms", 30_000, 1..=300_000),
+                cpu: millis("call_cpu_time_ms", 5_000, 1..=300_000),
+                memory_bytes: count("call_memory_bytes_max", guest.memory_bytes as u64, 1 << 20..=4 << 30),
+                result_bytes: count("call_result_bytes_max", guest.result_bytes as u64, 1 << 10..=256 << 20),
+                copy_bytes: count("call_copy_bytes_max", guest.copy_bytes as u64, 1 << 20..=1 << 30),
+                log_lines: u32::try_from(number("call_log_lines_max", 1_000, 0..=1_000_000)).unwrap_or(u32::MAX),
+                log_bytes: count("call_log_bytes_max", guest.log_bytes as u64, 0..=64 << 20),
+                stdio_bytes: count("call_stdio_bytes_max", guest.stdio_bytes as u64, 0..=64 << 20),
+                ..guest
+            },
+            plugins: PluginLimits {
+                plugins_max: count("plugins_max", 512, 1..=100_000),
+                tools_max: count("plugin_tools_max", 128, 1..=10_000),
+                description_bytes_max: count("description_bytes_max", 4 << 10, 64..=1 << 20),
+                schema_bytes_max: count("schema_bytes_max", 64 << 10, 64..=16 << 20),
+                schema_depth_max: count("schema_depth_max", 32, 2..=120),
+                schema_nodes_max: count("schema_nodes_max", 2_000, 10..=1_000_000),
+                compile_timeout: seconds("compile_timeout_s", 60, 1..=3_600),
+                code_cache_bytes_max: number("code_cache_bytes_max", 2 << 30, 0..=1 << 50),
+            },
+        }
+    }
+}
+
+/// 9,000, but less than half of the files that this process may open: each connection is one.
+fn default_connections() -> u64 {
+    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
+    (files / 100 * 45).clamp(16, 9_000)
+}

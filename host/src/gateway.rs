@@ -1,0 +1,204 @@
+//! What the process is made of, and its life: build → serve → drain.
+
+use crate::auth::{Authenticator, Policy};
+use crate::catalog::{Catalog, Library, Loader, Problem};
+use crate::config::Config;
+use crate::http::{Front, OriginPolicy, Readiness, accept, router};
+use crate::method::Rooms;
+use crate::session::Sessions;
+use crate::tenant::{Admission, Tenant};
+use mcp::result::Implementation;
+use sandbox::{Authority, CacheError, CodeCache, Compiler, PoolSizes, Sandbox, SandboxConfig, SandboxError};
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Between two looks for sessions whose time is over.
+const SWEEP: Duration = Duration::from_secs(5);
+/// How long open connections get to write what is left once all calls are done.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// The gateway cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The engine's pools or threads.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    /// The compiled-code cache.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    /// The address.
+    #[error("{address} cannot be listened on: {source}")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The plugin directory is not there or not a directory.
+    #[error("the plugin directory {path} cannot be used: {source}; make it, or name another with --plugins")]
+    PluginDirectory {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Anybody on the machine could drop a plugin.
+    #[error("the plugin directory {} can be written by every user of this machine; take that away with `chmod o-w {}`", .0.display(), .0.display())]
+    PluginDirectoryOpen(PathBuf),
+    /// The gateway's own file is needed to start the compile worker.
+    #[error("the gateway's own program file cannot be found: {0}")]
+    Program(io::Error),
+}
+
+/// A sandbox as the settings want it: the serving process, `check`, `inspect` and `call` make theirs alike.
+///
+/// # Errors
+///
+/// When the system does not give what it needs.
+pub fn make_sandbox(config: &Config) -> Result<(Arc<Sandbox>, Authority), StartError> {
+    let cache = CodeCache::open(&config.code_cache_directory, config.limits.plugins.code_cache_bytes_max)?;
+    let program = std::env::current_exe().map_err(StartError::Program)?;
+    let compiler = Compiler::worker(program, vec![crate::cli::COMPILE_WORKER.to_owned()], config.limits.plugins.compile_timeout);
+    let pools = PoolSizes { fast: u32::try_from(config.limits.calls.in_flight_max).unwrap_or(u32::MAX), ..PoolSizes::default() };
+    let (sandbox, authority) = Sandbox::new(SandboxConfig { pools, limits: config.limits.guest, compiler, cache: Some(cache) })?;
+    Ok((Arc::new(sandbox), authority))
+}
+
+/// Refuses a plugin directory that is not there or that everybody can write to.
+///
+/// # Errors
+///
+/// Which of the two.
+pub fn check_plugin_directory(path: &Path) -> Result<(), StartError> {
+    let unusable = |source| StartError::PluginDirectory { path: path.to_owned(), source };
+    std::fs::read_dir(path).map_err(unusable)?;
+    if crate::catalog::is_world_writable(path).map_err(unusable)? {
+        return Err(StartError::PluginDirectoryOpen(path.to_owned()));
+    }
+    Ok(())
+}
+
+/// A gateway that listens, and does not answer yet.
+#[derive(Debug)]
+pub struct Gateway {
+    address: SocketAddr,
+    listener: TcpListener,
+    library: Library,
+    front: Arc<Front>,
+    tasks: TaskTracker,
+    draining: CancellationToken,
+    drain_timeout: Duration,
+}
+
+impl Gateway {
+    /// Takes the address, makes the sandbox, and loads what lies in the plugin directory.
+    ///
+    /// # Errors
+    ///
+    /// When something of it cannot be had.
+    pub async fn build(config: &Config) -> Result<Self, StartError> {
+        check_plugin_directory(&config.plugin_directory)?;
+        let listener = TcpListener::bind(config.listen).await.map_err(|source| StartError::Listen { address: config.listen, source })?;
+        let address = listener.local_addr().map_err(|source| StartError::Listen { address: config.listen, source })?;
+        let (sandbox, authority) = make_sandbox(config)?;
+        let mut library = Library::new(config, Loader::new(Arc::clone(&sandbox), config.limits.plugins.clone()));
+        library.scan_once().await;
+
+        let tenant = Arc::new(Tenant::only(config.limits.calls.per_tenant_max));
+        let tasks = TaskTracker::new();
+        let draining = CancellationToken::new();
+        let rooms = Rooms {
+            implementation: implementation(),
+            policy: Policy::new(authority),
+            admission: Admission::new(&config.limits.calls),
+            sandbox,
+            sessions: Sessions::new(config.limits.sessions.clone()),
+            legacy: config.legacy,
+            limits: config.limits.guest,
+            json_limits: config.limits.json,
+            tasks: tasks.clone(),
+            draining: draining.clone(),
+        };
+        let front = Front {
+            rooms: Arc::new(rooms),
+            authenticator: Authenticator::open(tenant),
+            catalog: library.catalog(),
+            origins: OriginPolicy::new(&config.http, address),
+            limits: config.limits.clone(),
+            readiness: Readiness { draining: draining.clone(), problems: library.problems() },
+        };
+        Ok(Self { address, listener, library, front: Arc::new(front), tasks, draining, drain_timeout: config.limits.http.drain_timeout })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What can be called now.
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.front.catalog.load_full()
+    }
+
+    /// What is wrong in the plugin directory now.
+    pub fn problems(&self) -> watch::Receiver<Vec<Problem>> {
+        self.library.problems()
+    }
+
+    /// Answers until `stop` is done; then takes no new work, lets calls in flight end, and returns. Says whether all of them did.
+    pub async fn serve(self, stop: impl Future<Output = ()>) -> bool {
+        let connections = TaskTracker::new();
+        let watching = tokio_util::task::AbortOnDropHandle::new(self.tasks.spawn(self.library.run()));
+        let sweeping = tokio_util::task::AbortOnDropHandle::new(self.tasks.spawn(sweep(Arc::clone(&self.front))));
+        let accepting = connections.spawn(accept::serve(
+            self.listener,
+            router(Arc::clone(&self.front)),
+            self.front.limits.http.clone(),
+            self.draining.clone(),
+            connections.clone(),
+        ));
+        stop.await;
+
+        tracing::info!(timeout_s = self.drain_timeout.as_secs(), "stopping: no new work is taken, calls in flight go on to their end");
+        self.draining.cancel();
+        drop((watching, sweeping));
+        self.tasks.close();
+        connections.close();
+        let drained = async {
+            self.tasks.wait().await;
+            connections.wait().await;
+        };
+        let all = tokio::time::timeout(self.drain_timeout.max(LAST_WORDS), drained).await.is_ok();
+        accepting.abort();
+        if !all {
+            tracing::warn!("calls were still in flight when the time to stop was over; they are lost");
+        }
+        all
+    }
+}
+
+async fn sweep(front: Arc<Front>) {
+    let mut ticks = tokio::time::interval(SWEEP);
+    loop {
+        ticks.tick().await;
+        front.rooms.sessions.sweep();
+    }
+}
+
+/// Who we are, in the protocol's words.
+pub(crate) fn implementation() -> Implementation {
+    Implementation {
+        name: "gatehouse".into(),
+        title: Some("Gatehouse".into()),
+        version: env!("CARGO_PKG_VERSION").into(),
+        website_url: None,
+        icons: Vec::new(),
+    }
+}

@@ -1,0 +1,23 @@
+//! HTTP: the only room that knows axum and hyper.
+//!
+//! - [`accept`]: connections, their limits and their end.
+//! - `origin`: which hosts and origins are answered.
+//! - `endpoint`: the MCP endpoint, gate by gate.
+//! - `inbound`: headers and bodies → messages, within limits.
+//! - `sse`: a call's messages as an event stream.
+//! - `error`: the one table from failures to statuses and codes.
+//! - `ops`: health and readiness.
+
+pub mod accept;
+mod body;
+mod endpoint;
+mod error;
+mod inbound;
+mod ops;
+mod origin;
+mod sse;
+
+pub use endpoint::{Front, router};
+pub use error::public_error;
+pub use ops::Readiness;
+pub use origin::{OriginPolicy, is_origin};

@@ -1,0 +1,222 @@
+//! Connections: accepted within limits, served, drained.
+//!
+//! `axum::serve` sets neither header timeouts nor header limits nor HTTP/2 limits, so this is hyper-util by hand. The first bytes of a
+//! connection are read here, under the header timeout, to tell HTTP/1 from HTTP/2: hyper's own detection waits for them without a limit.
+
+use crate::config::HttpLimits;
+use axum::Router;
+use axum::extract::ConnectInfo;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::Service as _;
+
+/// What every HTTP/2 connection begins with (RFC 9113, 3.4).
+const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Serves connections until `stop` fires, then tells each that it is the last request's turn. Returns when no new ones are taken; those
+/// that are open live in `connections`.
+pub async fn serve(listener: TcpListener, router: Router, limits: HttpLimits, stop: CancellationToken, connections: TaskTracker) {
+    let shared = Arc::new(Shared { places: Arc::new(Semaphore::new(limits.connections_max)), by_address: Mutex::default(), limits });
+    loop {
+        // A place first: with none free, newcomers wait in the kernel's queue and cost nothing here.
+        let place = tokio::select! {
+            () = stop.cancelled() => return,
+            place = Arc::clone(&shared.places).acquire_owned() => place,
+        };
+        let Ok(place) = place else { return };
+        let accepted = tokio::select! {
+            () = stop.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of files, as a rule: they come back when connections end, so trying at once again would only spin.
+                if !is_of_one_connection(&error) {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                continue;
+            }
+        };
+        let Some(guard) = Guard::enter(&shared, peer.ip(), place) else {
+            tracing::debug!(address = %peer.ip(), "a connection was refused: its address has as many as it may have");
+            continue;
+        };
+        let (router, limits, stop) = (router.clone(), shared.limits.clone(), stop.clone());
+        connections.spawn(async move {
+            if let Err(error) = connection(stream, peer, router, &limits, stop).await {
+                tracing::debug!(%error, "a connection ended");
+            }
+            drop(guard);
+        });
+    }
+}
+
+/// The peer gave up before it was accepted; the next one is not concerned.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset)
+}
+
+async fn connection(
+    mut stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+    limits: &HttpLimits,
+    stop: CancellationToken,
+) -> io::Result<()> {
+    // An answer is written in one piece; waiting to fill a packet would cost 40 ms against a peer that delays its acknowledgements.
+    stream.set_nodelay(true)?;
+    let first = tokio::select! {
+        () = stop.cancelled() => return Ok(()),
+        first = tokio::time::timeout(limits.header_timeout, first_bytes(&mut stream)) => first.map_err(io::Error::from)??,
+    };
+    if first.is_empty() {
+        return Ok(());
+    }
+    let http2 = first.as_slice() == HTTP2_PREFACE;
+    let io = TokioIo::new(Rewound { first, at: 0, stream });
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(ConnectInfo(peer));
+        router.clone().call(request.map(axum::body::Body::new))
+    });
+    let other = |error: hyper::Error| io::Error::other(error);
+    if http2 {
+        let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+        builder
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(100)
+            .initial_stream_window_size(64 << 10)
+            .initial_connection_window_size(1 << 20)
+            .max_header_list_size(u32::try_from(limits.header_bytes_max).unwrap_or(u32::MAX))
+            .max_pending_accept_reset_streams(20)
+            .max_local_error_reset_streams(100)
+            .keep_alive_interval(Duration::from_secs(20))
+            .keep_alive_timeout(Duration::from_secs(10));
+        let mut connection = std::pin::pin!(builder.serve_connection(io, service));
+        tokio::select! {
+            done = connection.as_mut() => return done.map_err(other),
+            () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
+        }
+        connection.await.map_err(other)
+    } else {
+        let mut builder = hyper::server::conn::http1::Builder::new();
+        builder
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.header_timeout)
+            .max_headers(limits.header_fields_max)
+            // Room for the request line and all headers; hyper answers 431 beyond it. Exact limits are checked on the parsed request.
+            .max_buf_size((limits.header_bytes_max + limits.uri_bytes_max + (4 << 10)).max(16 << 10));
+        let mut connection = std::pin::pin!(builder.serve_connection(io, service));
+        tokio::select! {
+            done = connection.as_mut() => return done.map_err(other),
+            () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
+        }
+        connection.await.map_err(other)
+    }
+}
+
+/// Reads until it is clear which protocol speaks: one byte for most, the whole preface for HTTP/2. Empty: the peer said nothing.
+async fn first_bytes(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
+    let mut first = Vec::with_capacity(HTTP2_PREFACE.len());
+    let mut limited = stream.take(HTTP2_PREFACE.len() as u64);
+    while first.len() < HTTP2_PREFACE.len() && HTTP2_PREFACE.starts_with(&first) {
+        if limited.read_buf(&mut first).await? == 0 {
+            break;
+        }
+    }
+    Ok(first)
+}
+
+/// A stream whose first bytes were read already.
+struct Rewound {
+    first: Vec<u8>,
+    at: usize,
+    stream: TcpStream,
+}
+
+impl AsyncRead for Rewound {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if let Some(rest) = self.first.get(self.at..).filter(|rest| !rest.is_empty()) {
+            let count = rest.len().min(buffer.remaining());
+            let (now, _) = rest.split_at(count);
+            buffer.put_slice(now);
+            self.at += count;
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Rewound {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(mut self: Pin<&mut Self>, context: &mut Context<'_>, parts: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+struct Shared {
+    places: Arc<Semaphore>,
+    by_address: Mutex<HashMap<IpAddr, usize>>,
+    limits: HttpLimits,
+}
+
+/// A connection that counts; stops counting on drop.
+struct Guard {
+    shared: Arc<Shared>,
+    address: IpAddr,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Guard {
+    fn enter(shared: &Arc<Shared>, address: IpAddr, place: OwnedSemaphorePermit) -> Option<Self> {
+        let mut by_address = shared.by_address.lock();
+        let count = by_address.entry(address).or_default();
+        if *count >= shared.limits.connections_per_address_max {
+            return None;
+        }
+        *count += 1;
+        Some(Self { shared: Arc::clone(shared), address, _place: place })
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let mut by_address = self.shared.by_address.lock();
+        if let Some(count) = by_address.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                by_address.remove(&self.address);
+            }
+        }
+    }
+}

@@ -1,0 +1,420 @@
+//! The MCP endpoint, gate by gate: host and origin → route → method and media types → caller → body → message → era → method.
+
+use super::inbound::{self, Accepts, SESSION};
+use super::{OriginPolicy, Readiness, body, error, ops, sse};
+use crate::auth::{Authenticator, Caller};
+use crate::catalog::{Catalog, Server};
+use crate::config::Limits;
+use crate::method::{Answer, Context, Failure, MirroredHeaders, Rooms, initialize};
+use crate::outbox::{Replies, Reply};
+use crate::session::{NotBegun, Session};
+use crate::tenant::ServerId;
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{RawPathParams, Request as HttpRequest, State};
+use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use axum::routing::{any, get};
+use mcp::era::EraDecision;
+use mcp::modern::Envelope;
+use mcp::{Body as Messages, Era, Id, Message, Notification, Request, Revision};
+use std::sync::Arc;
+
+/// What the endpoint works with.
+#[derive(Debug)]
+pub struct Front {
+    /// What methods work with.
+    pub rooms: Arc<Rooms>,
+    /// Who calls.
+    pub authenticator: Authenticator,
+    /// The current generation of tools and servers.
+    pub catalog: Arc<ArcSwap<Catalog>>,
+    /// Whom the gateway answers.
+    pub origins: OriginPolicy,
+    /// All limits.
+    pub limits: Limits,
+    /// What readiness depends on.
+    pub readiness: Readiness,
+}
+
+/// The public listener serves these paths and nothing else.
+pub fn router(front: Arc<Front>) -> Router {
+    Router::new()
+        .route("/mcp", any(default_server))
+        .route("/mcp/", any(default_server))
+        .route("/servers/{id}/mcp", any(virtual_server))
+        .route("/servers/{id}/mcp/", any(virtual_server))
+        .route("/healthz", get(ops::healthz))
+        .route("/readyz", get(ops::readyz))
+        .with_state(front)
+}
+
+async fn default_server(State(front): State<Arc<Front>>, request: HttpRequest) -> Response<Body> {
+    front.answer(None, request).await
+}
+
+async fn virtual_server(State(front): State<Arc<Front>>, parameters: RawPathParams, request: HttpRequest) -> Response<Body> {
+    // The raw segment: nothing is decoded, so an id has one spelling.
+    let id = parameters.iter().find_map(|(name, value)| (name == "id").then(|| ServerId::parse(value)));
+    match id.flatten() {
+        Some(id) => front.answer(Some(id), request).await,
+        None => not_found(),
+    }
+}
+
+fn not_found() -> Response<Body> {
+    error::refusal(StatusCode::NOT_FOUND, "not found\n")
+}
+
+/// One HTTP request after its first gates.
+struct Exchange {
+    front: Arc<Front>,
+    caller: Caller,
+    catalog: Arc<Catalog>,
+    server: Arc<Server>,
+    headers: HeaderMap,
+    accepts: Accepts,
+}
+
+impl Front {
+    async fn answer(self: &Arc<Self>, id: Option<ServerId>, request: HttpRequest) -> Response<Body> {
+        let (head, content) = request.into_parts();
+        let cors = match self.origins.check(head.version, &head.uri, &head.headers) {
+            Ok(cors) => cors.cloned(),
+            Err(reason) => return reason.into(),
+        };
+        let mut response = self.gates(id, &head.method, &head.uri, head.headers, content).await;
+        if let Some(origin) = cors {
+            allow_origin(&mut response, origin);
+        }
+        response
+    }
+
+    async fn gates(
+        self: &Arc<Self>,
+        id: Option<ServerId>,
+        method: &Method,
+        uri: &axum::http::Uri,
+        headers: HeaderMap,
+        content: Body,
+    ) -> Response<Body> {
+        if let Err((status, text)) = inbound::check_head(uri, &headers, &self.limits.http) {
+            return error::final_refusal(status, text);
+        }
+        let catalog = self.catalog.load_full();
+        let Some(server) = catalog.server(id.as_ref()).cloned() else { return not_found() };
+        match *method {
+            Method::POST => {}
+            Method::DELETE => return self.delete(&server, &headers),
+            Method::OPTIONS if headers.contains_key(header::ORIGIN) && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD) => {
+                return preflight();
+            }
+            _ => return error::method_not_allowed(self.allowed_methods()),
+        }
+        let accepts = match inbound::check_media_type(&headers).and_then(|()| inbound::accepts(&headers)) {
+            Ok(accepts) => accepts,
+            Err((status, text)) => return error::refusal(status, text),
+        };
+        let caller = self.authenticator.authenticate();
+        let bytes = match body::read(content, inbound::content_length(&headers), &self.limits.http).await {
+            Ok(bytes) => bytes,
+            Err(reason) => return reason.into(),
+        };
+        let exchange = Exchange { front: Arc::clone(self), caller, catalog, server, headers, accepts };
+        match mcp::jsonrpc::parse(&bytes, &self.limits.json) {
+            Ok(Messages::One(message)) => exchange.message(message).await,
+            Ok(Messages::Batch(messages)) => exchange.batch(messages).await,
+            Err(error) => {
+                let id = error.id.clone();
+                error::response(id.as_ref(), &Failure::Body(error), Era::Legacy)
+            }
+        }
+    }
+
+    fn allowed_methods(&self) -> &'static str {
+        if self.rooms.legacy.stateful_sessions { "POST, DELETE" } else { "POST" }
+    }
+
+    /// Ends a session (2.7). The modern era has none, nor has the stateless mode (H7).
+    fn delete(&self, server: &Server, headers: &HeaderMap) -> Response<Body> {
+        let legacy = match inbound::version(headers) {
+            mcp::header::HeaderValues::Absent => true,
+            mcp::header::HeaderValues::Once(bytes) => {
+                let revision = std::str::from_utf8(bytes).ok().and_then(|text| text.trim().parse::<Revision>().ok());
+                revision.is_some_and(|revision| revision.era() == Era::Legacy)
+            }
+            mcp::header::HeaderValues::Many => false,
+        };
+        if !legacy || !self.rooms.legacy.stateful_sessions {
+            return error::method_not_allowed("POST");
+        }
+        let caller = self.authenticator.authenticate();
+        match self.session(&caller, server, headers) {
+            Ok(session) => {
+                self.rooms.sessions.end(&session);
+                let mut response = Response::new(Body::empty());
+                *response.status_mut() = StatusCode::NO_CONTENT;
+                response
+            }
+            Err(failure) => error::response(None, &failure, Era::Legacy),
+        }
+    }
+
+    /// The session that a request names, if it is the caller's.
+    fn session(&self, caller: &Caller, server: &Server, headers: &HeaderMap) -> Result<Arc<Session>, Failure> {
+        let mut names = headers.get_all(SESSION).iter();
+        let (Some(name), None) = (names.next(), names.next()) else { return Err(Failure::SessionRequired) };
+        let found = name.to_str().ok().and_then(|name| self.rooms.sessions.find(name, &caller.owner(), server.id.as_ref()));
+        found.ok_or(Failure::SessionNotFound)
+    }
+}
+
+impl Exchange {
+    async fn message(self, message: Message) -> Response<Body> {
+        let id = match &message {
+            Message::Request(request) => Some(request.id.clone()),
+            Message::Notification(_) | Message::Response(_) => None,
+        };
+        match (mcp::era::era(&message, inbound::version(&self.headers)), message) {
+            (EraDecision::Refused(refusal), _) => error::response(id.as_ref(), &Failure::Ladder(refusal), Era::Modern),
+            (EraDecision::Modern, Message::Request(request)) => self.modern(request).await,
+            // M4: the modern era defines no notification that a client posts. It is taken and dropped, so none can cancel by a guessed id.
+            (EraDecision::Modern, Message::Notification(notification)) if is_request_method(&notification.method) => {
+                error::response(None, &Failure::NotARequest, Era::Modern)
+            }
+            (EraDecision::Modern, Message::Notification(_)) => accepted(),
+            // M3.
+            (EraDecision::Modern, Message::Response(_)) => {
+                error::response(None, &Failure::Ladder(mcp::modern::Refusal::UnexpectedResponse), Era::Modern)
+            }
+            (EraDecision::Legacy { .. }, Message::Request(request)) if &*request.method == "initialize" => self.initialize(&request),
+            (EraDecision::Legacy { header }, message) => self.legacy(message, header).await,
+        }
+    }
+
+    async fn modern(self, request: Request) -> Response<Body> {
+        // Rungs 1 to 5; the rest needs the method.
+        let envelope = match Envelope::read(&request, &inbound::modern(&self.headers)) {
+            Ok(envelope) => envelope,
+            Err(refusal) => return error::response(Some(&request.id), &Failure::Ladder(refusal), Era::Modern),
+        };
+        let context = Context {
+            caller: self.caller,
+            server: self.server,
+            catalog: self.catalog,
+            revision: envelope.revision,
+            capabilities: Some(envelope.client_capabilities),
+            in_flight: None,
+            mirrored: inbound::mirrored(&self.headers),
+        };
+        let answer = self.front.rooms.request(context, &request).await;
+        respond(answer, request.id, Era::Modern, self.accepts, &self.front.limits).await
+    }
+
+    fn initialize(self, request: &Request) -> Response<Body> {
+        // A session id that comes with `initialize` is that of an older session, as a rule one that is over: a new one begins (2.1).
+        let live = self.front.session(&self.caller, &self.server, &self.headers).is_ok();
+        if live && self.front.rooms.legacy.stateful_sessions {
+            return error::response(Some(&request.id), &Failure::AlreadyInitialized, Era::Legacy);
+        }
+        match initialize(&self.front.rooms, &self.caller, &self.server, request) {
+            Ok((result, session)) => {
+                let message = mcp::write::success(&request.id, &result);
+                let mut response = if self.accepts.json { error::json(StatusCode::OK, message) } else { sse::single(&message) };
+                name_session(&mut response, session.as_deref());
+                response
+            }
+            Err(failure) => error::response(Some(&request.id), &failure, Era::Legacy),
+        }
+    }
+
+    /// The legacy rungs (2.2). `header` is what the version header names: it stands in for a session's revision where there is none.
+    async fn legacy(self, message: Message, header: Option<Revision>) -> Response<Body> {
+        let session = match self.legacy_session() {
+            Ok(session) => session,
+            Err(failure) => {
+                let id = match &message {
+                    Message::Request(request) => Some(&request.id),
+                    Message::Notification(_) | Message::Response(_) => None,
+                };
+                return error::response(id, &failure, Era::Legacy);
+            }
+        };
+        let revision = session.as_ref().map_or(header.unwrap_or(Revision::ASSUMED), |session| session.revision);
+        let mut response = match message {
+            Message::Request(request) => {
+                let id = request.id.clone();
+                let accepts = self.legacy_accepts();
+                let answer = self.legacy_request(&request, revision, session.as_ref()).await;
+                respond(answer, id, Era::Legacy, accepts, &self.front.limits).await
+            }
+            Message::Notification(notification) => self.legacy_notification(session.as_deref(), &notification),
+            // J26: no request of the server's is waiting for it.
+            Message::Response(_) => error::response(None, &Failure::Ladder(mcp::modern::Refusal::UnexpectedResponse), Era::Legacy),
+        };
+        name_session(&mut response, session.as_deref());
+        response
+    }
+
+    fn legacy_session(&self) -> Result<Option<Arc<Session>>, Failure> {
+        if !self.front.rooms.legacy.stateful_sessions {
+            return Ok(None);
+        }
+        self.front.session(&self.caller, &self.server, &self.headers).map(Some)
+    }
+
+    /// In JSON mode a client that takes JSON gets nothing else.
+    fn legacy_accepts(&self) -> Accepts {
+        let json_only = self.front.rooms.legacy.json_responses && self.accepts.json;
+        Accepts { events: self.accepts.events && !json_only, ..self.accepts }
+    }
+
+    fn legacy_notification(&self, session: Option<&Session>, notification: &Notification) -> Response<Body> {
+        // A call that has no id would run and answer nobody.
+        if is_request_method(&notification.method) {
+            return error::response(None, &Failure::NotARequest, Era::Legacy);
+        }
+        self.front.rooms.notification(session, notification);
+        accepted()
+    }
+
+    async fn legacy_request(&self, request: &Request, revision: Revision, session: Option<&Arc<Session>>) -> Answer {
+        let in_flight = match session.map(|session| session.begin(request.id.clone())).transpose() {
+            Ok(in_flight) => in_flight,
+            Err(NotBegun::IdInUse) => return Answer::Now(Err(Failure::IdInUse)),
+            Err(NotBegun::TooMany) => return Answer::Now(Err(Failure::TooManyRequests)),
+        };
+        let context = Context {
+            caller: self.caller.clone(),
+            server: Arc::clone(&self.server),
+            catalog: Arc::clone(&self.catalog),
+            revision,
+            capabilities: session.map(|session| session.capabilities.clone()),
+            in_flight,
+            mirrored: MirroredHeaders::default(),
+        };
+        self.front.rooms.request(context, request).await
+    }
+
+    /// A batch (M1, decision 6): its requests run side by side, and their answers come back as one array, without notifications.
+    async fn batch(self, messages: Vec<Message>) -> Response<Body> {
+        let header = match inbound::version(&self.headers) {
+            mcp::header::HeaderValues::Once(bytes) => std::str::from_utf8(bytes).ok().and_then(|text| text.trim().parse().ok()),
+            mcp::header::HeaderValues::Absent | mcp::header::HeaderValues::Many => None,
+        };
+        let session = match self.legacy_session() {
+            Ok(session) => session,
+            Err(failure) => return error::response(None, &failure, Era::Legacy),
+        };
+        let revision = session.as_ref().map_or(header.unwrap_or(Revision::ASSUMED), |session| session.revision);
+        if !revision.accepts_batches() {
+            return error::response(None, &Failure::BatchNotAllowed, Era::Legacy);
+        }
+        let answers = messages.iter().map(|message| async {
+            match message {
+                Message::Request(request) => {
+                    let end = match self.legacy_request(request, revision, session.as_ref()).await {
+                        Answer::Now(end) => end,
+                        Answer::Running(mut replies) => replies.end().await,
+                    };
+                    Some(whole_message(&request.id, end, Era::Legacy))
+                }
+                Message::Notification(notification) => {
+                    self.front.rooms.notification(session.as_deref(), notification);
+                    None
+                }
+                Message::Response(_) => None,
+            }
+        });
+        let answers: Vec<Vec<u8>> = futures_util::future::join_all(answers).await.into_iter().flatten().collect();
+        let mut response = match (answers.is_empty(), self.accepts.json) {
+            (true, _) => accepted(),
+            (false, true) => error::json(StatusCode::OK, mcp::write::batch(&answers)),
+            (false, false) => sse::single(&mcp::write::batch(&answers)),
+        };
+        name_session(&mut response, session.as_deref());
+        response
+    }
+}
+
+/// Methods that make sense only with an id. Posted without one they would run and answer nobody.
+fn is_request_method(method: &str) -> bool {
+    !method.starts_with("notifications/")
+}
+
+/// JSON if the call ends before it says anything, an event stream from its first notification on, or once it has been silent for long.
+async fn respond(answer: Answer, id: Id, era: Era, accepts: Accepts, limits: &Limits) -> Response<Body> {
+    let mut replies = match answer {
+        Answer::Now(end) if accepts.json => return whole_response(&id, end, era),
+        Answer::Now(Err(failure)) => return error::response(Some(&id), &failure, era),
+        Answer::Now(end) => return sse::single(&whole_message(&id, end, era)),
+        Answer::Running(replies) => replies,
+    };
+    if !accepts.events {
+        let end = replies.end().await;
+        return whole_response(&id, end, era);
+    }
+    let keep_alive = limits.http.keep_alive_interval;
+    if !accepts.json {
+        return sse::response(None, replies, id, era, keep_alive);
+    }
+    first_decides(replies, id, era, keep_alive).await
+}
+
+async fn first_decides(mut replies: Replies, id: Id, era: Era, keep_alive: std::time::Duration) -> Response<Body> {
+    match tokio::time::timeout(keep_alive, replies.next()).await {
+        Ok(Reply::End(end)) => whole_response(&id, *end, era),
+        Ok(notification @ Reply::Notification(_)) => sse::response(Some(notification), replies, id, era, keep_alive),
+        Err(_) => sse::response(None, replies, id, era, keep_alive),
+    }
+}
+
+fn whole_response(id: &Id, end: crate::outbox::End, era: Era) -> Response<Body> {
+    match end {
+        Ok(result) => error::json(StatusCode::OK, mcp::write::success(id, &result)),
+        Err(failure) => error::response(Some(id), &failure, era),
+    }
+}
+
+fn whole_message(id: &Id, end: crate::outbox::End, era: Era) -> Vec<u8> {
+    match end {
+        Ok(result) => mcp::write::success(id, &result),
+        Err(failure) => mcp::write::failure(Some(id), &error::map(&failure, era).error),
+    }
+}
+
+fn accepted() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::ACCEPTED;
+    response
+}
+
+fn name_session(response: &mut Response<Body>, session: Option<&Session>) {
+    if let Some(Ok(value)) = session.map(|session| HeaderValue::from_str(session.id.as_str())) {
+        response.headers_mut().insert(SESSION, value);
+    }
+}
+
+/// A browser asks whether a page may call. Without the origin's name in the answer, which only configured origins get, it may not (H4).
+fn preflight() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST, DELETE"));
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_HEADERS,
+        HeaderValue::from_static(
+            "content-type, accept, authorization, mcp-session-id, mcp-protocol-version, mcp-method, mcp-name, last-event-id",
+        ),
+    );
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+    response
+}
+
+fn allow_origin(response: &mut Response<Body>, origin: HeaderValue) {
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers
+        .insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("mcp-session-id, mcp-protocol-version, www-authenticate"));
+    headers.append(header::VARY, HeaderValue::from_static("origin"));
+}

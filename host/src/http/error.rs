@@ -1,0 +1,178 @@
+//! The one table from failures to HTTP statuses and JSON-RPC errors (reliability 2.1, protocol 1.4 and 2.2).
+//!
+//! Public texts carry no path, no cause and nothing of a guest's own words.
+
+use super::body::NoBody;
+use super::origin::NotAnswered;
+use crate::method::Failure;
+use crate::tenant::Refused;
+use axum::body::Body;
+use axum::http::{HeaderValue, Response, StatusCode, header};
+use mcp::{Era, ErrorCode, ErrorObject, Id};
+use sandbox::Fault;
+
+/// A status and an error.
+pub(super) struct Mapped {
+    pub(super) status: StatusCode,
+    pub(super) error: ErrorObject,
+    retry_after_s: Option<u32>,
+}
+
+/// Looks a failure up.
+pub(super) fn map(failure: &Failure, era: Era) -> Mapped {
+    use StatusCode as S;
+    let modern = match era {
+        Era::Modern => true,
+        Era::Legacy => false,
+    };
+    let plain = |status, code, text: &str| Mapped { status, error: ErrorObject::new(code, text), retry_after_s: None };
+    let later = |status, code, text: &str| Mapped { status, error: ErrorObject::new(code, text), retry_after_s: Some(1) };
+    match failure {
+        Failure::Body(error) => Mapped { status: S::BAD_REQUEST, error: error.error(), retry_after_s: None },
+        Failure::Ladder(refusal) => Mapped { status: S::BAD_REQUEST, error: refusal.error(), retry_after_s: None },
+        Failure::BatchNotAllowed => {
+            plain(S::BAD_REQUEST, ErrorCode::INVALID_REQUEST, "Batches are accepted only in sessions of protocol version 2025-03-26")
+        }
+        Failure::NotARequest => plain(S::BAD_REQUEST, ErrorCode::INVALID_REQUEST, "This method is a request and needs an id"),
+        Failure::MethodNotFound(method) => {
+            Mapped { status: if modern { S::NOT_FOUND } else { S::OK }, error: ErrorObject::method_not_found(method), retry_after_s: None }
+        }
+        Failure::Params(error) => Mapped { status: S::OK, error: error.error(), retry_after_s: None },
+        Failure::BadCursor => plain(S::OK, ErrorCode::INVALID_PARAMS, "params.cursor is not one that this server gave out"),
+        Failure::UnknownTool(name) => Mapped { status: S::OK, error: ErrorObject::unknown_tool(name), retry_after_s: None },
+        Failure::Arguments(text) => plain(S::OK, ErrorCode::INVALID_PARAMS, text),
+        Failure::ArgumentsTooLarge => Mapped { status: S::BAD_REQUEST, error: ErrorObject::arguments_too_large(), retry_after_s: None },
+        Failure::MissingCapability(capability) => Mapped {
+            status: if modern { S::BAD_REQUEST } else { S::OK },
+            error: if modern {
+                ErrorObject::missing_capability(capability)
+            } else {
+                ErrorObject::new(ErrorCode::INVALID_PARAMS, format!("The tool needs the client capability {capability}"))
+            },
+            retry_after_s: None,
+        },
+        Failure::InputNotSupported => {
+            plain(S::OK, ErrorCode::INTERNAL_ERROR, "The tool asks for input, which this gateway cannot pass on yet")
+        }
+        Failure::NoSlot(Refused::Tenant) => {
+            later(S::TOO_MANY_REQUESTS, ErrorCode::QUOTA, "As many calls are in flight as the tenant may have; try again later")
+        }
+        Failure::NoSlot(Refused::Host) => {
+            later(S::SERVICE_UNAVAILABLE, ErrorCode::OVERLOADED, "As many calls are in flight as the gateway may have; try again later")
+        }
+        Failure::Fault(fault) => self::fault(fault),
+        Failure::Unavailable => {
+            later(S::SERVICE_UNAVAILABLE, ErrorCode::PLUGIN_UNAVAILABLE, "The tool is not available now; try again later")
+        }
+        Failure::GuestFailed => plain(S::OK, ErrorCode::INTERNAL_ERROR, "The tool failed for a reason of its own"),
+        Failure::ResultInvalid(_) => {
+            plain(S::OK, ErrorCode::RESULT_INVALID, "The tool gave a result that breaks its own schema or is no valid result")
+        }
+        Failure::SessionRequired => {
+            plain(S::BAD_REQUEST, ErrorCode::INVALID_REQUEST, "The header Mcp-Session-Id is missing; begin with initialize")
+        }
+        Failure::SessionNotFound => plain(S::NOT_FOUND, ErrorCode::INVALID_REQUEST, "Session not found"),
+        Failure::AlreadyInitialized => plain(S::BAD_REQUEST, ErrorCode::INVALID_REQUEST, "The session is initialized already"),
+        Failure::TooManySessions => {
+            later(S::SERVICE_UNAVAILABLE, ErrorCode::OVERLOADED, "There are as many sessions as there may be; try again later")
+        }
+        Failure::IdInUse => plain(S::BAD_REQUEST, ErrorCode::INVALID_REQUEST, "Another request with this id is in flight"),
+        Failure::TooManyRequests => {
+            later(S::TOO_MANY_REQUESTS, ErrorCode::QUOTA, "The session has as many requests in flight as it may have")
+        }
+        Failure::Cancelled => plain(S::OK, ErrorCode::REQUEST_CANCELLED, "Request cancelled"),
+        Failure::Draining => later(S::SERVICE_UNAVAILABLE, ErrorCode::DRAINING, "The gateway is stopping; try again later"),
+        Failure::Internal => plain(S::INTERNAL_SERVER_ERROR, ErrorCode::INTERNAL_ERROR, "Internal error"),
+    }
+}
+
+fn fault(fault: &Fault) -> Mapped {
+    let (code, text, kind) = match fault {
+        Fault::WallTime { limit } => (ErrorCode::TOOL_TIMEOUT, format!("The tool was stopped after {} ms", limit.as_millis()), "wall_time"),
+        Fault::CpuTime { limit } => {
+            (ErrorCode::TOOL_TIMEOUT, format!("The tool was stopped after {} ms of processor time", limit.as_millis()), "cpu_time")
+        }
+        Fault::Resource(sandbox::Resource::Stack) => (ErrorCode::TOOL_TRAP, "The tool ran out of stack".to_owned(), "stack_exhausted"),
+        Fault::Resource(resource) => (ErrorCode::RESOURCE_LIMIT, format!("The tool ran out of {resource}"), "resource_limit"),
+        Fault::ResultTooLarge { limit, .. } => {
+            (ErrorCode::RESULT_TOO_BIG, format!("The tool's result is larger than {limit} bytes"), "result_too_big")
+        }
+        Fault::Trap(_) | Fault::Exit(_) => (ErrorCode::TOOL_TRAP, "The tool crashed".to_owned(), "tool_trap"),
+        Fault::Busy => {
+            let error = ErrorObject::new(ErrorCode::OVERLOADED, "No instance is free to run the tool; try again later");
+            return Mapped { status: StatusCode::SERVICE_UNAVAILABLE, error, retry_after_s: Some(1) };
+        }
+        Fault::Engine(_) => {
+            let error = ErrorObject::new(ErrorCode::INTERNAL_ERROR, "Internal error");
+            return Mapped { status: StatusCode::INTERNAL_SERVER_ERROR, error, retry_after_s: None };
+        }
+    };
+    Mapped { status: StatusCode::OK, error: ErrorObject::new(code, text).with_kind(kind), retry_after_s: None }
+}
+
+/// What a failure says in public, for a command that shows it without HTTP.
+pub fn public_error(failure: &Failure) -> ErrorObject {
+    map(failure, Era::Modern).error
+}
+
+/// A failure as a whole response.
+pub(super) fn response(id: Option<&Id>, failure: &Failure, era: Era) -> Response<Body> {
+    let mapped = map(failure, era);
+    let mut response = json(mapped.status, mcp::write::failure(id, &mapped.error));
+    if let Some(seconds) = mapped.retry_after_s {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+/// A JSON body. What a caller was shown is for nobody else to keep.
+pub(super) fn json(status: StatusCode, body: Vec<u8>) -> Response<Body> {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// A refusal of HTTP's own, in one line of text.
+pub(super) fn refusal(status: StatusCode, text: &'static str) -> Response<Body> {
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}
+
+/// As [`refusal`], and the connection ends: what is left of the request is not worth reading.
+pub(super) fn final_refusal(status: StatusCode, text: &'static str) -> Response<Body> {
+    let mut response = refusal(status, text);
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// A method that the endpoint does not have here.
+pub(super) fn method_not_allowed(allow: &'static str) -> Response<Body> {
+    let mut response = refusal(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n");
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
+    response
+}
+
+impl From<NoBody> for Response<Body> {
+    fn from(reason: NoBody) -> Self {
+        match reason {
+            NoBody::TooLarge => final_refusal(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large\n"),
+            NoBody::TooSlow => final_refusal(StatusCode::REQUEST_TIMEOUT, "the body came too slowly\n"),
+            NoBody::Broken => final_refusal(StatusCode::BAD_REQUEST, "the body is broken\n"),
+        }
+    }
+}
+
+impl From<NotAnswered> for Response<Body> {
+    fn from(reason: NotAnswered) -> Self {
+        match reason {
+            NotAnswered::HostMalformed => final_refusal(StatusCode::BAD_REQUEST, "the request must name one host\n"),
+            NotAnswered::OriginRepeated => final_refusal(StatusCode::BAD_REQUEST, "the request must name one origin\n"),
+            NotAnswered::HostForeign => final_refusal(StatusCode::FORBIDDEN, "this host is not served; see http.allowed_hosts\n"),
+            NotAnswered::OriginForeign => final_refusal(StatusCode::FORBIDDEN, "this origin may not call; see http.allowed_origins\n"),
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Is it alive, is it ready.
+
+use crate::catalog::Problem;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{Response, StatusCode};
+use std::sync::Arc;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// What readiness depends on.
+#[derive(Debug, Clone)]
+pub struct Readiness {
+    /// Fires when the gateway begins to stop.
+    pub draining: CancellationToken,
+    /// Plugins that are not served in their newest version: shown, and no reason not to be ready.
+    pub problems: watch::Receiver<Vec<Problem>>,
+}
+
+/// The process answers.
+pub(super) async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// It takes new work. Names nothing: the endpoint is open to everybody who reaches it.
+pub(super) async fn readyz(State(front): State<Arc<super::Front>>) -> Response<Body> {
+    let draining = front.readiness.draining.is_cancelled();
+    let problems = front.readiness.problems.borrow().len();
+    let status = if draining { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    super::error::json(status, format!("{{\"ready\":{},\"plugins_with_problems\":{problems}}}\n", !draining).into_bytes())
+}

@@ -1,0 +1,27 @@
+//! Gatehouse: a WebAssembly-extensible gateway host for the Model Context Protocol.
+//!
+//! The rooms, in reading order; `ARCHITECTURE.md` at the project's root draws the map:
+//!
+//! - [`cli`]: the commands.
+//! - [`config`]: settings and limits.
+//! - [`gateway`]: what the process is made of; start, serve, drain.
+//! - [`http`]: connections, the endpoint's gates, event streams, the table of errors.
+//! - [`method`]: one file for each MCP method.
+//! - [`auth`]: who calls, and what they may do.
+//! - [`tenant`]: tenants, virtual servers, slots.
+//! - [`catalog`]: plugins and their tools; the watched directory.
+//! - [`session`]: sessions of the handshake era.
+//! - [`outbox`]: the messages of a running call.
+//! - [`telemetry`] writes logs.
+
+pub mod auth;
+pub mod catalog;
+pub mod cli;
+pub mod config;
+pub mod gateway;
+pub mod http;
+pub mod method;
+pub mod outbox;
+pub mod session;
+pub mod telemetry;
+pub mod tenant;

@@ -1,0 +1,136 @@
+//! What each MCP method does. No HTTP here, and no engine.
+//!
+//! Both eras come together here: a request has become a [`Context`] with a revision, and from there on only predicates of the revision
+//! tell the eras apart.
+
+mod cancelled;
+mod discover;
+mod failure;
+mod initialize;
+mod tools_call;
+mod tools_list;
+
+pub use failure::Failure;
+pub use initialize::initialize;
+
+use crate::auth::{Caller, Policy};
+use crate::catalog::{Catalog, Server};
+use crate::config::LegacyConfig;
+use crate::outbox::{End, Replies};
+use crate::session::{InFlight, Session, Sessions};
+use crate::tenant::Admission;
+use mcp::capability::{ClientCapabilities, ListChanged, ServerCapabilities};
+use mcp::header::HeaderValues;
+use mcp::result::{CacheHints, CacheScope, Implementation};
+use mcp::{JsonText, Notification, Request, Revision};
+use sandbox::Sandbox;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// What methods work with.
+#[derive(Debug)]
+pub struct Rooms {
+    /// Who we are.
+    pub implementation: Implementation,
+    /// What may be done.
+    pub policy: Policy,
+    /// How much at once.
+    pub admission: Admission,
+    /// Where guests run.
+    pub sandbox: Arc<Sandbox>,
+    /// Legacy sessions.
+    pub sessions: Sessions,
+    /// How legacy clients are served.
+    pub legacy: LegacyConfig,
+    /// What a call may use.
+    pub limits: sandbox::Limits,
+    /// What the JSON of a guest may hold.
+    pub json_limits: mcp::JsonLimits,
+    /// Detached calls.
+    pub tasks: TaskTracker,
+    /// Fires when the gateway begins to stop.
+    pub draining: CancellationToken,
+}
+
+/// One request, whatever its era.
+#[derive(Debug)]
+pub struct Context {
+    /// Who asks.
+    pub caller: Caller,
+    /// Where.
+    pub server: Arc<Server>,
+    /// The generation that `server` is of: holds it for as long as the request works with it.
+    pub catalog: Arc<Catalog>,
+    /// In which words.
+    pub revision: Revision,
+    /// What the client can be asked.
+    pub capabilities: Option<ClientCapabilities>,
+    /// Its place in its session.
+    pub in_flight: Option<InFlight>,
+    /// Headers that repeat arguments.
+    pub mirrored: MirroredHeaders,
+}
+
+/// The `Mcp-Param-*` headers of a request.
+#[derive(Debug, Default)]
+pub struct MirroredHeaders(pub Vec<(Box<str>, Vec<u8>)>);
+
+impl MirroredHeaders {
+    /// The values of one of them, by name without regard to case.
+    pub fn values(&self, name: &str) -> HeaderValues<'_> {
+        HeaderValues::collect(self.0.iter().filter(|(header, _)| header.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_slice()))
+    }
+}
+
+/// What a method answers.
+#[derive(Debug)]
+pub enum Answer {
+    /// At once.
+    Now(End),
+    /// A call runs.
+    Running(Replies),
+}
+
+impl From<End> for Answer {
+    fn from(end: End) -> Self {
+        Self::Now(end)
+    }
+}
+
+/// What the server offers. Lists are not announced to change: there is no stream yet that could carry it.
+pub(crate) fn capabilities() -> ServerCapabilities {
+    ServerCapabilities { tools: Some(ListChanged::Silent), ..ServerCapabilities::default() }
+}
+
+/// How long lists may be kept: a dropped plugin shows within seconds, and nobody but the caller may keep what was chosen for it.
+pub(crate) const CACHE: CacheHints = CacheHints { ttl_ms: 1_000, scope: CacheScope::Private };
+
+impl Rooms {
+    /// Answers a request of either era; `initialize` has its own door, because it makes what the others need.
+    pub async fn request(self: &Arc<Self>, context: Context, request: &Request) -> Answer {
+        let params = request.params.as_deref();
+        match (&*request.method, context.revision.handshake_methods()) {
+            ("tools/list", _) => tools_list::tools_list(self, &context, params).into(),
+            ("tools/call", _) => tools_call::tools_call(self, context, params).await,
+            ("server/discover", false) => discover::discover(self, &context).into(),
+            ("ping", true) => Ok(mcp::result::empty(context.revision, &self.implementation)).into(),
+            (unknown, _) => Err(Failure::MethodNotFound(unknown.into())).into(),
+        }
+    }
+
+    /// Takes a legacy notification. What is unknown is ignored, as JSON-RPC wants it.
+    pub fn notification(&self, session: Option<&Session>, notification: &Notification) {
+        let Some(session) = session else { return };
+        match &*notification.method {
+            "notifications/initialized" => session.initialized(),
+            "notifications/cancelled" => cancelled::cancelled(session, notification),
+            _ => {}
+        }
+    }
+
+    /// The result of a tool in the words of the request's revision.
+    fn written(&self, result: &mcp::result::CallToolResult, revision: Revision) -> JsonText {
+        result.write(revision, &self.implementation)
+    }
+}

@@ -1,0 +1,16 @@
+//! `server/discover`: what the modern era has instead of a handshake (protocol 1.7).
+
+use super::{CACHE, Context, Rooms, capabilities};
+use crate::outbox::End;
+use mcp::result::DiscoverResult;
+
+pub(super) fn discover(rooms: &Rooms, context: &Context) -> End {
+    let result = DiscoverResult {
+        revision: context.revision,
+        capabilities: &capabilities(),
+        server: &rooms.implementation,
+        instructions: context.server.instructions.as_deref(),
+        cache: CACHE,
+    };
+    Ok(result.write())
+}

@@ -1,0 +1,76 @@
+//! Everything that can be answered instead of a result. What it becomes on the wire stands in one table, `http/error.rs`.
+
+use crate::tenant::Refused;
+use mcp::capability::Capability;
+use mcp::modern::Refusal;
+use mcp::params::ParamsError;
+use sandbox::Fault;
+
+/// Why a request has no result.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Failure {
+    /// The body holds no message.
+    Body(mcp::jsonrpc::ParseError),
+    /// The modern ladder refused it.
+    Ladder(Refusal),
+    /// A batch where none is allowed.
+    BatchNotAllowed,
+    /// A request method without an id, or a message that makes no sense here.
+    NotARequest,
+    /// There is no such method, or not in this era.
+    MethodNotFound(Box<str>),
+    /// Parameters of a wrong shape.
+    Params(ParamsError),
+    /// A cursor that no list of this gateway gave out.
+    BadCursor,
+    /// There is no such tool, or the caller may not know of it.
+    UnknownTool(Box<str>),
+    /// Arguments that break the tool's schema, for a revision that calls this an error of the request.
+    Arguments(String),
+    /// Arguments beyond their size limit.
+    ArgumentsTooLarge,
+    /// The client cannot answer what the tool needs to ask.
+    MissingCapability(Capability),
+    /// The tool asks for input, and this version of the gateway cannot carry the question.
+    InputNotSupported,
+    /// No slot was free.
+    NoSlot(Refused),
+    /// The guest was stopped, or fell.
+    Fault(Fault),
+    /// The guest says that it cannot serve the call now.
+    Unavailable,
+    /// The guest says that it failed.
+    GuestFailed,
+    /// The guest's result is no valid result; the text is for the log.
+    ResultInvalid(String),
+    /// The request needs a session and names none.
+    SessionRequired,
+    /// There is no such session, or it is somebody else's.
+    SessionNotFound,
+    /// The session was initialized before.
+    AlreadyInitialized,
+    /// There are as many sessions as there may be.
+    TooManySessions,
+    /// Another request with this id is in flight in the session.
+    IdInUse,
+    /// The session has as many requests in flight as it may have.
+    TooManyRequests,
+    /// The client cancelled it.
+    Cancelled,
+    /// The gateway is stopping.
+    Draining,
+    /// A fault of the gateway's own.
+    Internal,
+}
+
+impl From<ParamsError> for Failure {
+    fn from(error: ParamsError) -> Self {
+        Self::Params(error)
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Ladder(refusal)
+    }
+}

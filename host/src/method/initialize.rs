@@ -1,0 +1,39 @@
+//! `initialize`: settles the revision and begins a session (protocol 2.1).
+
+use super::{Failure, Rooms, capabilities};
+use crate::auth::Caller;
+use crate::catalog::Server;
+use crate::session::{NoSession, Session};
+use mcp::params::InitializeParams;
+use mcp::result::InitializeResult;
+use mcp::{JsonText, Request, Revision};
+use std::sync::Arc;
+
+/// Answers the handshake. The session is none in stateless mode.
+///
+/// # Errors
+///
+/// For parameters of a wrong shape, and when there are too many sessions: a refused handshake leaves nothing behind.
+pub fn initialize(rooms: &Rooms, caller: &Caller, server: &Server, request: &Request) -> Result<(JsonText, Option<Arc<Session>>), Failure> {
+    let params = InitializeParams::read(request.params.as_deref())?;
+    if rooms.draining.is_cancelled() {
+        return Err(Failure::Draining);
+    }
+    let revision = Revision::negotiate(&params.protocol_version);
+    let session = if rooms.legacy.stateful_sessions {
+        let session = rooms.sessions.create(caller.owner(), server.id.clone(), revision, params.capabilities);
+        Some(session.map_err(|reason| match reason {
+            NoSession::Full => Failure::TooManySessions,
+            NoSession::NoRandomness => Failure::Internal,
+        })?)
+    } else {
+        None
+    };
+    let result = InitializeResult {
+        revision,
+        capabilities: &capabilities(),
+        server: &rooms.implementation,
+        instructions: server.instructions.as_deref(),
+    };
+    Ok((result.write(), session))
+}

@@ -1,0 +1,94 @@
+//! Between the contract's words and the wire's.
+
+use mcp::capability::{Capability, ClientCapabilities};
+use mcp::content::{Blob, Content, ResourceBody, ResourceContents, ResourceLink};
+use mcp::result::CallToolResult;
+use mcp::{JsonLimits, JsonText};
+use sandbox::contract::{self, ClientFeatures};
+
+/// A guest's reply as a result, with everything that claims to be JSON checked.
+///
+/// # Errors
+///
+/// Which part is not what it claims to be.
+pub(super) fn result(reply: contract::Reply, limits: &JsonLimits) -> Result<CallToolResult, String> {
+    let content = reply.content.into_iter().map(|content| self::content(content, limits)).collect::<Result<_, _>>()?;
+    // A structured result may be as long as the result itself, which was measured before.
+    let structured_limits = JsonLimits { string_bytes_max: usize::MAX, nodes_max: usize::MAX, ..*limits };
+    let structured = reply.structured.map(|text| JsonText::parse(text, &structured_limits)).transpose();
+    Ok(CallToolResult {
+        content,
+        structured: structured.map_err(|error| format!("its structured result is refused: {error}"))?,
+        is_error: reply.is_error,
+        meta: object("meta", reply.meta, limits)?,
+    })
+}
+
+fn content(content: contract::Content, limits: &JsonLimits) -> Result<Content, String> {
+    Ok(match content {
+        contract::Content::Text(text) => {
+            Content::Text { text: text.text.into(), annotations: object("annotations", text.annotations, limits)? }
+        }
+        contract::Content::Image(blob) => Content::Image(self::blob(blob, limits)?),
+        contract::Content::Audio(blob) => Content::Audio(self::blob(blob, limits)?),
+        contract::Content::ResourceLink(link) => Content::ResourceLink(ResourceLink {
+            uri: link.uri.into(),
+            name: link.name.into(),
+            title: link.title.map(Into::into),
+            description: link.description.map(Into::into),
+            mime_type: link.mime_type.map(Into::into),
+            annotations: object("annotations", link.annotations, limits)?,
+        }),
+        contract::Content::Embedded(contents) => Content::Resource {
+            contents: ResourceContents {
+                uri: contents.uri.into(),
+                mime_type: contents.mime_type.map(Into::into),
+                body: match contents.body {
+                    contract::Body::Text(text) => ResourceBody::Text(text.into()),
+                    contract::Body::Bytes(bytes) => ResourceBody::Bytes(bytes.into()),
+                },
+                meta: object("meta", contents.meta, limits)?,
+            },
+            annotations: None,
+        },
+    })
+}
+
+fn blob(blob: contract::Blob, limits: &JsonLimits) -> Result<Blob, String> {
+    let annotations = object("annotations", blob.annotations, limits)?;
+    Ok(Blob { data: blob.data.into(), mime_type: blob.mime_type.into(), annotations })
+}
+
+fn object(member: &str, text: Option<String>, limits: &JsonLimits) -> Result<Option<JsonText>, String> {
+    let Some(text) = text else { return Ok(None) };
+    match JsonText::parse(text, limits) {
+        Ok(json) if json.is_object() => Ok(Some(json)),
+        Ok(_) => Err(format!("its {member} is no JSON object")),
+        Err(error) => Err(format!("its {member} is refused: {error}")),
+    }
+}
+
+/// What the client declared, in the contract's words.
+pub(super) fn client_features(capabilities: Option<&ClientCapabilities>) -> ClientFeatures {
+    let table = [
+        (Capability::ElicitationForm, ClientFeatures::ELICIT_FORM),
+        (Capability::ElicitationUrl, ClientFeatures::ELICIT_URL),
+        (Capability::Sampling, ClientFeatures::SAMPLING),
+        (Capability::SamplingTools, ClientFeatures::SAMPLING_TOOLS),
+        (Capability::Roots, ClientFeatures::ROOTS),
+    ];
+    let declared = table.iter().filter(|(capability, _)| capabilities.is_some_and(|client| client.has(capability)));
+    declared.fold(ClientFeatures::empty(), |features, (_, feature)| features | *feature)
+}
+
+/// The first of the features that a guest misses.
+pub(super) fn capability(missing: ClientFeatures) -> Option<Capability> {
+    let table = [
+        (ClientFeatures::ELICIT_FORM, Capability::ElicitationForm),
+        (ClientFeatures::ELICIT_URL, Capability::ElicitationUrl),
+        (ClientFeatures::SAMPLING_TOOLS, Capability::SamplingTools),
+        (ClientFeatures::SAMPLING, Capability::Sampling),
+        (ClientFeatures::ROOTS, Capability::Roots),
+    ];
+    table.into_iter().find(|(feature, _)| missing.contains(*feature)).map(|(_, capability)| capability)
+}
