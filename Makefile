@@ -1,0 +1,52 @@
+# The entry points. Each installs what it needs and says what is missing where that cannot be installed.
+
+CARGO ?= cargo
+PLUGINS ?= target/plugins
+DATA ?= target/gatehouse-data
+LISTEN ?= 127.0.0.1:8080
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build plugins fixtures run test test-unit test-edge check fmt bench clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup:
+	@scripts/setup
+
+build: setup ## Build target/release/gatehouse
+	$(CARGO) build --release --locked -p gatehouse
+
+plugins: setup ## Build every example plugin as target/plugins/NAME.wasm
+	@scripts/build-guests plugins
+
+fixtures: setup
+	@scripts/build-guests fixtures
+
+run: build plugins ## Build everything, then serve the example plugins on http://127.0.0.1:8080/mcp
+	@exec target/release/gatehouse serve --listen $(LISTEN) --plugins $(PLUGINS) --data $(DATA)
+
+test: test-unit test-edge ## Run all tests, official clients included
+
+test-unit: setup
+	$(CARGO) test --release --locked -p gatehouse -p gatehouse-mcp -p gatehouse-sandbox
+
+# Against the shipped binary: real sockets, real components, official clients.
+test-edge: build plugins fixtures
+	@scripts/install-test-clients
+	$(CARGO) test --locked -p gatehouse-tests
+
+check: setup ## Check formatting, lints, documentation, dependencies
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --locked --no-deps --workspace --document-private-items
+	@scripts/check-dependencies
+
+fmt: ## Format the sources
+	$(CARGO) fmt --all
+
+bench: build plugins ## Measure calls beside a bare route, in one run
+	@scripts/bench
+
+clean: ## Remove everything that was built
+	rm -rf target

@@ -1,0 +1,155 @@
+//! A gateway process of the test's own: its own plugin directory, its own port, its own log. It ends with the test.
+
+use super::paths::{binary, fixture, plugin, root};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+/// How long a start may take. Fixtures are compiled once for all tests, the largest in some seconds.
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// What a gateway gets beside the text toolbox.
+#[derive(Default)]
+pub struct Setup {
+    /// Example plugins by name.
+    pub plugins: Vec<&'static str>,
+    /// Fixtures by name.
+    pub fixtures: Vec<&'static str>,
+    /// More of `gatehouse.toml`.
+    pub settings: String,
+}
+
+/// A running gateway.
+pub struct Gateway {
+    /// `http://127.0.0.1:PORT`
+    pub origin: String,
+    /// Where components are dropped.
+    pub plugins: PathBuf,
+    /// The HTTP client of the test.
+    pub client: reqwest::Client,
+    child: Child,
+    log: Arc<Mutex<String>>,
+    _directory: TempDir,
+}
+
+impl Gateway {
+    /// With the text toolbox.
+    pub async fn start() -> Self {
+        Self::with(Setup { plugins: vec!["text-toolbox"], ..Setup::default() }).await
+    }
+
+    /// With these plugins and settings.
+    pub async fn with(setup: Setup) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let plugins = directory.path().join("plugins");
+        fs::create_dir(&plugins).expect("a plugin directory");
+        for name in &setup.plugins {
+            install(&plugin(name), &plugins.join(format!("{name}.wasm")));
+        }
+        for name in &setup.fixtures {
+            install(&fixture(name), &plugins.join(format!("{name}.wasm")));
+        }
+        // Compiled once for all tests; everything else is each gateway's own.
+        let cache = root().join("target/test-code-cache");
+        let base = format!("{}\n[plugins]\ncode_cache = {:?}\n", setup.settings, cache);
+        let config = directory.path().join("gatehouse.toml");
+        fs::write(&config, base).expect("settings");
+
+        let mut child = Command::new(binary())
+            .arg("serve")
+            .args(["--listen", "127.0.0.1:0"])
+            .arg("--config")
+            .arg(&config)
+            .arg("--plugins")
+            .arg(&plugins)
+            .arg("--data")
+            .arg(directory.path().join("data"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the gateway starts");
+        let log = Arc::new(Mutex::new(String::new()));
+        let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
+        let (ready, told) = tokio::sync::oneshot::channel();
+        let written = Arc::clone(&log);
+        tokio::spawn(async move {
+            let mut ready = Some(ready);
+            while let Ok(Some(line)) = lines.next_line().await {
+                if let Some(url) = line.strip_prefix("gatehouse: ready ")
+                    && let Some(ready) = ready.take()
+                {
+                    let _ = ready.send(url.to_owned());
+                }
+                let mut log = written.lock().expect("not poisoned");
+                log.push_str(&line);
+                log.push('\n');
+            }
+        });
+        let url = match tokio::time::timeout(START_LIMIT, told).await {
+            Ok(Ok(url)) => url,
+            _ => panic!("the gateway did not become ready:\n{}", log.lock().expect("not poisoned")),
+        };
+        let origin = url.strip_suffix("/mcp").expect("the line names the endpoint").to_owned();
+        Self { origin, plugins, client: client(), child, log, _directory: directory }
+    }
+
+    /// The default endpoint.
+    pub fn url(&self) -> String {
+        format!("{}/mcp", self.origin)
+    }
+
+    /// Host and port.
+    pub fn address(&self) -> String {
+        self.origin.trim_start_matches("http://").to_owned()
+    }
+
+    /// Everything that it wrote to standard error so far.
+    pub fn log(&self) -> String {
+        self.log.lock().expect("not poisoned").clone()
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
+    /// Puts a component into the plugin directory whole, by renaming it in.
+    pub fn drop_in(&self, name: &str, bytes: &[u8]) {
+        let temporary = self.plugins.join(format!(".{name}.new"));
+        fs::write(&temporary, bytes).expect("written");
+        fs::rename(temporary, self.plugins.join(format!("{name}.wasm"))).expect("renamed");
+    }
+
+    /// Takes a component out of it.
+    pub fn take_out(&self, name: &str) {
+        fs::remove_file(self.plugins.join(format!("{name}.wasm"))).expect("it was there");
+    }
+
+    /// Sends SIGTERM.
+    pub fn terminate(&self) {
+        let pid = rustix::process::Pid::from_raw(i32::try_from(self.pid()).expect("a pid")).expect("not 0");
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
+    }
+
+    /// Waits for its end.
+    pub async fn ended(mut self, limit: Duration) -> (ExitStatus, String) {
+        let status = tokio::time::timeout(limit, self.child.wait()).await.expect("it ends in time").expect("it can be waited for");
+        let log = self.log();
+        (status, log)
+    }
+}
+
+fn client() -> reqwest::Client {
+    reqwest::Client::builder().timeout(Duration::from_secs(60)).no_proxy().build().expect("a client")
+}
+
+fn install(from: &Path, to: &Path) {
+    fs::copy(from, to).expect("a plugin is copied");
+}

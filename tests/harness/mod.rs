@@ -1,0 +1,32 @@
+//! How tests start a gateway and speak with it.
+//!
+//! - [`Gateway::start`] starts one with the text toolbox; [`Gateway::with`] says what else it gets.
+//! - [`Gateway::modern`] and [`Gateway::legacy`] make requests of the two eras; [`raw`] sends bytes as they are.
+//! - [`Answer`] is what came back: status, headers, and the JSON-RPC message or the events.
+//! - [`eventually`] waits for something that takes a moment, without sleeping longer than it takes.
+
+mod answer;
+mod gateway;
+mod paths;
+pub mod raw;
+mod requests;
+
+pub use answer::Answer;
+pub use gateway::{Gateway, Setup};
+pub use paths::{binary, fixture, plugin, root};
+pub use requests::{Modern, call_params, initialize_params, rpc};
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+/// Asks again until the answer is there; fails with `what` after `limit`.
+pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, limit: Duration, mut ask: impl FnMut() -> F) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(began.elapsed() < limit, "{what}: not within {limit:?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}

@@ -1,0 +1,35 @@
+//! Starting, answering, stopping.
+
+use crate::harness::{Gateway, Setup};
+use serde_json::json;
+use std::time::Duration;
+
+#[tokio::test]
+async fn it_says_when_it_is_ready_and_answers() {
+    let gateway = Gateway::start().await;
+    assert!(gateway.tools().await.contains(&"echo".to_owned()));
+    assert_eq!(gateway.call("echo", json!({ "message": "hello" })).await.tool_text(), "hello");
+    let client = &gateway.client;
+    for (path, expected) in [("/healthz", 200), ("/readyz", 200), ("/", 404), ("/metrics", 404)] {
+        let status = client.get(format!("{}{path}", gateway.origin)).send().await.expect("an answer").status().as_u16();
+        assert_eq!(status, expected, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_stop_lets_calls_in_flight_end() {
+    let gateway = Gateway::with(Setup { plugins: vec!["text-toolbox"], fixtures: vec!["misbehave"], ..Setup::default() }).await;
+    let (client, url) = (gateway.client.clone(), gateway.url());
+    let session = gateway.session("2025-11-25").await;
+    let call = crate::harness::rpc(1, "tools/call", crate::harness::call_params("sleep", json!({ "ms": 700 })));
+    let request = gateway.legacy_request(Some(&session), &call);
+    let running = tokio::spawn(crate::harness::Answer::of(request));
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    gateway.terminate();
+    let answer = running.await.expect("no panic");
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert!(answer.message().get("result").is_some(), "{answer:?}");
+    let (status, log) = gateway.ended(Duration::from_secs(5)).await;
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(client.get(url).send().await.is_err(), "nobody listens any more");
+}
