@@ -1,3 +1,5 @@
 //! One file a subject.
 
+mod clients;
+mod rust_sdk;
 mod start;

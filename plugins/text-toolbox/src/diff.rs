@@ -33,11 +33,6 @@ impl Tool for UnifiedDiff {
     fn run(self) -> Result<Text, String> {
         let diff = TextDiff::from_lines(&self.before, &self.after);
         let context = self.context_lines as usize;
-        Ok(Text(
-            diff.unified_diff()
-                .context_radius(context)
-                .header("before", "after")
-                .to_string(),
-        ))
+        Ok(Text(diff.unified_diff().context_radius(context).header("before", "after").to_string()))
     }
 }

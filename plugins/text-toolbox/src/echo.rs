@@ -14,8 +14,7 @@ pub struct Echo {
 impl Tool for Echo {
     const NAME: &str = "echo";
     const TITLE: &str = "Echo";
-    const DESCRIPTION: &str =
-        "Returns the message unchanged. Useful to see that the way to the gateway and back works.";
+    const DESCRIPTION: &str = "Returns the message unchanged. Useful to see that the way to the gateway and back works.";
 
     type Output = Text;
 

@@ -33,19 +33,12 @@ impl Tool for Base64 {
     type Output = Text;
 
     fn run(self) -> Result<Text, String> {
-        let engine = if self.url_safe {
-            URL_SAFE_NO_PAD
-        } else {
-            STANDARD
-        };
+        let engine = if self.url_safe { URL_SAFE_NO_PAD } else { STANDARD };
         match self.direction {
             Direction::Encode => Ok(Text(engine.encode(self.text))),
             Direction::Decode => {
-                let bytes = engine
-                    .decode(self.text.trim())
-                    .map_err(|error| format!("This is not Base64: {error}"))?;
-                let text = String::from_utf8(bytes)
-                    .map_err(|error| format!("What it decodes to is not text: {error}"))?;
+                let bytes = engine.decode(self.text.trim()).map_err(|error| format!("This is not Base64: {error}"))?;
+                let text = String::from_utf8(bytes).map_err(|error| format!("What it decodes to is not text: {error}"))?;
                 Ok(Text(text))
             }
         }

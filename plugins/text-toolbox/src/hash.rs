@@ -45,10 +45,7 @@ impl Tool for Hash {
             Algorithm::Sha512 => hex(&Sha512::digest(bytes)),
             Algorithm::Blake3 => hex(blake3::hash(bytes).as_bytes()),
         };
-        Ok(Structured(Digested {
-            algorithm: self.algorithm,
-            hex,
-        }))
+        Ok(Structured(Digested { algorithm: self.algorithm, hex }))
     }
 }
 

@@ -29,25 +29,19 @@ pub struct Results {
 impl Tool for JsonQuery {
     const NAME: &str = "json_query";
     const TITLE: &str = "Query JSON";
-    const DESCRIPTION: &str =
-        "Selects values from a JSON document with a JSONPath query (RFC 9535).";
+    const DESCRIPTION: &str = "Selects values from a JSON document with a JSONPath query (RFC 9535).";
 
     type Output = Structured<Results>;
 
     fn run(self) -> Result<Structured<Results>, String> {
-        let document: Value = serde_json::from_str(&self.json)
-            .map_err(|error| format!("The argument 'json' is not valid JSON: {error}"))?;
+        let document: Value =
+            serde_json::from_str(&self.json).map_err(|error| format!("The argument 'json' is not valid JSON: {error}"))?;
         if nesting(&self.query) > NESTING_MAX {
-            return Err(format!(
-                "The argument 'query' nests brackets more than {NESTING_MAX} deep. Write a simpler one."
-            ));
+            return Err(format!("The argument 'query' nests brackets more than {NESTING_MAX} deep. Write a simpler one."));
         }
-        let query = JsonPath::parse(&self.query).map_err(|error| {
-            format!("The argument 'query' is not a valid JSONPath (RFC 9535): {error}")
-        })?;
-        Ok(Structured(Results {
-            results: query.query(&document).all().into_iter().cloned().collect(),
-        }))
+        let query =
+            JsonPath::parse(&self.query).map_err(|error| format!("The argument 'query' is not a valid JSONPath (RFC 9535): {error}"))?;
+        Ok(Structured(Results { results: query.query(&document).all().into_iter().cloned().collect() }))
     }
 }
 

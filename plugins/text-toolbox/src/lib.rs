@@ -46,10 +46,7 @@ impl Guest for TextToolbox {
     }
 
     fn call_tool(call: Call) -> Result<Outcome, Failure> {
-        let entry = TOOLS
-            .iter()
-            .find(|entry| entry.name == call.tool)
-            .ok_or(Failure::UnknownName)?;
+        let entry = TOOLS.iter().find(|entry| entry.name == call.tool).ok_or(Failure::UnknownName)?;
         entry.run(&call.arguments).map(Outcome::Complete)
     }
 }

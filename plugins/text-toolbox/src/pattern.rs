@@ -52,21 +52,10 @@ impl Tool for RegexExtract {
 
     fn run(self) -> Result<Structured<Matches>, String> {
         // The crate's message draws a picture of where the pattern goes wrong.
-        let pattern = Regex::new(&self.pattern)
-            .map_err(|error| format!("The pattern cannot be used.\n{error}"))?;
-        let mut position = Position {
-            text: &self.text,
-            byte: 0,
-            character: 0,
-        };
-        let found = pattern
-            .captures_iter(&self.text)
-            .take(self.max_matches as usize);
-        Ok(Structured(Matches {
-            matches: found
-                .map(|captures| describe(&captures, &mut position))
-                .collect(),
-        }))
+        let pattern = Regex::new(&self.pattern).map_err(|error| format!("The pattern cannot be used.\n{error}"))?;
+        let mut position = Position { text: &self.text, byte: 0, character: 0 };
+        let found = pattern.captures_iter(&self.text).take(self.max_matches as usize);
+        Ok(Structured(Matches { matches: found.map(|captures| describe(&captures, &mut position)).collect() }))
     }
 }
 
@@ -76,11 +65,7 @@ fn describe(captures: &Captures, position: &mut Position) -> Match {
         text: whole.as_str().into(),
         start: position.advance_to(whole.start()),
         end: position.advance_to(whole.end()),
-        groups: captures
-            .iter()
-            .skip(1)
-            .map(|group| group.map(|part| part.as_str().into()))
-            .collect(),
+        groups: captures.iter().skip(1).map(|group| group.map(|part| part.as_str().into())).collect(),
     }
 }
 

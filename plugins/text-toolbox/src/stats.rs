@@ -55,12 +55,8 @@ impl Tool for WordStats {
             *counts.entry(word.to_lowercase()).or_default() += 1;
         }
 
-        let mut top_words: Vec<_> = counts
-            .into_iter()
-            .map(|(word, count)| WordCount { word, count })
-            .collect();
-        top_words
-            .sort_unstable_by(|a, b| (Reverse(a.count), &a.word).cmp(&(Reverse(b.count), &b.word)));
+        let mut top_words: Vec<_> = counts.into_iter().map(|(word, count)| WordCount { word, count }).collect();
+        top_words.sort_unstable_by(|a, b| (Reverse(a.count), &a.word).cmp(&(Reverse(b.count), &b.word)));
         top_words.truncate(TOP_WORDS_MAX);
 
         Ok(Structured(Stats {
@@ -74,7 +70,5 @@ impl Tool for WordStats {
 }
 
 fn words_of(text: &str) -> impl Iterator<Item = &str> {
-    text.split_whitespace()
-        .map(|word| word.trim_matches(|c: char| !c.is_alphanumeric()))
-        .filter(|word| !word.is_empty())
+    text.split_whitespace().map(|word| word.trim_matches(|c: char| !c.is_alphanumeric())).filter(|word| !word.is_empty())
 }

@@ -1,11 +1,10 @@
 //! Between typed structs and the contract, where arguments, schemas and structured results are JSON text.
 
 use crate::bindings::exports::gatehouse::tool::tools;
-use crate::bindings::gatehouse::tool::tool_types::{
-    Annotations, Content, Failure, Reply, Text as TextContent,
-};
-use schemars::JsonSchema;
+use crate::bindings::gatehouse::tool::tool_types::{Annotations, Content, Failure, Reply, Text as TextContent};
 use schemars::generate::SchemaSettings;
+use schemars::transform::RecursiveTransform;
+use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -56,14 +55,8 @@ impl<T: Serialize + JsonSchema> Output for Structured<T> {
     }
 
     fn into_reply(self) -> Result<Reply, Failure> {
-        let json =
-            serde_json::to_string(&self.0).map_err(|error| Failure::Internal(error.to_string()))?;
-        Ok(Reply {
-            content: Vec::new(),
-            structured: Some(json),
-            is_error: false,
-            meta: None,
-        })
+        let json = serde_json::to_string(&self.0).map_err(|error| Failure::Internal(error.to_string()))?;
+        Ok(Reply { content: Vec::new(), structured: Some(json), is_error: false, meta: None })
     }
 }
 
@@ -78,11 +71,7 @@ pub struct Entry {
 impl Entry {
     /// The entry of one tool.
     pub const fn of<T: Tool>() -> Self {
-        Self {
-            name: T::NAME,
-            describe: describe::<T>,
-            run: run::<T>,
-        }
+        Self { name: T::NAME, describe: describe::<T>, run: run::<T> }
     }
 
     /// The tool as it stands in `tools/list`.
@@ -104,13 +93,7 @@ fn describe<T: Tool>() -> tools::Tool {
         input_schema: schema_of::<T>(schema_settings()),
         output_schema: T::Output::schema(),
         // True of every tool here: they compute, and touch nothing.
-        annotations: Annotations {
-            title: None,
-            read_only: Some(true),
-            destructive: None,
-            idempotent: Some(true),
-            open_world: Some(false),
-        },
+        annotations: Annotations { title: None, read_only: Some(true), destructive: None, idempotent: Some(true), open_world: Some(false) },
         icons: Vec::new(),
         scopes: Vec::new(),
         meta: None,
@@ -119,8 +102,7 @@ fn describe<T: Tool>() -> tools::Tool {
 
 fn run<T: Tool>(arguments: &str) -> Result<Reply, Failure> {
     // The host has checked the arguments against the schema, so this fails only where the struct is stricter than the schema can say.
-    let tool: T = serde_json::from_str(arguments)
-        .map_err(|error| Failure::InvalidArguments(error.to_string()))?;
+    let tool: T = serde_json::from_str(arguments).map_err(|error| Failure::InvalidArguments(error.to_string()))?;
     match tool.run() {
         Ok(output) => output.into_reply(),
         Err(problem) => Ok(text_reply(problem, true)),
@@ -128,30 +110,26 @@ fn run<T: Tool>(arguments: &str) -> Result<Reply, Failure> {
 }
 
 fn text_reply(text: String, is_error: bool) -> Reply {
-    let content = vec![Content::Text(TextContent {
-        text,
-        annotations: None,
-    })];
-    Reply {
-        content,
-        structured: None,
-        is_error,
-        meta: None,
-    }
+    let content = vec![Content::Text(TextContent { text, annotations: None })];
+    Reply { content, structured: None, is_error, meta: None }
 }
 
-/// Schemas end up in a model's context: no line for the dialect, which the contract fixes, and no references to follow.
+/// Schemas end up in a model's context: no line for the dialect, which the contract fixes, no references to follow, and none of the
+/// formats for Rust's numbers (`uint32`), which no other validator knows and some complain about.
 fn schema_settings() -> SchemaSettings {
-    SchemaSettings::draft2020_12().with(|settings| {
-        settings.meta_schema = None;
-        settings.inline_subschemas = true;
-    })
+    let drop_number_formats = RecursiveTransform(|schema: &mut Schema| {
+        if schema.get("type").is_some_and(|kind| kind == "integer") {
+            schema.remove("format");
+        }
+    });
+    SchemaSettings::draft2020_12()
+        .with(|settings| {
+            settings.meta_schema = None;
+            settings.inline_subschemas = true;
+        })
+        .with_transform(drop_number_formats)
 }
 
 fn schema_of<T: JsonSchema>(settings: SchemaSettings) -> String {
-    settings
-        .into_generator()
-        .into_root_schema_for::<T>()
-        .as_value()
-        .to_string()
+    settings.into_generator().into_root_schema_for::<T>().as_value().to_string()
 }
