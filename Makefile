@@ -46,7 +46,7 @@ fmt: ## Format the sources
 	$(CARGO) fmt --all
 
 bench: build plugins ## Measure calls beside a bare route, in one run
-	@scripts/bench
+	$(CARGO) run --release --locked -p gatehouse-bench
 
 clean: ## Remove everything that was built
 	rm -rf target

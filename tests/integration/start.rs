@@ -33,3 +33,26 @@ async fn a_stop_lets_calls_in_flight_end() {
     assert_eq!(status.code(), Some(0), "{log}");
     assert!(client.get(url).send().await.is_err(), "nobody listens any more");
 }
+
+/// The watcher's own look at the directory must not wake it again: once it did, and kept a core busy.
+#[tokio::test]
+async fn an_idle_gateway_is_idle() {
+    let gateway = Gateway::start().await;
+    let ticks = || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", gateway.pid())).expect("it runs");
+        let fields: Vec<u64> = stat.rsplit(')').next().expect("fields").split_whitespace().filter_map(|field| field.parse().ok()).collect();
+        // utime and stime, in hundredths of a second; the first field behind the name is a letter.
+        fields[10] + fields[11]
+    };
+    // A change of the directory, so that there was something to look at.
+    gateway.drop_in("text-template", &std::fs::read(crate::harness::plugin("text-template")).expect("built"));
+    crate::harness::eventually("the plugin", Duration::from_secs(20), async || {
+        gateway.tools().await.contains(&"render_template".to_owned()).then_some(())
+    })
+    .await;
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    let before = ticks();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let used = ticks() - before;
+    assert!(used <= 10, "{used} hundredths of a second of processor time in an idle second");
+}

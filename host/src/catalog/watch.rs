@@ -328,8 +328,17 @@ fn report(name: &str, last_good_serves: bool, error: &PluginError) {
 
 fn watch_directory(directory: &Path, woken: &Arc<Notify>) -> Option<notify::RecommendedWatcher> {
     let woken = Arc::clone(woken);
-    // Runs on the watcher's own thread. What happened is found by looking: a notice only says that it is time to.
-    let wake = move |_: notify::Result<notify::Event>| woken.notify_one();
+    // Runs on the watcher's own thread. What happened is found by looking: a notice only says that it is time to. Looking opens and reads
+    // the directory itself, which is noticed as well and must not lead to another look.
+    let wake = move |event: notify::Result<notify::Event>| {
+        use notify::event::{AccessKind, AccessMode, EventKind};
+        let kind = event.map(|event| event.kind);
+        match kind {
+            Ok(EventKind::Access(AccessKind::Close(AccessMode::Write))) | Err(_) => woken.notify_one(),
+            Ok(EventKind::Access(_)) => {}
+            Ok(_) => woken.notify_one(),
+        }
+    };
     let watcher = notify::recommended_watcher(wake).and_then(|mut watcher| {
         watcher.watch(directory, notify::RecursiveMode::NonRecursive)?;
         Ok(watcher)

@@ -101,8 +101,8 @@ struct ToolRun {
     finished: Option<Box<Finished>>,
     events: EventReceiver,
     cancelled: CancellationToken,
-    _in_flight: Option<InFlight>,
-    _slot: Slot,
+    /// Given back before the end is told: a client that has its answer may go on at once with the same id and the same slot.
+    held: Option<(Slot, Option<InFlight>)>,
 }
 
 impl ToolRun {
@@ -121,7 +121,7 @@ impl ToolRun {
         let sandbox = Arc::clone(&rooms.sandbox);
         let guest = Box::pin(async move { sandbox.call(permit, call).await });
         let cancelled = in_flight.as_ref().map_or_else(CancellationToken::new, |in_flight| in_flight.cancelled.clone());
-        Self { rooms, revision, tool, token, guest, finished: None, events, cancelled, _in_flight: in_flight, _slot: slot }
+        Self { rooms, revision, tool, token, guest, finished: None, events, cancelled, held: Some((slot, in_flight)) }
     }
 
     /// What an event becomes for the client; log lines go to the operator.
@@ -228,7 +228,7 @@ impl ToolRun {
 impl Run for ToolRun {
     fn next(&mut self) -> Pin<Box<dyn Future<Output = Reply> + Send + '_>> {
         Box::pin(async move {
-            loop {
+            let end = loop {
                 if let Some(finished) = self.finished.take() {
                     // What the guest said before its end comes before its end.
                     match self.events.next().await {
@@ -239,12 +239,16 @@ impl Run for ToolRun {
                             }
                             continue;
                         }
-                        None => return Reply::End(Box::new(self.arguments_as_result(self.end(*finished)))),
+                        None => break self.arguments_as_result(self.end(*finished)),
                     }
                 }
                 tokio::select! {
                     biased;
-                    () = self.cancelled.cancelled() => return Reply::End(Box::new(Err(Failure::Cancelled))),
+                    () = self.cancelled.cancelled() => {
+                        // The guest ends with its future, now and not when the answer was read.
+                        self.guest = Box::pin(std::future::pending());
+                        break Err(Failure::Cancelled);
+                    }
                     Some(event) = self.events.next() => {
                         if let Some(notification) = self.notification(event) {
                             return Reply::Notification(notification);
@@ -252,7 +256,9 @@ impl Run for ToolRun {
                     }
                     finished = &mut self.guest => self.finished = Some(Box::new(finished)),
                 }
-            }
+            };
+            self.held = None;
+            Reply::End(Box::new(end))
         })
     }
 }
