@@ -34,6 +34,12 @@ pub fn era(message: &Message, version: HeaderValues<'_>) -> EraDecision {
     }
 }
 
+/// The era of what holds no message to ask: a batch, or an HTTP request without a body.
+#[must_use]
+pub fn of_header(version: HeaderValues<'_>) -> EraDecision {
+    without_claim(Named::read(version))
+}
+
 fn of_request(request: &Request, version: HeaderValues<'_>) -> EraDecision {
     let params = request.params.as_deref();
     let initialize = &*request.method == "initialize";

@@ -187,18 +187,21 @@ fn read_key(path: &Path) -> io::Result<Option<[u8; SEAL_BYTES]>> {
 fn make_key(path: &Path) -> io::Result<()> {
     let mut key = [0; SEAL_BYTES];
     getrandom::fill(&mut key).map_err(io::Error::other)?;
-    let mine = path.with_extension(format!("{}.tmp", std::process::id()));
-    write_whole(&mine, 0o600, &[&key])?;
-    let linked = fs::hard_link(&mine, path);
-    fs::remove_file(&mine)?;
-    match linked {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        _ => Ok(()),
-    }
+    let made = write_aside(path, 0o600, &[&key], |mine| match fs::hard_link(mine, path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        linked => linked,
+    });
+    made.and_then(fs::remove_file)
 }
 
 /// Under another name first, flushed, then renamed: after a crash the file is whole or not there.
 fn write_whole(path: &Path, mode: u32, parts: &[&[u8]]) -> io::Result<()> {
+    write_aside(path, mode, parts, |temporary| fs::rename(temporary, path)).map(drop)
+}
+
+/// Writes and flushes a file beside `path`, then lets `publish` do something with it. What fails leaves nothing behind. Its name is drawn
+/// at random: process ids are the same in two containers that share the directory.
+fn write_aside(path: &Path, mode: u32, parts: &[&[u8]], publish: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<PathBuf> {
     let mut suffix = [0_u8; 8];
     getrandom::fill(&mut suffix).map_err(io::Error::other)?;
     let temporary = path.with_extension(format!("{:016x}.tmp", u64::from_ne_bytes(suffix)));
@@ -206,10 +209,13 @@ fn write_whole(path: &Path, mode: u32, parts: &[&[u8]]) -> io::Result<()> {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
         parts.iter().try_for_each(|part| file.write_all(part))?;
         file.sync_all()?;
-        fs::rename(&temporary, path)
+        publish(&temporary)
     })();
     if result.is_err() {
         let _ = fs::remove_file(&temporary);
     }
-    result
+    result.map(|()| temporary)
 }
+
+#[cfg(test)]
+mod tests;

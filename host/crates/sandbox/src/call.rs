@@ -250,8 +250,12 @@ fn fault(error: &wasmtime::Error, refused: Option<Resource>, limits: &Limits) ->
         // A language runtime that is refused memory ends in a trap of its own making.
         (Some(_), Some(resource)) => Fault::Resource(resource),
         (Some(trap), None) => Fault::Trap(trap.to_string()),
-        // Raised by host functions and by the border of the component: a handle that is none, text that is not UTF-8, too much to copy.
-        (None, _) => Fault::Trap(error.root_cause().to_string()),
+        // Raised by host functions and by the border of the component: a handle that is none, text that is not UTF-8.
+        (None, _) => match error.root_cause().to_string() {
+            // The engine keeps the type of this one to itself.
+            text if text.starts_with("too much data is being copied") => Fault::Resource(Resource::Copies),
+            text => Fault::Trap(text),
+        },
     }
 }
 

@@ -33,7 +33,8 @@ pub enum Profile {
 }
 
 impl Profile {
-    /// By what the component declares. The borders are those of `fast_config`'s pool.
+    /// By what the component declares: an estimate, because the engine counts instances of its own that are seen only once it is compiled.
+    /// Where the fast pool refuses the component all the same, the heavy one takes it.
     pub(crate) fn of(survey: &Survey) -> Self {
         let small = survey.memory_bytes_min <= 4 << 20 && survey.core_instances <= 8 && survey.bytes <= 8 << 20;
         if small { Self::Fast } else { Self::Heavy }
@@ -126,10 +127,10 @@ pub(crate) fn config() -> Config {
 
 fn fast_pool(places: u32, limits: &Limits) -> PoolingAllocationConfig {
     let mut pool = shared_pool(places, limits);
-    pool.total_core_instances(places.saturating_mul(8))
+    pool.total_core_instances(places.saturating_mul(16))
         .total_memories(places.saturating_mul(2))
         .total_tables(places.saturating_mul(4))
-        .max_core_instances_per_component(8)
+        .max_core_instances_per_component(16)
         .max_memories_per_component(4)
         .max_tables_per_component(16)
         .max_core_instance_size(1 << 20)

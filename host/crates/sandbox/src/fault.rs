@@ -59,7 +59,7 @@ pub enum Resource {
     #[error("handles")]
     Handles,
     /// [`Limits::copy_bytes`](crate::Limits::copy_bytes).
-    #[error("bytes copied in host calls")]
+    #[error("room for what it hands to the host at once")]
     Copies,
 }
 

@@ -3,7 +3,7 @@
 use crate::bindings::{ToolPlugin, ToolPluginPre};
 use crate::cache::{self, CodeCache};
 use crate::call::{Call, Finished, Runner};
-use crate::compile::Compiler;
+use crate::compile::{Compiler, MachineCode};
 use crate::contract::Tool;
 use crate::engine::{Engines, PoolSizes, Profile, SandboxError};
 use crate::state::State;
@@ -137,25 +137,29 @@ impl Sandbox {
         if !survey.exports.iter().any(|name| name.starts_with("gatehouse:tool/tools@0.1.")) {
             return Err(LoadError::Exports(survey.exports));
         }
-        let profile = Profile::of(&survey);
         let code = self.code(component, survey.digest).await?;
-        let (engine, linker) = match profile {
-            Profile::Fast => (self.engines.fast.engine.clone(), self.fast_linker.clone()),
-            Profile::Heavy => (self.engines.heavy.engine.clone(), self.heavy_linker.clone()),
-        };
-        let pre = blocking(move || {
-            let component = cache::map(&engine, &code)?;
-            ToolPluginPre::new(linker.instantiate_pre(&component)?)
-        })
-        .await?
-        .map_err(|error: wasmtime::Error| LoadError::Link(format!("{error:#}")))?;
+        let (pre, profile) = self.link(code, Profile::of(&survey)).await?;
 
         let tools = self.runner().list(&pre, profile, self.limits.for_listing()).await.map_err(LoadError::List)?;
         let tools = tools.map_err(LoadError::Refused)?;
         Ok(Guest(Arc::new(Loaded { pre, profile, survey, tools })))
     }
 
-    async fn code(&self, component: Arc<[u8]>, digest: Digest) -> Result<crate::compile::MachineCode, LoadError> {
+    /// Links in the engine of that profile. What declares little and still does not fit a small place gets a large one.
+    async fn link(&self, code: MachineCode, suited: Profile) -> Result<(ToolPluginPre<State>, Profile), LoadError> {
+        let fast = (self.engines.fast.engine.clone(), self.fast_linker.clone());
+        let heavy = (self.engines.heavy.engine.clone(), self.heavy_linker.clone());
+        let link = |(engine, linker): (wasmtime::Engine, Linker<State>), code: &MachineCode| {
+            ToolPluginPre::new(linker.instantiate_pre(&cache::map(&engine, code)?)?)
+        };
+        let linked = blocking(move || match suited {
+            Profile::Fast => link(fast, &code).map(|pre| (pre, Profile::Fast)).or_else(|_| Ok((link(heavy, &code)?, Profile::Heavy))),
+            Profile::Heavy => Ok((link(heavy, &code)?, Profile::Heavy)),
+        });
+        linked.await?.map_err(|error: wasmtime::Error| LoadError::Link(format!("{error:#}")))
+    }
+
+    async fn code(&self, component: Arc<[u8]>, digest: Digest) -> Result<MachineCode, LoadError> {
         let Some(cache) = self.cache.clone() else { return Ok(self.compiler.compile(component).await?) };
         let engine = self.engines.fast.engine.clone();
         let found = blocking({

@@ -6,7 +6,7 @@
 //! In reading order:
 //!
 //! - [`Limits`]: what one call may use.
-//! - [`survey`]: what a file is, before anything of it is compiled.
+//! - [`survey()`]: what a file is, before anything of it is compiled.
 //! - [`Compiler`] and [`CodeCache`]: machine code, made in a process of its own and kept under the gateway's own seal.
 //! - [`Sandbox::load`]: bytes → [`Guest`], with its list of tools.
 //! - [`Authority`] and [`Permit`]: nothing runs that was not permitted; [`Sandbox::call`] takes the permit by value.

@@ -17,7 +17,8 @@ pub struct Limits {
     pub table_elements: usize,
     /// Text, bytes and JSON of the result together, in bytes → [`Fault::ResultTooLarge`](crate::Fault::ResultTooLarge).
     pub result_bytes: usize,
-    /// Data that the guest may hand to the host in one host call, and as its result, in bytes; a trap beyond it.
+    /// Data that the guest may hand to the host in one host call, and as its result, in bytes →
+    /// [`Fault::Resource`](crate::Fault::Resource).
     pub copy_bytes: usize,
     /// Handles to host resources (streams, pollables, files) that are open at once; a trap beyond it.
     pub handles: usize,

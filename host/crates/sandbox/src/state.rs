@@ -188,3 +188,6 @@ impl ResourceLimiter for Limiter {
         16
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -104,3 +104,6 @@ impl AsyncWrite for Capture {
         Poll::Ready(Ok(()))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -156,6 +156,12 @@ pub fn survey(bytes: &[u8]) -> Result<Survey, SurveyError> {
                     at_most("core modules", u64::from(modules), u64::from(MODULES_MAX))?;
                 }
             }
+            // The parser takes the end of the file for the end of what is nested, wherever that was to end.
+            Payload::ModuleSection { unchecked_range, .. } | Payload::ComponentSection { unchecked_range, .. }
+                if unchecked_range.end > bytes.len() =>
+            {
+                return Err(SurveyError::Malformed { offset: bytes.len(), message: "unexpected end-of-file".to_owned() });
+            }
             Payload::End(_) => {
                 inside.pop();
             }
@@ -213,3 +219,6 @@ fn first_bytes(bytes: &[u8]) -> String {
         None => bytes.iter().take(4).map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" "),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-use super::{EraDecision, era};
+use super::{EraDecision, era, of_header};
 use crate::header::HeaderValues::{self, Absent, Many, Once};
 use crate::jsonrpc::{Body, parse};
 use crate::{ErrorCode, JsonLimits, Revision};
@@ -94,4 +94,13 @@ fn m4_notifications() {
     refused(notification(CLAIM, LEGACY), ErrorCode::UNSUPPORTED_VERSION);
     refused(notification(CLAIM, UNKNOWN), ErrorCode::UNSUPPORTED_VERSION);
     refused(notification(CLAIM, Many), ErrorCode::HEADER_MISMATCH);
+}
+
+#[test]
+fn without_a_message_the_header_decides() {
+    assert_eq!(of_header(Absent), legacy(None));
+    assert_eq!(of_header(LEGACY), legacy(Some(Revision::V2025_06_18)));
+    assert_eq!(of_header(MODERN), EraDecision::Modern);
+    refused(of_header(UNKNOWN), ErrorCode::UNSUPPORTED_VERSION);
+    refused(of_header(Many), ErrorCode::HEADER_MISMATCH);
 }
