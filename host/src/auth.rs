@@ -10,10 +10,8 @@ use std::sync::Arc;
 /// A tenant and a principal. Only an [`Authenticator`] makes one: nothing that a client, a component or a header says can.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    /// On whose behalf.
-    pub tenant: Arc<Tenant>,
-    /// Who.
-    pub principal: Principal,
+    tenant: Arc<Tenant>,
+    principal: Principal,
 }
 
 /// Who calls.
@@ -36,6 +34,16 @@ pub struct Owner {
 }
 
 impl Caller {
+    /// On whose behalf.
+    pub fn tenant(&self) -> &Tenant {
+        &self.tenant
+    }
+
+    /// Who.
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
     /// The owner of what this caller makes.
     pub fn owner(&self) -> Owner {
         Owner { tenant: self.tenant.id.clone(), issuer: self.principal.issuer.clone(), subject: self.principal.subject.clone() }

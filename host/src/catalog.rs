@@ -5,6 +5,7 @@
 
 mod definition;
 mod directory;
+mod file;
 mod loader;
 mod watch;
 
@@ -14,7 +15,7 @@ pub use loader::{Loader, PluginError, load_file};
 pub use watch::{Library, Problem};
 
 use crate::config::ServerConfig;
-use crate::tenant::ServerId;
+use crate::config::ServerId;
 use mcp::mirrored::HeaderParameters;
 use mcp::{JsonText, Revision};
 use sandbox::Guest;
@@ -98,7 +99,7 @@ pub struct Catalog {
     /// By name.
     pub plugins: BTreeMap<Arc<str>, Arc<Plugin>>,
     default: Arc<Server>,
-    servers: HashMap<ServerId, Arc<Server>>,
+    servers: BTreeMap<ServerId, Arc<Server>>,
 }
 
 impl Catalog {

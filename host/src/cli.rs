@@ -3,16 +3,15 @@
 mod call;
 mod check;
 mod inspect;
+mod journal;
 mod output;
 mod serve;
 
+use crate::gateway::COMPILE_WORKER;
 use clap::{Args, Parser, Subcommand};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
-
-/// The hidden command that compiles one component from standard input; the serving process starts it for each.
-pub const COMPILE_WORKER: &str = "compile-worker";
 
 /// Serve WebAssembly components as MCP tools.
 #[derive(Debug, Parser)]
@@ -23,7 +22,7 @@ struct Cli {
 }
 
 const LONG_ABOUT: &str = "Serve WebAssembly components as MCP tools.\n\n\
-    Drop a component into the plugin directory; every MCP client, old or new, can call it within a second. Each call runs in a \
+    Drop a component into the plugin directory; every MCP client, old or new, can call it as soon as it is compiled. Each call runs in a \
     sandboxed instance of its own, under limits of time, memory and output.";
 
 const EXAMPLES: &str = "Examples:\n  \
@@ -43,6 +42,8 @@ enum Command {
     Check(check::Arguments),
     /// Call a tool: of a running gateway, or of a component file in a sandbox of its own
     Call(call::Arguments),
+    /// Read the record of calls, and prove that it is whole
+    Journal(journal::Arguments),
     #[command(name = COMPILE_WORKER, hide = true)]
     CompileWorker,
 }
@@ -97,7 +98,7 @@ impl From<crate::gateway::StartError> for Failed {
         use crate::gateway::StartError as E;
         let code = match &error {
             E::Sandbox(_) | E::Program(_) => 71,                         // EX_OSERR
-            E::Cache(_) => 74,                                           // EX_IOERR
+            E::Cache(_) | E::Journal { .. } => 74,                       // EX_IOERR
             E::Listen { .. } => 69,                                      // EX_UNAVAILABLE
             E::PluginDirectory { .. } | E::PluginDirectoryOpen(_) => 78, // EX_CONFIG
         };
@@ -112,6 +113,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Call(arguments) => call::run(arguments),
+        Command::Journal(arguments) => journal::run(&arguments),
         Command::CompileWorker => return ExitCode::from(u8::try_from(sandbox::run_worker()).unwrap_or(1)),
     };
     match done {

@@ -2,16 +2,20 @@
 
 mod file;
 mod limits;
+mod names;
+mod origin;
 
 pub use file::Mistake;
 pub use limits::{CallLimits, HttpLimits, Limits, PluginLimits, SessionLimits};
+pub use names::{ServerId, ToolPattern};
+pub use origin::{Origin, is_loopback_name};
 
-use crate::tenant::{ServerId, ToolPattern};
 use file::{Mistakes, Section};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The file that is read when none is named and it is there.
 pub const DEFAULT_FILE: &str = "gatehouse.toml";
@@ -35,6 +39,8 @@ pub struct Config {
     pub instructions: Option<String>,
     /// Virtual servers beside the default one.
     pub servers: Vec<ServerConfig>,
+    /// What is recorded of calls; none: nothing.
+    pub journal: Option<JournalConfig>,
     /// What is logged, and how.
     pub log: LogConfig,
     /// All limits.
@@ -47,7 +53,7 @@ pub struct HttpConfig {
     /// Names that `Host` may have, with or without a port, beside those of the loopback interface.
     pub allowed_hosts: Vec<String>,
     /// Origins of web pages that may call, such as `https://app.example.com`. They get CORS headers.
-    pub allowed_origins: Vec<String>,
+    pub allowed_origins: Vec<Origin>,
 }
 
 /// How clients of the handshake era are served.
@@ -68,6 +74,17 @@ pub struct ServerConfig {
     pub tools: Vec<ToolPattern>,
     /// What it says of itself to models.
     pub instructions: Option<String>,
+}
+
+/// What is recorded of calls, and for how long.
+#[derive(Debug, Clone)]
+pub struct JournalConfig {
+    /// Where.
+    pub directory: PathBuf,
+    /// Bytes of all its files; beyond it the oldest go.
+    pub bytes_max: u64,
+    /// Files that were not written for this long go.
+    pub age_max: Duration,
 }
 
 /// What is logged, and how.
@@ -192,15 +209,7 @@ impl Config {
         let code_cache_directory = plugins.text("code_cache");
         plugins.end();
 
-        let http = root.section("http");
-        let http_config = HttpConfig { allowed_hosts: http.texts("allowed_hosts"), allowed_origins: http.texts("allowed_origins") };
-        for origin in &http_config.allowed_origins {
-            if crate::http::is_origin(origin) {
-                continue;
-            }
-            http.note("allowed_origins", format!("`{origin}` is not an origin: it must be like https://app.example.com, without a path"));
-        }
-        http.end();
+        let http_config = read_http(&root);
 
         let legacy = root.section("legacy");
         let legacy_config = LegacyConfig {
@@ -215,18 +224,13 @@ impl Config {
             .filter_map(|(name, offset, section)| read_server(&name, offset, section, &mistakes))
             .collect();
 
-        let log = root.section("log");
-        let format = log.parsed("format", |text| match text {
-            "human" => Ok(LogFormat::Human),
-            "json" => Ok(LogFormat::Json),
-            _ => Err("must be \"human\" or \"json\"".to_owned()),
-        });
-        let filter = log.parsed("filter", |text| match tracing_subscriber::EnvFilter::try_new(text) {
-            Ok(_) => Ok(text.to_owned()),
-            Err(error) => Err(format!("is not a log filter: {error}")),
-        });
-        let log_config = LogConfig { format: format.unwrap_or(LogFormat::Human), filter: filter.unwrap_or_else(|| "info".to_owned()) };
-        log.end();
+        let journal = root.section("journal");
+        let journal_on = journal.flag("enabled", true);
+        let journal_bytes_max = journal.number("bytes_max", 1 << 30, 1 << 20..=1 << 40);
+        let journal_age_max = Duration::from_secs(journal.number("age_max_days", 30, 1..=36_500).saturating_mul(86_400));
+        journal.end();
+
+        let log_config = read_log(&root);
 
         let limits_section = root.section("limits");
         let limits = Limits::read(&limits_section);
@@ -246,6 +250,11 @@ impl Config {
         Ok(Self {
             listen,
             code_cache_directory: code_cache_directory.map_or_else(|| data_directory.join("code-cache"), |path| base.join(path)),
+            journal: journal_on.then(|| JournalConfig {
+                directory: data_directory.join("journal"),
+                bytes_max: journal_bytes_max,
+                age_max: journal_age_max,
+            }),
             data_directory,
             plugin_directory: directory(&overrides.plugin_directory, plugin_directory, "plugins"),
             http: http_config,
@@ -256,6 +265,36 @@ impl Config {
             limits,
         })
     }
+}
+
+fn read_http(root: &Section<'_, '_>) -> HttpConfig {
+    let http = root.section("http");
+    let allowed_origins = http.texts("allowed_origins").into_iter().filter_map(|text| {
+        let origin = Origin::parse(&text);
+        if origin.is_none() {
+            http.note("allowed_origins", format!("`{text}` is not an origin: it must be like https://app.example.com, without a path"));
+        }
+        origin
+    });
+    let config = HttpConfig { allowed_hosts: http.texts("allowed_hosts"), allowed_origins: allowed_origins.collect() };
+    http.end();
+    config
+}
+
+fn read_log(root: &Section<'_, '_>) -> LogConfig {
+    let log = root.section("log");
+    let format = log.parsed("format", |text| match text {
+        "human" => Ok(LogFormat::Human),
+        "json" => Ok(LogFormat::Json),
+        _ => Err("must be \"human\" or \"json\"".to_owned()),
+    });
+    let filter = log.parsed("filter", |text| match tracing_subscriber::EnvFilter::try_new(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(format!("is not a log filter: {error}")),
+    });
+    let config = LogConfig { format: format.unwrap_or(LogFormat::Human), filter: filter.unwrap_or_else(|| "info".to_owned()) };
+    log.end();
+    config
 }
 
 fn read_server(name: &str, offset: usize, section: Section<'_, '_>, mistakes: &Mistakes<'_>) -> Option<ServerConfig> {

@@ -4,6 +4,7 @@ use crate::auth::{Authenticator, Policy};
 use crate::catalog::{Catalog, Library, Loader, Problem};
 use crate::config::Config;
 use crate::http::{Front, OriginPolicy, Readiness, accept, router};
+use crate::journal::Journal;
 use crate::method::Rooms;
 use crate::session::Sessions;
 use crate::tenant::{Admission, Tenant};
@@ -14,11 +15,15 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+/// The hidden command of this program that compiles one component from standard input.
+pub const COMPILE_WORKER: &str = "compile-worker";
+/// Connections that the kernel keeps waiting.
+const CONNECTIONS_WAITING_MAX: u32 = 1_024;
 /// Between two looks for sessions whose time is over.
 const SWEEP: Duration = Duration::from_secs(5);
 /// How long open connections get to write what is left once all calls are done.
@@ -52,9 +57,26 @@ pub enum StartError {
     /// Anybody on the machine could drop a plugin.
     #[error("the plugin directory {} can be written by every user of this machine; take that away with `chmod o-w {}`", .0.display(), .0.display())]
     PluginDirectoryOpen(PathBuf),
+    /// The call journal.
+    #[error("the call journal {path} cannot be written: {source}; mend that, or switch it off with journal.enabled = false")]
+    Journal {
+        /// Its directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The gateway's own file is needed to start the compile worker.
     #[error("the gateway's own program file cannot be found: {0}")]
     Program(io::Error),
+}
+
+/// Whether compiled code is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CodeIsKept {
+    /// The directory is made where there is none.
+    Always,
+    /// Only in a directory that is there: a look at a file leaves nothing behind.
+    WhereOneIs,
 }
 
 /// A sandbox as the settings want it: the serving process, `check`, `inspect` and `call` make theirs alike.
@@ -62,12 +84,16 @@ pub enum StartError {
 /// # Errors
 ///
 /// When the system does not give what it needs.
-pub fn make_sandbox(config: &Config) -> Result<(Arc<Sandbox>, Authority), StartError> {
-    let cache = CodeCache::open(&config.code_cache_directory, config.limits.plugins.code_cache_bytes_max)?;
+pub fn make_sandbox(config: &Config, kept: CodeIsKept) -> Result<(Arc<Sandbox>, Authority), StartError> {
+    let directory = &config.code_cache_directory;
+    let cache = match kept {
+        CodeIsKept::WhereOneIs if !directory.exists() => None,
+        CodeIsKept::Always | CodeIsKept::WhereOneIs => Some(CodeCache::open(directory, config.limits.plugins.code_cache_bytes_max)?),
+    };
     let program = std::env::current_exe().map_err(StartError::Program)?;
-    let compiler = Compiler::worker(program, vec![crate::cli::COMPILE_WORKER.to_owned()], config.limits.plugins.compile_timeout);
+    let compiler = Compiler::worker(program, vec![COMPILE_WORKER.to_owned()], config.limits.plugins.compile_timeout);
     let pools = PoolSizes { fast: u32::try_from(config.limits.calls.in_flight_max).unwrap_or(u32::MAX), ..PoolSizes::default() };
-    let (sandbox, authority) = Sandbox::new(SandboxConfig { pools, limits: config.limits.guest, compiler, cache: Some(cache) })?;
+    let (sandbox, authority) = Sandbox::new(SandboxConfig { pools, limits: config.limits.guest, compiler, cache })?;
     Ok((Arc::new(sandbox), authority))
 }
 
@@ -98,19 +124,26 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Takes the address, makes the sandbox, and loads what lies in the plugin directory.
+    /// Takes the address, makes the sandbox, loads what lies in the plugin directory, and listens.
     ///
     /// # Errors
     ///
     /// When something of it cannot be had.
     pub async fn build(config: &Config) -> Result<Self, StartError> {
         check_plugin_directory(&config.plugin_directory)?;
-        let listener = TcpListener::bind(config.listen).await.map_err(|source| StartError::Listen { address: config.listen, source })?;
-        let address = listener.local_addr().map_err(|source| StartError::Listen { address: config.listen, source })?;
-        let (sandbox, authority) = make_sandbox(config)?;
+        let unusable = |source| StartError::Listen { address: config.listen, source };
+        let socket = bind(config.listen).map_err(unusable)?;
+        let address = socket.local_addr().map_err(unusable)?;
+        let (sandbox, authority) = make_sandbox(config, CodeIsKept::Always)?;
         let mut library = Library::new(config, Loader::new(Arc::clone(&sandbox), config.limits.plugins.clone()));
         library.scan_once().await;
+        // Only now, so that whoever can connect is answered at once: a cold start compiles for some seconds.
+        let listener = socket.listen(CONNECTIONS_WAITING_MAX).map_err(unusable)?;
 
+        let journal = match &config.journal {
+            Some(settings) => Journal::open(settings).map_err(|source| StartError::Journal { path: settings.directory.clone(), source })?,
+            None => Journal::off(),
+        };
         let tenant = Arc::new(Tenant::only(config.limits.calls.per_tenant_max));
         let tasks = TaskTracker::new();
         let draining = CancellationToken::new();
@@ -118,6 +151,7 @@ impl Gateway {
             implementation: implementation(),
             policy: Policy::new(authority),
             admission: Admission::new(&config.limits.calls),
+            journal,
             sandbox,
             sessions: Sessions::new(config.limits.sessions.clone()),
             legacy: config.legacy,
@@ -177,11 +211,22 @@ impl Gateway {
         };
         let all = tokio::time::timeout(self.drain_timeout.max(LAST_WORDS), drained).await.is_ok();
         accepting.abort();
-        if !all {
+        if all {
+            tracing::info!("stopped; every call in flight came to its end");
+        } else {
             tracing::warn!("calls were still in flight when the time to stop was over; they are lost");
         }
         all
     }
+}
+
+/// Takes the address without listening on it yet.
+fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A restart must not wait for connections of the process before it to be forgotten.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
 }
 
 async fn sweep(front: Arc<Front>) {

@@ -1,6 +1,7 @@
 //! HTTP: the only room that knows axum and hyper.
 //!
 //! - [`accept`]: connections, their limits and their end.
+//! - `wire`: their bytes on the way to hyper.
 //! - `origin`: which hosts and origins are answered.
 //! - `endpoint`: the MCP endpoint, gate by gate.
 //! - `inbound`: headers and bodies → messages, within limits.
@@ -16,8 +17,9 @@ mod inbound;
 mod ops;
 mod origin;
 mod sse;
+mod wire;
 
 pub use endpoint::{Front, router};
 pub use error::public_error;
 pub use ops::Readiness;
-pub use origin::{OriginPolicy, is_origin};
+pub use origin::OriginPolicy;

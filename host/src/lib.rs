@@ -12,14 +12,18 @@
 //! - [`catalog`]: plugins and their tools; the watched directory.
 //! - [`session`]: sessions of the handshake era.
 //! - [`outbox`]: the messages of a running call.
+//! - [`journal`]: a record of every call, chained by hashes.
+//! - [`failure`]: every reason why a request has no result.
 //! - [`telemetry`] writes logs.
 
 pub mod auth;
 pub mod catalog;
 pub mod cli;
 pub mod config;
+pub mod failure;
 pub mod gateway;
 pub mod http;
+pub mod journal;
 pub mod method;
 pub mod outbox;
 pub mod session;

@@ -5,17 +5,17 @@
 
 mod cancelled;
 mod discover;
-mod failure;
 mod initialize;
 mod tools_call;
 mod tools_list;
 
-pub use failure::Failure;
 pub use initialize::initialize;
 
 use crate::auth::{Caller, Policy};
 use crate::catalog::{Catalog, Server};
 use crate::config::LegacyConfig;
+use crate::failure::Failure;
+use crate::journal::Journal;
 use crate::outbox::{End, Replies};
 use crate::session::{InFlight, Session, Sessions};
 use crate::tenant::Admission;
@@ -37,6 +37,8 @@ pub struct Rooms {
     pub policy: Policy,
     /// How much at once.
     pub admission: Admission,
+    /// Where calls are recorded.
+    pub journal: Journal,
     /// Where guests run.
     pub sandbox: Arc<Sandbox>,
     /// Legacy sessions.

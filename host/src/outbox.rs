@@ -4,7 +4,7 @@
 //! what a closed connection means in the modern era. Detached, the call runs in a task of its own and writes into a bounded channel: in
 //! the handshake era a closed connection ends nothing.
 
-use crate::method::Failure;
+use crate::failure::Failure;
 use mcp::JsonText;
 use std::future::Future;
 use std::pin::Pin;

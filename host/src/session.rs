@@ -4,8 +4,8 @@
 //! compared with its owner and its server, and a stranger gets the answer for a session that does not exist.
 
 use crate::auth::Owner;
+use crate::config::ServerId;
 use crate::config::SessionLimits;
-use crate::tenant::ServerId;
 use mcp::{Id, Revision};
 use parking_lot::{Mutex, RwLock};
 use std::collections::HashMap;
@@ -90,7 +90,7 @@ pub enum NoSession {
 }
 
 impl Session {
-    /// The client sent `notifications/initialized`, or behaved as if.
+    /// The client sent `notifications/initialized`. A request says the same.
     pub fn initialized(&self) {
         self.state.lock().initialized = true;
     }
@@ -110,6 +110,7 @@ impl Session {
             Entry::Occupied(_) => return Err(NotBegun::IdInUse),
             Entry::Vacant(entry) => entry.insert(cancelled.clone()),
         };
+        state.initialized = true;
         drop(state);
         Ok(InFlight { session: Arc::clone(self), id, cancelled })
     }

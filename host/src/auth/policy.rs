@@ -22,7 +22,7 @@ impl Policy {
 
     /// Whether the caller may know of the tool and call it. Lists and calls ask this one question, so they cannot disagree.
     pub fn allows(&self, caller: &Caller, tool: &Tool) -> bool {
-        tool.scopes.iter().all(|scope| caller.principal.scopes.iter().any(|held| **held == **scope))
+        tool.scopes.iter().all(|scope| caller.principal().scopes.iter().any(|held| **held == **scope))
     }
 
     /// Permits one run.

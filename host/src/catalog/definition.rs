@@ -2,6 +2,7 @@
 
 use super::Tool;
 use crate::config::PluginLimits;
+use jsonschema::error::ValidationErrorKind;
 use jsonschema::{Draft, PatternOptions, Validator};
 use mcp::mirrored::HeaderParameters;
 use mcp::tool::{Annotations, Icon, is_tool_name};
@@ -40,9 +41,14 @@ impl fmt::Debug for Schema {
     }
 }
 
-/// A value does not fit a schema; the text says where and why, for a model to mend.
+/// A value does not fit a schema: where, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rejection(pub String);
+pub struct Rejection {
+    /// With the value's own words, for whoever sent it.
+    pub full: String,
+    /// Without them, for logs.
+    pub masked: String,
+}
 
 /// Mistakes that one rejection names.
 const MISTAKES_SHOWN_MAX: usize = 5;
@@ -58,20 +64,28 @@ impl Schema {
         if self.0.is_valid(value) {
             return Ok(());
         }
-        let mut text = String::new();
+        let mut rejection = Rejection { full: String::new(), masked: String::new() };
         for (count, error) in self.0.iter_errors(value).enumerate() {
             if count == MISTAKES_SHOWN_MAX {
-                text.push_str("; and more");
+                rejection.full.push_str("; and more");
+                rejection.masked.push_str("; and more");
                 break;
-            }
-            if !text.is_empty() {
-                text.push_str("; ");
             }
             let place = error.instance_path().to_string();
             let place = if place.is_empty() { "the value itself".to_owned() } else { mcp::text::line(&place, 128) };
-            text.push_str(&format!("{place}: {}", mcp::text::line(&error.to_string(), MISTAKE_CHARS_MAX)));
+            let full = match error.kind() {
+                // The library's own text leaves most of a longer list out, and a model can only choose from what it sees.
+                ValidationErrorKind::Enum { options } => format!("{} is not one of {options}", error.instance()),
+                _ => error.to_string(),
+            };
+            for (text, what) in [(&mut rejection.full, full), (&mut rejection.masked, error.masked().to_string())] {
+                if !text.is_empty() {
+                    text.push_str("; ");
+                }
+                text.push_str(&format!("{place}: {}", mcp::text::line(&what, MISTAKE_CHARS_MAX)));
+            }
         }
-        Err(Rejection(text))
+        Err(rejection)
     }
 }
 
@@ -212,7 +226,7 @@ fn survey(member: &str, schema: &Value, limits: &PluginLimits) -> Result<(), Str
     let mut nodes = 0_usize;
     let mut open = vec![(schema, 1_usize)];
     while let Some((value, depth)) = open.pop() {
-        if depth > limits.schema_depth_max {
+        if depth > limits.schema_depth_max && (value.is_object() || value.is_array()) {
             return Err(format!("{member} is nested more than {} levels deep", limits.schema_depth_max));
         }
         match value {

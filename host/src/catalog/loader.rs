@@ -4,7 +4,7 @@ use super::Plugin;
 use super::definition::{self, DefinitionError};
 use super::directory::{self, Stamp};
 use crate::config::PluginLimits;
-use sandbox::{COMPONENT_BYTES_MAX, LoadError, Sandbox};
+use sandbox::{COMPONENT_BYTES_MAX, CompileError, LoadError, Sandbox};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -36,6 +36,18 @@ pub enum PluginError {
         /// The plugin that keeps the name.
         other: String,
     },
+}
+
+impl PluginError {
+    /// The machine is to blame and not the file: another attempt might succeed.
+    pub(super) fn is_passing(&self) -> bool {
+        match self {
+            // What this crate finds wrong with a file comes as `Other`; the rest is the system's.
+            Self::Read(error) => error.kind() != io::ErrorKind::Other,
+            Self::Load(LoadError::Compile(CompileError::Worker(_))) => true,
+            Self::Load(_) | Self::Definition(_) | Self::NameTaken { .. } => false,
+        }
+    }
 }
 
 impl Loader {
@@ -73,5 +85,7 @@ impl Loader {
 /// For each reason why it is no plugin.
 pub async fn load_file(loader: &Loader, path: &Path) -> Result<Plugin, PluginError> {
     let name = path.file_stem().map_or_else(|| "plugin".into(), |stem| stem.to_string_lossy());
-    loader.load(Arc::from(&*name), path).await.1
+    // A link that somebody names is meant to be followed, unlike one that turns up in the directory.
+    let path = tokio::fs::canonicalize(path).await?;
+    loader.load(Arc::from(&*name), &path).await.1
 }

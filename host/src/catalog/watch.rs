@@ -1,30 +1,33 @@
-//! The plugin directory over time: what is dropped in is served within a second, and nothing that works is lost to something broken.
+//! The plugin directory over time: what is dropped in is served as soon as it is compiled, and nothing that works is lost to something broken.
 //!
 //! A changed file is tried at once, because most files are renamed into place whole. If it does not load while it is still young it
 //! may be half-written: nothing is said, and it is tried again once it has been quiet. Only a file that was quiet and still does not
 //! load is reported; the last good version of its plugin goes on meanwhile. The kernel's notices wake the watcher at once; a slow poll
 //! beside them covers lost notices and a directory that was replaced.
 
-use super::directory::{self, Stamp};
+use super::directory::{self, DirectoryId, Scan, Stamp};
+use super::file::File;
 use super::{Catalog, Loader, Plugin, PluginError};
 use crate::config::{Config, ServerConfig};
 use arc_swap::ArcSwap;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use notify::Watcher as _;
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-/// A file that did not change for this long is taken to be finished.
-const QUIET: Duration = Duration::from_millis(300);
-/// Between two attempts to load a file that keeps changing.
-const RETRY: Duration = Duration::from_millis(100);
-/// A plugin whose file is gone for this long is gone.
-const GONE: Duration = Duration::from_millis(300);
 /// Between two looks at the directory without a notice.
 const POLL: Duration = Duration::from_millis(2_000);
+/// Notices come in bursts: one look for all that come within this time.
+const BURST: Duration = Duration::from_millis(10);
+/// From this size on a component may take seconds to compile, and those that are smaller do not wait for it.
+const LARGE_BYTES: u64 = 4 << 20;
 
 /// Why a file of the directory is not served, or not in its newest version.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,35 +47,47 @@ pub struct Library {
     instructions: Option<String>,
     servers: Vec<ServerConfig>,
     files: BTreeMap<String, File>,
+    /// One small component and one large one at a time.
+    loads: FuturesUnordered<Pin<Box<dyn Future<Output = Loaded> + Send>>>,
+    lanes: Lanes,
     catalog: Arc<ArcSwap<Catalog>>,
     problems: watch::Sender<Vec<Problem>>,
-    unreadable: bool,
+    /// Which directory was read last; none while there is none.
+    read: Option<DirectoryId>,
+    /// What was told once is not told again until it changes.
+    told_unreadable: bool,
+    told_too_many: bool,
     order: u64,
+}
+
+/// Which kinds of load are on their way.
+#[derive(Debug, Default)]
+struct Lanes {
+    small: bool,
+    large: bool,
+}
+
+impl Lanes {
+    fn of(&mut self, bytes: u64) -> &mut bool {
+        if bytes < LARGE_BYTES { &mut self.small } else { &mut self.large }
+    }
+}
+
+/// A load that came to its end.
+struct Loaded {
+    name: String,
+    /// As it lay there when the load began.
+    seen: Stamp,
+    began: Instant,
+    /// As it was read, if it was.
+    read: Option<Stamp>,
+    result: Result<Plugin, PluginError>,
 }
 
 impl std::fmt::Debug for Library {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Library").field("directory", &self.directory).finish_non_exhaustive()
     }
-}
-
-/// One file of the directory.
-#[derive(Debug)]
-struct File {
-    path: PathBuf,
-    /// As it lies there now, and since when.
-    stamp: Stamp,
-    since: Instant,
-    /// The state that was tried last.
-    tried: Option<Stamp>,
-    tried_at: Instant,
-    /// What serves, and since which place in the order of arrival: of two tools with one name the earlier keeps it.
-    plugin: Option<Arc<Plugin>>,
-    arrived: u64,
-    /// What is wrong with the state that was tried last.
-    reason: Option<String>,
-    reported: bool,
-    gone_since: Option<Instant>,
 }
 
 impl Library {
@@ -84,9 +99,13 @@ impl Library {
             instructions: config.instructions.clone(),
             servers: config.servers.clone(),
             files: BTreeMap::new(),
+            loads: FuturesUnordered::new(),
+            lanes: Lanes::default(),
             catalog: Arc::new(ArcSwap::from_pointee(Catalog::new(0, BTreeMap::new(), config.instructions.as_deref(), &config.servers))),
             problems: watch::Sender::new(Vec::new()),
-            unreadable: false,
+            read: None,
+            told_unreadable: false,
+            told_too_many: false,
             order: 0,
         }
     }
@@ -104,225 +123,182 @@ impl Library {
     /// Loads everything that lies in the directory, taking each file as finished, and publishes it.
     pub async fn scan_once(&mut self) {
         self.look().await;
-        self.try_files(Instant::now(), true).await;
-        self.publish();
+        // As if no time passed, so that nothing is tried twice.
+        let now = Instant::now();
+        loop {
+            self.begin_loads(now, true);
+            let Some(loaded) = self.loads.next().await else { break };
+            self.take(loaded);
+        }
+        self.settle(true);
     }
 
     /// Watches the directory until the future is dropped.
     pub async fn run(mut self) {
         let woken = Arc::new(Notify::new());
-        let mut watcher = None;
+        let mut watched: Option<(DirectoryId, notify::RecommendedWatcher)> = None;
         loop {
-            // A watch ends with the inode it was set on, so it is set again whenever the directory was not there.
-            if watcher.is_none() || self.unreadable {
-                watcher = watch_directory(&self.directory, &woken);
+            self.look().await;
+            // A watch is on an inode, not on a name: in another directory under the same name it would never notice anything.
+            let watching = watched.as_ref().map(|(id, _)| *id);
+            if let Some(id) = self.read.filter(|id| watching != Some(*id)) {
+                watched = watch_directory(&self.directory, &woken).map(|watcher| (id, watcher));
+                if watched.is_some() {
+                    continue; // What came between the look and the watch was not noticed.
+                }
             }
-            let changed = self.look().await;
-            let tried = self.try_files(Instant::now(), false).await;
-            let removed = self.remove_gone();
-            if changed || tried || removed {
-                self.publish();
-            }
+            let now = Instant::now();
+            self.remove_gone(now);
+            self.begin_loads(now, false);
+            self.settle(false);
+            let next = self.next_look();
             tokio::select! {
-                () = woken.notified() => {}
-                () = tokio::time::sleep_until(self.next_look()) => {}
+                () = woken.notified() => tokio::time::sleep(BURST).await,
+                Some(loaded) = self.loads.next(), if !self.loads.is_empty() => self.take(loaded),
+                () = tokio::time::sleep_until(next) => {}
             }
         }
     }
 
-    /// Lists the directory and notes what is new, changed or gone. True when something came back that was gone.
-    async fn look(&mut self) -> bool {
+    /// Lists the directory and notes what is new, changed or gone.
+    async fn look(&mut self) {
         let directory = self.directory.clone();
-        let scanned = match tokio::task::spawn_blocking(move || directory::scan(&directory)).await.map_err(std::io::Error::other).flatten()
-        {
+        let scanned = tokio::task::spawn_blocking(move || directory::scan(&directory)).await.map_err(std::io::Error::other).flatten();
+        let Scan { id, files: mut scanned } = match scanned {
             Ok(scanned) => scanned,
             Err(error) => {
-                if !std::mem::replace(&mut self.unreadable, true) {
+                self.read = None;
+                if !std::mem::replace(&mut self.told_unreadable, true) {
                     tracing::warn!(directory = %self.directory.display(), %error, "the plugin directory cannot be read; what is loaded stays");
                 }
-                return false;
+                return;
             }
         };
-        self.unreadable = false;
-        let now = Instant::now();
+        self.read = Some(id);
+        self.told_unreadable = false;
         let limit = self.loader.limits().plugins_max;
-        if scanned.len() > limit {
-            tracing::warn!(
-                files = scanned.len(),
-                limit,
-                "the plugin directory holds more components than the limit; the first by name count"
-            );
+        let too_many = scanned.len() > limit;
+        if too_many && !std::mem::replace(&mut self.told_too_many, true) {
+            let files = scanned.len();
+            tracing::warn!(files, limit, "the plugin directory holds more components than the limit; those that came last are left out");
         }
+        self.told_too_many = too_many;
+
+        let now = Instant::now();
         for (name, file) in &mut self.files {
-            if !scanned.contains_key(name) {
-                file.gone_since.get_or_insert(now);
+            match scanned.remove(name) {
+                Some((_, stamp)) => file.seen(stamp, now),
+                None => file.missed(now),
             }
         }
-        for (name, (path, stamp)) in scanned.into_iter().take(limit) {
-            match self.files.get_mut(&name) {
-                None => {
-                    let file = File {
-                        path,
-                        stamp,
-                        since: now,
-                        tried: None,
-                        tried_at: now,
-                        plugin: None,
-                        arrived: 0,
-                        reason: None,
-                        reported: false,
-                        gone_since: None,
-                    };
-                    self.files.insert(name, file);
-                }
-                Some(file) => {
-                    file.gone_since = None;
-                    if file.stamp != stamp {
-                        file.stamp = stamp;
-                        file.since = now;
-                    }
-                }
-            }
-        }
-        false
+        let room = limit.saturating_sub(self.files.len());
+        let new = scanned.into_iter().take(room).map(|(name, (path, stamp))| (name, File::new(path, stamp, now)));
+        self.files.extend(new);
     }
 
-    /// Tries every file whose state was not tried yet. True when something changed for clients or operators.
-    async fn try_files(&mut self, now: Instant, all_finished: bool) -> bool {
-        let due: Vec<String> = self
-            .files
-            .iter()
-            .filter(|(_, file)| file.gone_since.is_none() && file.due(now, all_finished))
-            .map(|(name, _)| name.clone())
-            .collect();
-        let mut changed = false;
-        for name in due {
-            let Some(path) = self.files.get(&name).map(|file| file.path.clone()) else { continue };
-            let (stamp, loaded) = self.loader.load(Arc::from(name.as_str()), &path).await;
-            let loaded = loaded.and_then(|plugin| self.unique(&name, plugin));
-            self.order += 1;
-            let order = self.order;
-            let Some(file) = self.files.get_mut(&name) else { continue };
-            let first = file.tried != stamp;
-            file.tried = stamp;
-            file.tried_at = Instant::now();
-            match loaded {
-                Ok(plugin) => {
-                    changed |= file.serve(plugin, order);
-                }
-                Err(error) => {
-                    let quiet = all_finished || file.since.elapsed() >= QUIET;
-                    file.reported = if first { quiet } else { file.reported || quiet };
-                    file.reason = Some(error.to_string());
-                    if file.reported {
-                        changed = true;
-                        report(&name, file.plugin.is_some(), &error);
-                    }
-                }
+    /// Begins to load what is due, as far as the lanes are free.
+    fn begin_loads(&mut self, now: Instant, finished: bool) {
+        for (name, file) in &mut self.files {
+            let lane = self.lanes.of(file.stamp.bytes());
+            if *lane || file.due(finished).is_none_or(|due| due > now) {
+                continue;
             }
+            *lane = true;
+            file.begin();
+            let (loader, name, path, seen) = (self.loader.clone(), name.clone(), file.path.clone(), file.stamp);
+            self.loads.push(Box::pin(async move {
+                let began = Instant::now();
+                let (read, result) = loader.load(Arc::from(name.as_str()), &path).await;
+                Loaded { name, seen, began, read, result }
+            }));
         }
-        changed
     }
 
-    /// No tool of a newcomer may have the name of a tool that serves.
-    fn unique(&self, name: &str, plugin: Plugin) -> Result<Plugin, PluginError> {
-        let others = self.files.iter().filter(|(other, _)| *other != name).filter_map(|(other, file)| Some((other, file.plugin.as_ref()?)));
-        for (other, served) in others {
-            let taken = plugin.tools.iter().find(|tool| served.tools.iter().any(|theirs| theirs.definition.name == tool.definition.name));
-            if let Some(tool) = taken {
-                return Err(PluginError::NameTaken { tool: tool.definition.name.to_string(), other: other.clone() });
-            }
+    fn take(&mut self, loaded: Loaded) {
+        let Loaded { name, seen, began, read, result } = loaded;
+        *self.lanes.of(seen.bytes()) = false;
+        // It may have gone meanwhile.
+        if let Some(file) = self.files.get_mut(&name) {
+            file.loaded(read.unwrap_or(seen), began, result);
         }
-        Ok(plugin)
     }
 
-    fn remove_gone(&mut self) -> bool {
-        let before = self.files.len();
+    fn remove_gone(&mut self, now: Instant) {
         self.files.retain(|name, file| {
-            let gone = file.gone_since.is_some_and(|since| since.elapsed() >= GONE);
-            if gone && file.plugin.is_some() {
+            let gone = file.is_gone(now);
+            if gone && file.serving.is_some() {
                 tracing::info!(plugin = %name, "plugin removed");
             }
             !gone
         });
-        let removed = before != self.files.len();
-        if removed {
-            // A name may have become free for one that was refused for it.
-            for file in self.files.values_mut().filter(|file| file.reason.is_some()) {
-                file.tried = None;
+    }
+
+    /// Lets those serve that can, tells of those that cannot, and publishes all of it as one generation.
+    fn settle(&mut self, finished: bool) {
+        // A new version can give up a name that another file waits for, so this goes on until nothing changes.
+        while let Some(name) = self.files.iter().find(|(name, _)| self.may_serve(name)).map(|(name, _)| name.clone()) {
+            self.order += 1;
+            if let Some(file) = self.files.get_mut(&name) {
+                file.serve(self.order);
             }
         }
-        removed
+        let waiting: Vec<_> = self.files.keys().filter_map(|name| Some((name.clone(), self.taken(name)?))).collect();
+        for (name, error) in waiting {
+            if let Some(file) = self.files.get_mut(&name) {
+                file.waits(&error);
+            }
+        }
+        let now = Instant::now();
+        for (name, file) in &mut self.files {
+            file.tell(name, now, finished);
+        }
+        self.publish();
+    }
+
+    fn may_serve(&self, name: &str) -> bool {
+        self.files.get(name).is_some_and(|file| file.candidate.is_some()) && self.taken(name).is_none()
+    }
+
+    /// The tool of a file's candidate whose name another plugin's tool has, and which serves.
+    fn taken(&self, name: &str) -> Option<PluginError> {
+        let candidate = self.files.get(name)?.candidate.as_ref()?;
+        let others =
+            self.files.iter().filter(|(other, _)| *other != name).filter_map(|(other, file)| Some((other, file.serving.as_ref()?)));
+        others.into_iter().find_map(|(other, served)| {
+            let same = |tool: &&Arc<super::Tool>| served.tools.iter().any(|theirs| theirs.definition.name == tool.definition.name);
+            let tool = candidate.tools.iter().find(same)?;
+            Some(PluginError::NameTaken { tool: tool.definition.name.to_string(), other: other.clone() })
+        })
     }
 
     fn publish(&self) {
         let current = self.catalog.load();
         let plugins: BTreeMap<_, _> =
-            self.files.values().filter_map(|file| file.plugin.clone()).map(|plugin| (Arc::clone(&plugin.name), plugin)).collect();
+            self.files.values().filter_map(|file| file.serving.clone()).map(|plugin| (Arc::clone(&plugin.name), plugin)).collect();
         let same = plugins.len() == current.plugins.len()
             && plugins.iter().all(|(name, plugin)| current.plugins.get(name).is_some_and(|served| Arc::ptr_eq(served, plugin)));
         if !same || current.generation == 0 {
             let catalog = Catalog::new(current.generation + 1, plugins, self.instructions.as_deref(), &self.servers);
             self.catalog.store(Arc::new(catalog));
         }
-        let problems = self.files.iter().filter(|(_, file)| file.reported).filter_map(|(name, file)| {
-            Some(Problem { plugin: name.clone(), reason: file.reason.clone()?, last_good_serves: file.plugin.is_some() })
+        let problems = self.files.iter().filter_map(|(name, file)| {
+            Some(Problem { plugin: name.clone(), reason: file.problem()?.to_owned(), last_good_serves: file.serving.is_some() })
         });
-        self.problems.send_replace(problems.collect());
+        let problems: Vec<_> = problems.collect();
+        self.problems.send_if_modified(|known| {
+            let changed = *known != problems;
+            *known = problems;
+            changed
+        });
     }
 
-    /// When something is due without a notice.
+    /// When something is due without a notice and without the end of a load.
     fn next_look(&self) -> Instant {
-        let files = self.files.values().filter_map(File::next_look);
-        files.min().unwrap_or_else(|| Instant::now() + POLL).min(Instant::now() + POLL)
-    }
-}
-
-impl File {
-    /// Its state was not tried yet, or it failed while it was young and is quiet now.
-    fn due(&self, now: Instant, all_finished: bool) -> bool {
-        if self.tried != Some(self.stamp) {
-            return all_finished || self.tried.is_none() || now.duration_since(self.tried_at) >= RETRY;
-        }
-        self.reason.is_some() && !self.reported && now.duration_since(self.since) >= QUIET
-    }
-
-    fn next_look(&self) -> Option<Instant> {
-        if let Some(since) = self.gone_since {
-            return Some(since + GONE);
-        }
-        if self.tried != Some(self.stamp) {
-            return Some(self.tried_at + RETRY);
-        }
-        (self.reason.is_some() && !self.reported).then(|| self.since + QUIET)
-    }
-
-    /// Takes a version that loaded. True when it is another one than before.
-    fn serve(&mut self, plugin: Plugin, order: u64) -> bool {
-        let had_reason = self.reason.take().is_some();
-        self.reported = false;
-        let before = self.plugin.as_ref().map(|plugin| plugin.guest.digest());
-        if before == Some(plugin.guest.digest()) {
-            return had_reason;
-        }
-        let (digest, tools) = (plugin.guest.digest(), plugin.tools.len());
-        match before {
-            None => tracing::info!(plugin = %plugin.name, plugin.digest = %digest.short(), tools, "plugin loaded"),
-            Some(_) => tracing::info!(plugin = %plugin.name, plugin.digest = %digest.short(), tools, "plugin replaced"),
-        }
-        if before.is_none() {
-            self.arrived = order;
-        }
-        self.plugin = Some(Arc::new(plugin));
-        true
-    }
-}
-
-fn report(name: &str, last_good_serves: bool, error: &PluginError) {
-    if last_good_serves {
-        tracing::warn!(plugin = %name, %error, "the new version of a plugin is not served; the last good one goes on");
-    } else {
-        tracing::warn!(plugin = %name, %error, "a file in the plugin directory is not served");
+        let now = Instant::now();
+        let busy = |file: &File| if file.stamp.bytes() < LARGE_BYTES { self.lanes.small } else { self.lanes.large };
+        let due = self.files.values().filter(|file| !busy(file)).filter_map(|file| file.due(false));
+        let looks = self.files.values().filter_map(File::next_look);
+        due.chain(looks).min().unwrap_or(now + POLL).min(now + POLL)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod local;
+mod mirrored;
 mod remote;
 
 use super::{Failed, Settings, output};

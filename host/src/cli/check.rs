@@ -2,6 +2,7 @@
 
 use super::{Failed, Settings, output, runtime};
 use crate::catalog::{Library, Loader};
+use crate::gateway::CodeIsKept;
 use clap::Args;
 use serde_json::json;
 use std::fmt::Write as _;
@@ -20,7 +21,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
     let config = arguments.settings.load(None)?;
     crate::gateway::check_plugin_directory(&config.plugin_directory)?;
     let (catalog, problems) = runtime()?.block_on(async {
-        let (sandbox, _) = crate::gateway::make_sandbox(&config)?;
+        let (sandbox, _) = crate::gateway::make_sandbox(&config, CodeIsKept::WhereOneIs)?;
         let mut library = Library::new(&config, Loader::new(Arc::clone(&sandbox), config.limits.plugins.clone()));
         library.scan_once().await;
         let problems = library.problems().borrow().clone();

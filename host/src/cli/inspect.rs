@@ -2,6 +2,7 @@
 
 use super::{Failed, Settings, output, runtime};
 use crate::catalog::{Loader, load_file};
+use crate::gateway::CodeIsKept;
 use clap::Args;
 use mcp::Revision;
 use sandbox::{Reach, Survey};
@@ -27,7 +28,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
     drop(bytes);
     let config = arguments.settings.load(None)?;
     let loaded = runtime()?.block_on(async {
-        let (sandbox, _) = crate::gateway::make_sandbox(&config)?;
+        let (sandbox, _) = crate::gateway::make_sandbox(&config, CodeIsKept::WhereOneIs)?;
         let loader = Loader::new(Arc::clone(&sandbox), config.limits.plugins.clone());
         Ok::<_, Failed>(load_file(&loader, &arguments.file).await)
     })?;

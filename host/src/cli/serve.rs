@@ -75,7 +75,7 @@ fn screen(config: &Config, gateway: &Gateway, began: Instant) -> String {
             line(format_args!("            http://{address}/servers/{id}/mcp   ({} tools)", server.tools().len()));
         }
     }
-    line(format_args!("  Plugins   {}   (drop a .wasm here: it is served within a second)", config.plugin_directory.display()));
+    line(format_args!("  Plugins   {}   (a .wasm dropped here is served as soon as it is compiled)", config.plugin_directory.display()));
     line(format_args!("  Data      {}", config.data_directory.display()));
     line(format_args!("  Ready in  {} ms", began.elapsed().as_millis()));
     line(format_args!(""));
@@ -94,7 +94,12 @@ fn screen(config: &Config, gateway: &Gateway, began: Instant) -> String {
         line(format_args!("  {}  not served: {}", output::bold(&problem.plugin), problem.reason));
     }
     line(format_args!(""));
-    line(format_args!("  Call one:  gatehouse call echo --arg message=hello --url http://{address}/mcp"));
+    if let Some(tool) = catalog.server(None).and_then(|server| server.tools().first()) {
+        // As it was started: the user may have no `gatehouse` in the PATH.
+        let program = std::env::args().next().unwrap_or_else(|| "gatehouse".to_owned());
+        let example = if &*tool.definition.name == "echo" { " --arg message=hello" } else { " --arg NAME=VALUE" };
+        line(format_args!("  Call one:  {program} call {}{example} --url http://{address}/mcp", tool.definition.name));
+    }
     line(format_args!("  Stop:      Ctrl-C (calls in flight may end)"));
     line(format_args!(""));
     text

@@ -3,6 +3,7 @@
 //! `axum::serve` sets neither header timeouts nor header limits nor HTTP/2 limits, so this is hyper-util by hand. The first bytes of a
 //! connection are read here, under the header timeout, to tell HTTP/1 from HTTP/2: hyper's own detection waits for them without a limit.
 
+use super::wire::Wire;
 use crate::config::HttpLimits;
 use axum::Router;
 use axum::extract::ConnectInfo;
@@ -13,11 +14,9 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -89,13 +88,14 @@ async fn connection(
         return Ok(());
     }
     let http2 = first.as_slice() == HTTP2_PREFACE;
-    let io = TokioIo::new(Rewound { first, at: 0, stream });
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
         router.clone().call(request.map(axum::body::Body::new))
     });
     let other = |error: hyper::Error| io::Error::other(error);
     if http2 {
+        // A head that is too large, but not beyond reason, gets its 431; the connection and its other requests go on.
+        let io = TokioIo::new(Wire::http2(first, stream, limits.header_bytes_max.saturating_mul(2)));
         let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
         builder
             .timer(TokioTimer::new())
@@ -114,6 +114,7 @@ async fn connection(
         }
         connection.await.map_err(other)
     } else {
+        let io = TokioIo::new(Wire::http1(first, stream));
         let mut builder = hyper::server::conn::http1::Builder::new();
         builder
             .timer(TokioTimer::new())
@@ -140,48 +141,6 @@ async fn first_bytes(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
         }
     }
     Ok(first)
-}
-
-/// A stream whose first bytes were read already.
-struct Rewound {
-    first: Vec<u8>,
-    at: usize,
-    stream: TcpStream,
-}
-
-impl AsyncRead for Rewound {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if let Some(rest) = self.first.get(self.at..).filter(|rest| !rest.is_empty()) {
-            let count = rest.len().min(buffer.remaining());
-            let (now, _) = rest.split_at(count);
-            buffer.put_slice(now);
-            self.at += count;
-            return Poll::Ready(Ok(()));
-        }
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Rewound {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_write_vectored(mut self: Pin<&mut Self>, context: &mut Context<'_>, parts: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, parts)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
 }
 
 struct Shared {

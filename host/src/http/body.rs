@@ -2,7 +2,7 @@
 
 use crate::config::HttpLimits;
 use axum::body::Body;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -31,8 +31,8 @@ pub(super) async fn read(body: Body, declared: Option<u64>, limits: &HttpLimits)
     let began = Instant::now();
     let deadline = began + limits.body_timeout;
     let mut body = std::pin::pin!(body);
-    let mut whole = BytesMut::new();
-    let mut first: Option<Bytes> = None;
+    let mut whole = Vec::new();
+    let mut first = Bytes::new();
     let mut received: u64 = 0;
     loop {
         let look = deadline.min(Instant::now() + RATE_CHECK);
@@ -52,17 +52,25 @@ pub(super) async fn read(body: Body, declared: Option<u64>, limits: &HttpLimits)
             return Err(NoBody::TooLarge);
         }
         // Most bodies come in one piece, which is then not copied.
-        match first.take() {
-            None if whole.is_empty() => first = Some(data),
-            None => whole.extend_from_slice(&data),
-            Some(earlier) => {
-                whole.reserve(earlier.len() + data.len());
-                whole.extend_from_slice(&earlier);
-                whole.extend_from_slice(&data);
-            }
+        if first.is_empty() && whole.is_empty() {
+            first = data;
+            continue;
         }
+        append(&mut whole, &std::mem::take(&mut first), limits.body_bytes_max);
+        append(&mut whole, &data, limits.body_bytes_max);
     }
-    Ok(first.unwrap_or_else(|| whole.freeze()))
+    Ok(if whole.is_empty() { first } else { whole.into() })
+}
+
+/// Appends. Room is made in few steps, because what a step leaves behind stays with the allocator for a while, and never for more than a
+/// body may have (H06).
+fn append(whole: &mut Vec<u8>, data: &[u8], bytes_max: usize) {
+    let needed = whole.len() + data.len();
+    if needed > whole.capacity() {
+        let capacity = whole.capacity().saturating_mul(4).min(bytes_max).max(needed);
+        whole.reserve_exact(capacity - whole.len());
+    }
+    whole.extend_from_slice(data);
 }
 
 fn check_pace(began: Instant, deadline: Instant, received: u64, limits: &HttpLimits) -> Result<(), NoBody> {

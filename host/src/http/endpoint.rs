@@ -5,19 +5,23 @@ use super::{OriginPolicy, Readiness, body, error, ops, sse};
 use crate::auth::{Authenticator, Caller};
 use crate::catalog::{Catalog, Server};
 use crate::config::Limits;
-use crate::method::{Answer, Context, Failure, MirroredHeaders, Rooms, initialize};
+use crate::config::ServerId;
+use crate::failure::Failure;
+use crate::method::{Answer, Context, MirroredHeaders, Rooms, initialize};
 use crate::outbox::{Replies, Reply};
 use crate::session::{NotBegun, Session};
-use crate::tenant::ServerId;
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{RawPathParams, Request as HttpRequest, State};
+use axum::extract::{Request as HttpRequest, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use axum::routing::{any, get};
+use futures_util::FutureExt as _;
 use mcp::era::EraDecision;
 use mcp::modern::Envelope;
 use mcp::{Body as Messages, Era, Id, Message, Notification, Request, Revision};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 /// What the endpoint works with.
@@ -40,25 +44,24 @@ pub struct Front {
 /// The public listener serves these paths and nothing else.
 pub fn router(front: Arc<Front>) -> Router {
     Router::new()
-        .route("/mcp", any(default_server))
-        .route("/mcp/", any(default_server))
-        .route("/servers/{id}/mcp", any(virtual_server))
-        .route("/servers/{id}/mcp/", any(virtual_server))
+        .route("/mcp", any(endpoint))
+        .route("/mcp/", any(endpoint))
+        .route("/servers/{id}/mcp", any(endpoint))
+        .route("/servers/{id}/mcp/", any(endpoint))
         .route("/healthz", get(ops::healthz))
         .route("/readyz", get(ops::readyz))
         .with_state(front)
 }
 
-async fn default_server(State(front): State<Arc<Front>>, request: HttpRequest) -> Response<Body> {
-    front.answer(None, request).await
+async fn endpoint(State(front): State<Arc<Front>>, request: HttpRequest) -> Response<Body> {
+    front.answer(request).await
 }
 
-async fn virtual_server(State(front): State<Arc<Front>>, parameters: RawPathParams, request: HttpRequest) -> Response<Body> {
-    // The raw segment: nothing is decoded, so an id has one spelling.
-    let id = parameters.iter().find_map(|(name, value)| (name == "id").then(|| ServerId::parse(value)));
-    match id.flatten() {
-        Some(id) => front.answer(Some(id), request).await,
-        None => not_found(),
+/// The server that a path names. The raw segment counts, where axum's captures are decoded ones: so an id has one spelling.
+fn server(catalog: &Catalog, path: &str) -> Option<Arc<Server>> {
+    match path.strip_prefix("/servers/").and_then(|rest| rest.split('/').next()) {
+        None => catalog.server(None).cloned(),
+        Some(id) => catalog.server(Some(&ServerId::parse(id)?)).cloned(),
     }
 }
 
@@ -77,39 +80,37 @@ struct Exchange {
 }
 
 impl Front {
-    async fn answer(self: &Arc<Self>, id: Option<ServerId>, request: HttpRequest) -> Response<Body> {
+    async fn answer(self: &Arc<Self>, request: HttpRequest) -> Response<Body> {
         let (head, content) = request.into_parts();
-        let cors = match self.origins.check(head.version, &head.uri, &head.headers) {
-            Ok(cors) => cors.cloned(),
+        let origin = match self.origins.check(head.version, &head.uri, &head.headers) {
+            Ok(origin) => origin.cloned(),
             Err(reason) => return reason.into(),
         };
-        let mut response = self.gates(id, &head.method, &head.uri, head.headers, content).await;
-        if let Some(origin) = cors {
+        // A panic is a fault of ours and of one request: the connection's other requests, and everybody else's, go on.
+        let answered = AssertUnwindSafe(self.gates(head, content, origin.is_some())).catch_unwind().await;
+        let mut response = answered.unwrap_or_else(|_| error::response(None, &Failure::Internal, Era::Legacy));
+        if let Some(origin) = origin {
             allow_origin(&mut response, origin);
         }
         response
     }
 
-    async fn gates(
-        self: &Arc<Self>,
-        id: Option<ServerId>,
-        method: &Method,
-        uri: &axum::http::Uri,
-        headers: HeaderMap,
-        content: Body,
-    ) -> Response<Body> {
-        if let Err((status, text)) = inbound::check_head(uri, &headers, &self.limits.http) {
+    /// `cors` says that the request is of a page that may read the answer.
+    async fn gates(self: &Arc<Self>, head: Parts, content: Body, cors: bool) -> Response<Body> {
+        let Parts { method, uri, headers, .. } = head;
+        if let Err((status, text)) = inbound::check_head(&uri, &headers, &self.limits.http) {
             return error::final_refusal(status, text);
         }
         let catalog = self.catalog.load_full();
-        let Some(server) = catalog.server(id.as_ref()).cloned() else { return not_found() };
-        match *method {
+        let Some(server) = server(&catalog, uri.path()) else { return not_found() };
+        // H7: the modern era has no sessions, nor has the stateless mode.
+        let legacy = matches!(mcp::era::of_header(inbound::version(&headers)), EraDecision::Legacy { .. });
+        let sessions = legacy && self.rooms.legacy.stateful_sessions;
+        match method {
             Method::POST => {}
-            Method::DELETE => return self.delete(&server, &headers),
-            Method::OPTIONS if headers.contains_key(header::ORIGIN) && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD) => {
-                return preflight();
-            }
-            _ => return error::method_not_allowed(self.allowed_methods()),
+            Method::DELETE if sessions => return self.delete(&server, &headers),
+            Method::OPTIONS if cors && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD) => return preflight(&headers),
+            _ => return error::method_not_allowed(if sessions { "POST, DELETE" } else { "POST" }),
         }
         let accepts = match inbound::check_media_type(&headers).and_then(|()| inbound::accepts(&headers)) {
             Ok(accepts) => accepts,
@@ -131,23 +132,8 @@ impl Front {
         }
     }
 
-    fn allowed_methods(&self) -> &'static str {
-        if self.rooms.legacy.stateful_sessions { "POST, DELETE" } else { "POST" }
-    }
-
-    /// Ends a session (2.7). The modern era has none, nor has the stateless mode (H7).
+    /// Ends a session (2.7).
     fn delete(&self, server: &Server, headers: &HeaderMap) -> Response<Body> {
-        let legacy = match inbound::version(headers) {
-            mcp::header::HeaderValues::Absent => true,
-            mcp::header::HeaderValues::Once(bytes) => {
-                let revision = std::str::from_utf8(bytes).ok().and_then(|text| text.trim().parse::<Revision>().ok());
-                revision.is_some_and(|revision| revision.era() == Era::Legacy)
-            }
-            mcp::header::HeaderValues::Many => false,
-        };
-        if !legacy || !self.rooms.legacy.stateful_sessions {
-            return error::method_not_allowed("POST");
-        }
         let caller = self.authenticator.authenticate();
         match self.session(&caller, server, headers) {
             Ok(session) => {
@@ -175,20 +161,15 @@ impl Exchange {
             Message::Request(request) => Some(request.id.clone()),
             Message::Notification(_) | Message::Response(_) => None,
         };
-        match (mcp::era::era(&message, inbound::version(&self.headers)), message) {
+        let era = mcp::era::era(&message, inbound::version(&self.headers));
+        match (era, posted(message)) {
             (EraDecision::Refused(refusal), _) => error::response(id.as_ref(), &Failure::Ladder(refusal), Era::Modern),
-            (EraDecision::Modern, Message::Request(request)) => self.modern(request).await,
+            (EraDecision::Modern | EraDecision::Legacy { .. }, Err(failure)) => error::response(None, &failure, Era::Legacy),
+            (EraDecision::Modern, Ok(Posted::Request(request))) => self.modern(request).await,
             // M4: the modern era defines no notification that a client posts. It is taken and dropped, so none can cancel by a guessed id.
-            (EraDecision::Modern, Message::Notification(notification)) if is_request_method(&notification.method) => {
-                error::response(None, &Failure::NotARequest, Era::Modern)
-            }
-            (EraDecision::Modern, Message::Notification(_)) => accepted(),
-            // M3.
-            (EraDecision::Modern, Message::Response(_)) => {
-                error::response(None, &Failure::Ladder(mcp::modern::Refusal::UnexpectedResponse), Era::Modern)
-            }
-            (EraDecision::Legacy { .. }, Message::Request(request)) if &*request.method == "initialize" => self.initialize(&request),
-            (EraDecision::Legacy { header }, message) => self.legacy(message, header).await,
+            (EraDecision::Modern, Ok(Posted::Notification(_))) => accepted(),
+            (EraDecision::Legacy { .. }, Ok(Posted::Request(request))) if &*request.method == "initialize" => self.initialize(&request),
+            (EraDecision::Legacy { header }, Ok(posted)) => self.legacy(posted, header).await,
         }
     }
 
@@ -229,28 +210,22 @@ impl Exchange {
     }
 
     /// The legacy rungs (2.2). `header` is what the version header names: it stands in for a session's revision where there is none.
-    async fn legacy(self, message: Message, header: Option<Revision>) -> Response<Body> {
+    async fn legacy(self, posted: Posted, header: Option<Revision>) -> Response<Body> {
         let session = match self.legacy_session() {
             Ok(session) => session,
-            Err(failure) => {
-                let id = match &message {
-                    Message::Request(request) => Some(&request.id),
-                    Message::Notification(_) | Message::Response(_) => None,
-                };
-                return error::response(id, &failure, Era::Legacy);
-            }
+            Err(failure) => return error::response(posted.id(), &failure, Era::Legacy),
         };
         let revision = session.as_ref().map_or(header.unwrap_or(Revision::ASSUMED), |session| session.revision);
-        let mut response = match message {
-            Message::Request(request) => {
-                let id = request.id.clone();
+        let mut response = match posted {
+            Posted::Request(request) => {
                 let accepts = self.legacy_accepts();
                 let answer = self.legacy_request(&request, revision, session.as_ref()).await;
-                respond(answer, id, Era::Legacy, accepts, &self.front.limits).await
+                respond(answer, request.id, Era::Legacy, accepts, &self.front.limits).await
             }
-            Message::Notification(notification) => self.legacy_notification(session.as_deref(), &notification),
-            // J26: no request of the server's is waiting for it.
-            Message::Response(_) => error::response(None, &Failure::Ladder(mcp::modern::Refusal::UnexpectedResponse), Era::Legacy),
+            Posted::Notification(notification) => {
+                self.front.rooms.notification(session.as_deref(), &notification);
+                accepted()
+            }
         };
         name_session(&mut response, session.as_deref());
         response
@@ -267,15 +242,6 @@ impl Exchange {
     fn legacy_accepts(&self) -> Accepts {
         let json_only = self.front.rooms.legacy.json_responses && self.accepts.json;
         Accepts { events: self.accepts.events && !json_only, ..self.accepts }
-    }
-
-    fn legacy_notification(&self, session: Option<&Session>, notification: &Notification) -> Response<Body> {
-        // A call that has no id would run and answer nobody.
-        if is_request_method(&notification.method) {
-            return error::response(None, &Failure::NotARequest, Era::Legacy);
-        }
-        self.front.rooms.notification(session, notification);
-        accepted()
     }
 
     async fn legacy_request(&self, request: &Request, revision: Revision, session: Option<&Arc<Session>>) -> Answer {
@@ -298,32 +264,24 @@ impl Exchange {
 
     /// A batch (M1, decision 6): its requests run side by side, and their answers come back as one array, without notifications.
     async fn batch(self, messages: Vec<Message>) -> Response<Body> {
-        let header = match inbound::version(&self.headers) {
-            mcp::header::HeaderValues::Once(bytes) => std::str::from_utf8(bytes).ok().and_then(|text| text.trim().parse().ok()),
-            mcp::header::HeaderValues::Absent | mcp::header::HeaderValues::Many => None,
-        };
-        let session = match self.legacy_session() {
-            Ok(session) => session,
+        let posted = messages.into_iter().map(posted).collect::<Result<Vec<_>, _>>();
+        let (session, posted) = match self.batch_session().and_then(|session| Ok((session, posted?))) {
+            Ok(found) => found,
             Err(failure) => return error::response(None, &failure, Era::Legacy),
         };
-        let revision = session.as_ref().map_or(header.unwrap_or(Revision::ASSUMED), |session| session.revision);
-        if !revision.accepts_batches() {
-            return error::response(None, &Failure::BatchNotAllowed, Era::Legacy);
-        }
-        let answers = messages.iter().map(|message| async {
-            match message {
-                Message::Request(request) => {
-                    let end = match self.legacy_request(request, revision, session.as_ref()).await {
+        let answers = posted.iter().map(|posted| async {
+            match posted {
+                Posted::Request(request) => {
+                    let end = match self.legacy_request(request, session.revision, Some(&session)).await {
                         Answer::Now(end) => end,
                         Answer::Running(mut replies) => replies.end().await,
                     };
                     Some(whole_message(&request.id, end, Era::Legacy))
                 }
-                Message::Notification(notification) => {
-                    self.front.rooms.notification(session.as_deref(), notification);
+                Posted::Notification(notification) => {
+                    self.front.rooms.notification(Some(&session), notification);
                     None
                 }
-                Message::Response(_) => None,
             }
         });
         let answers: Vec<Vec<u8>> = futures_util::future::join_all(answers).await.into_iter().flatten().collect();
@@ -332,14 +290,45 @@ impl Exchange {
             (false, true) => error::json(StatusCode::OK, mcp::write::batch(&answers)),
             (false, false) => sse::single(&mcp::write::batch(&answers)),
         };
-        name_session(&mut response, session.as_deref());
+        name_session(&mut response, Some(&session));
         response
+    }
+
+    /// The session of a batch: only one of a revision that has batches takes any.
+    fn batch_session(&self) -> Result<Arc<Session>, Failure> {
+        match mcp::era::of_header(inbound::version(&self.headers)) {
+            EraDecision::Legacy { .. } => {}
+            EraDecision::Modern => return Err(Failure::BatchNotAllowed),
+            EraDecision::Refused(refusal) => return Err(refusal.into()),
+        }
+        let session = self.legacy_session()?.filter(|session| session.revision.accepts_batches());
+        session.ok_or(Failure::BatchNotAllowed)
     }
 }
 
-/// Methods that make sense only with an id. Posted without one they would run and answer nobody.
-fn is_request_method(method: &str) -> bool {
-    !method.starts_with("notifications/")
+/// What a client may post. A response is not among it, because no request of the server's is waiting for one (M3, J26).
+enum Posted {
+    Request(Request),
+    Notification(Notification),
+}
+
+impl Posted {
+    fn id(&self) -> Option<&Id> {
+        match self {
+            Self::Request(request) => Some(&request.id),
+            Self::Notification(_) => None,
+        }
+    }
+}
+
+fn posted(message: Message) -> Result<Posted, Failure> {
+    match message {
+        Message::Request(request) => Ok(Posted::Request(request)),
+        Message::Notification(notification) if notification.method.starts_with("notifications/") => Ok(Posted::Notification(notification)),
+        // A request without an id: it would run and answer nobody.
+        Message::Notification(_) => Err(Failure::NotARequest),
+        Message::Response(_) => Err(Failure::Ladder(mcp::modern::Refusal::UnexpectedResponse)),
+    }
 }
 
 /// JSON if the call ends before it says anything, an event stream from its first notification on, or once it has been silent for long.
@@ -395,18 +384,15 @@ fn name_session(response: &mut Response<Body>, session: Option<&Session>) {
     }
 }
 
-/// A browser asks whether a page may call. Without the origin's name in the answer, which only configured origins get, it may not (H4).
-fn preflight() -> Response<Body> {
+/// A browser asks whether a page may call (H4).
+fn preflight(asked: &HeaderMap) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
     let headers = response.headers_mut();
     headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST, DELETE"));
-    headers.insert(
-        header::ACCESS_CONTROL_ALLOW_HEADERS,
-        HeaderValue::from_static(
-            "content-type, accept, authorization, mcp-session-id, mcp-protocol-version, mcp-method, mcp-name, last-event-id",
-        ),
-    );
+    if let Ok(allowed) = HeaderValue::try_from(inbound::headers_to_allow(asked)) {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, allowed);
+    }
     headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
     response
 }

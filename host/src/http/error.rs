@@ -4,7 +4,7 @@
 
 use super::body::NoBody;
 use super::origin::NotAnswered;
-use crate::method::Failure;
+use crate::failure::Failure;
 use crate::tenant::Refused;
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
@@ -37,7 +37,9 @@ pub(super) fn map(failure: &Failure, era: Era) -> Mapped {
         Failure::MethodNotFound(method) => {
             Mapped { status: if modern { S::NOT_FOUND } else { S::OK }, error: ErrorObject::method_not_found(method), retry_after_s: None }
         }
-        Failure::Params(error) => Mapped { status: S::OK, error: error.error(), retry_after_s: None },
+        Failure::Params(error) => {
+            Mapped { status: if error.in_meta() { S::BAD_REQUEST } else { S::OK }, error: error.error(), retry_after_s: None }
+        }
         Failure::BadCursor => plain(S::OK, ErrorCode::INVALID_PARAMS, "params.cursor is not one that this server gave out"),
         Failure::UnknownTool(name) => Mapped { status: S::OK, error: ErrorObject::unknown_tool(name), retry_after_s: None },
         Failure::Arguments(text) => plain(S::OK, ErrorCode::INVALID_PARAMS, text),

@@ -104,10 +104,21 @@ pub(super) fn modern(headers: &HeaderMap) -> ModernHeaders<'_> {
 
 /// The headers that repeat arguments.
 pub(super) fn mirrored(headers: &HeaderMap) -> MirroredHeaders {
-    let prefix =
-        |name: &HeaderName| name.as_str().get(..HEADER_PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(HEADER_PREFIX));
-    let found = headers.iter().filter(|(name, _)| prefix(name));
+    let found = headers.iter().filter(|(name, _)| is_mirrored(name.as_str()));
     MirroredHeaders(found.map(|(name, value)| (name.as_str().into(), value.as_bytes().to_vec())).collect())
+}
+
+fn is_mirrored(name: &str) -> bool {
+    name.get(..HEADER_PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(HEADER_PREFIX))
+}
+
+/// The headers that a page may send: those of the protocol, and of the ones that repeat arguments all that it asks for.
+pub(super) fn headers_to_allow(asked: &HeaderMap) -> String {
+    let names = asked.get_all(header::ACCESS_CONTROL_REQUEST_HEADERS).iter().filter_map(|value| value.to_str().ok());
+    let mirrored = names.flat_map(|names| names.split(',')).map(str::trim).filter(|name| is_mirrored(name));
+    let ours =
+        ["content-type", "accept", "authorization", "mcp-session-id", "mcp-protocol-version", "mcp-method", "mcp-name", "last-event-id"];
+    ours.into_iter().chain(mirrored).collect::<Vec<_>>().join(", ")
 }
 
 fn values<'h>(headers: &'h HeaderMap, name: &HeaderName) -> HeaderValues<'h> {

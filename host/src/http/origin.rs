@@ -3,7 +3,7 @@
 //! A web page can make a browser on this machine call a loopback address, and by DNS rebinding can make it believe that address to be
 //! the page's own host. `Host` then names the page's host, and `Origin` the page: both are refused unless configured.
 
-use crate::config::HttpConfig;
+use crate::config::{HttpConfig, Origin, is_loopback_name};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Uri, Version, header};
 use std::net::SocketAddr;
@@ -28,42 +28,6 @@ pub(super) enum NotAnswered {
     OriginForeign,
 }
 
-/// Scheme, host and port as RFC 6454 compares them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Origin {
-    scheme: String,
-    host: String,
-    port: Option<u16>,
-}
-
-impl Origin {
-    fn parse(text: &str) -> Option<Self> {
-        let (scheme, rest) = text.split_once("://")?;
-        let authority: Authority = rest.parse().ok().filter(|_| !rest.contains(['/', '?', '#', '@']))?;
-        let scheme = scheme.to_ascii_lowercase();
-        let default = match scheme.as_str() {
-            "http" => Some(80),
-            "https" => Some(443),
-            _ => None,
-        };
-        let port = authority.port_u16().or(default);
-        Some(Self { scheme, host: authority.host().to_ascii_lowercase(), port })
-    }
-
-    fn is_loopback(&self) -> bool {
-        matches!(self.scheme.as_str(), "http" | "https") && is_loopback_name(&self.host)
-    }
-}
-
-/// Whether the text is an origin that can be allowed.
-pub fn is_origin(text: &str) -> bool {
-    Origin::parse(text).is_some()
-}
-
-fn is_loopback_name(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost") || matches!(host, "127.0.0.1" | "[::1]")
-}
-
 impl OriginPolicy {
     /// The names of the loopback interface and of the address that is listened on, and what is configured.
     pub fn new(config: &HttpConfig, listen: SocketAddr) -> Self {
@@ -72,7 +36,7 @@ impl OriginPolicy {
             SocketAddr::V4(address) => address.ip().to_string(),
             SocketAddr::V6(address) => format!("[{}]", address.ip()),
         });
-        Self { hosts, origins: config.allowed_origins.iter().filter_map(|origin| Origin::parse(origin)).collect() }
+        Self { hosts, origins: config.allowed_origins.clone() }
     }
 
     /// Looks at a request. The value is the origin that may be told so by CORS headers.
@@ -170,7 +134,7 @@ mod tests {
 
     #[test]
     fn origins_are_compared_as_rfc_6454_does() {
-        let some = HttpConfig { allowed_origins: vec!["https://App.example".into()], ..HttpConfig::default() };
+        let some = HttpConfig { allowed_origins: Origin::parse("https://App.example").into_iter().collect(), ..HttpConfig::default() };
         let with = |origin| check(&some, "/mcp", &[("host", "localhost"), ("origin", origin)]);
         assert_eq!(with("https://app.example"), Ok(true));
         assert_eq!(with("HTTPS://app.example:443"), Ok(true));

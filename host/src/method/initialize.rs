@@ -1,8 +1,9 @@
 //! `initialize`: settles the revision and begins a session (protocol 2.1).
 
-use super::{Failure, Rooms, capabilities};
+use super::{Rooms, capabilities};
 use crate::auth::Caller;
 use crate::catalog::Server;
+use crate::failure::Failure;
 use crate::session::{NoSession, Session};
 use mcp::params::InitializeParams;
 use mcp::result::InitializeResult;

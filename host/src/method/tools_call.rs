@@ -1,17 +1,22 @@
 //! `tools/call`, in the order of the gates: tool → policy → headers → arguments → slot → guest → result.
 
 mod convert;
+mod entry;
+mod running;
 
-use super::{Answer, Context, Failure, Rooms};
+use super::{Answer, Context, Rooms};
 use crate::catalog::Tool;
+use crate::failure::Failure;
 use crate::outbox::{End, Replies, Reply, Run};
 use crate::session::InFlight;
 use crate::tenant::Slot;
+use entry::Entry;
 use mcp::Revision;
 use mcp::meta::ProgressToken;
 use mcp::params::{ARGUMENTS_BYTES_MAX, CallToolParams, arguments_text};
 use mcp::progress::{Amount, Progress};
 use mcp::result::CallToolResult;
+use running::Guest;
 use sandbox::contract::{Caller, Failure as GuestFailure, Outcome};
 use sandbox::{Call, EventReceiver, Finished, GuestEvent, LogLevel, LogLine, Permit};
 use serde_json::Value;
@@ -55,9 +60,11 @@ async fn prepare(rooms: &Arc<Rooms>, context: Context, params: Option<&RawValue>
     if arguments.as_str().len() > ARGUMENTS_BYTES_MAX {
         return Err(Failure::ArgumentsTooLarge);
     }
+    let entry = Entry::begin(rooms, &context, &tool, arguments.as_str());
     let value: Value = serde_json::from_str(arguments.as_str()).map_err(|_| Failure::Internal)?;
     if let Err(rejection) = tool.input.check(&value) {
-        let text = format!("The arguments do not fit the tool's input schema: {}", rejection.0);
+        entry.refused("arguments");
+        let text = format!("The arguments do not fit the tool's input schema: {}", rejection.full);
         if !revision.argument_errors_are_results() {
             return Err(Failure::Arguments(text));
         }
@@ -65,18 +72,26 @@ async fn prepare(rooms: &Arc<Rooms>, context: Context, params: Option<&RawValue>
     }
     drop(value);
 
-    if rooms.draining.is_cancelled() {
-        return Err(Failure::Draining);
-    }
-    let slot = rooms.admission.admit(&context.caller.tenant).await.map_err(Failure::NoSlot)?;
+    let admitted = if rooms.draining.is_cancelled() {
+        Err(Failure::Draining)
+    } else {
+        rooms.admission.admit(context.caller.tenant()).await.map_err(Failure::NoSlot)
+    };
+    let slot = match admitted {
+        Ok(slot) => slot,
+        Err(failure) => {
+            entry.refused(failure.word());
+            return Err(failure);
+        }
+    };
 
     let token = params.meta.progress_token;
     let (sender, events) = sandbox::events(token.is_some());
-    let principal = &context.caller.principal;
+    let principal = context.caller.principal();
     let call = Call {
         arguments: arguments.into_string(),
         caller: Caller {
-            tenant: context.caller.tenant.id.as_str().to_owned(),
+            tenant: context.caller.tenant().id.as_str().to_owned(),
             subject: principal.subject.as_deref().map(ToOwned::to_owned),
             scopes: principal.scopes.iter().map(|scope| scope.to_string()).collect(),
             claims: None,
@@ -87,7 +102,7 @@ async fn prepare(rooms: &Arc<Rooms>, context: Context, params: Option<&RawValue>
         limits: rooms.limits,
         events: Some(sender),
     };
-    let run = ToolRun::new(Arc::clone(rooms), revision, tool, token, slot, context.in_flight, permit, call, events);
+    let run = ToolRun::new(Arc::clone(rooms), revision, tool, token, slot, context.in_flight, entry, permit, call, events);
     Ok(Prepared::Ready(Box::new(run), revision))
 }
 
@@ -97,12 +112,13 @@ struct ToolRun {
     revision: Revision,
     tool: Arc<Tool>,
     token: Option<ProgressToken>,
-    guest: Pin<Box<dyn Future<Output = Finished> + Send>>,
+    guest: Guest,
     finished: Option<Box<Finished>>,
     events: EventReceiver,
     cancelled: CancellationToken,
-    /// Given back before the end is told: a client that has its answer may go on at once with the same id and the same slot.
-    held: Option<(Slot, Option<InFlight>)>,
+    /// Given back before the end is told: a client that has its answer may go on at once with the same id.
+    in_flight: Option<InFlight>,
+    entry: Entry,
 }
 
 impl ToolRun {
@@ -114,14 +130,14 @@ impl ToolRun {
         token: Option<ProgressToken>,
         slot: Slot,
         in_flight: Option<InFlight>,
+        entry: Entry,
         permit: Permit,
         call: Call,
         events: EventReceiver,
     ) -> Self {
-        let sandbox = Arc::clone(&rooms.sandbox);
-        let guest = Box::pin(async move { sandbox.call(permit, call).await });
+        let guest = Guest::new(Arc::clone(&rooms.sandbox), permit, call, slot);
         let cancelled = in_flight.as_ref().map_or_else(CancellationToken::new, |in_flight| in_flight.cancelled.clone());
-        Self { rooms, revision, tool, token, guest, finished: None, events, cancelled, held: Some((slot, in_flight)) }
+        Self { rooms, revision, tool, token, guest, finished: None, events, cancelled, in_flight, entry }
     }
 
     /// What an event becomes for the client; log lines go to the operator.
@@ -142,7 +158,7 @@ impl ToolRun {
         }
     }
 
-    fn end(&self, finished: Finished) -> End {
+    fn end(&mut self, finished: Finished) -> End {
         finished.stdio.iter().for_each(|line| log(&self.tool, line));
         let usage = finished.usage;
         let dropped = u64::from(usage.log_lines_dropped).saturating_add(usage.stdio_bytes_dropped);
@@ -155,13 +171,15 @@ impl ToolRun {
                 "the guest wrote more than its log limits; the rest was dropped"
             );
         }
+        let tool_error = matches!(&finished.outcome, Ok(Ok(Outcome::Complete(reply))) if reply.is_error);
         let end = self.judge(finished.outcome);
+        self.entry.ended(&end, tool_error, &usage);
         tracing::debug!(
             plugin = %self.tool.plugin,
             tool.name = %self.tool.definition.name,
-            outcome = outcome_name(&end),
-            wall_us = usage.wall.as_micros(),
-            cpu_us = usage.cpu.as_micros(),
+            outcome = end.as_ref().map_or_else(Failure::word, |_| "result"),
+            wall_us = micros(usage.wall),
+            cpu_us = micros(usage.cpu),
             memory_bytes = usage.memory_bytes,
             "tools/call"
         );
@@ -198,7 +216,7 @@ impl ToolRun {
         let value: Value = serde_json::from_str(structured.as_str()).map_err(|error| error.to_string())?;
         match schema.check(&value) {
             Ok(()) => Ok(result),
-            Err(rejection) => Err(rejection.0),
+            Err(rejection) => Err(rejection.masked),
         }
     }
 
@@ -239,25 +257,29 @@ impl Run for ToolRun {
                             }
                             continue;
                         }
-                        None => break self.arguments_as_result(self.end(*finished)),
+                        None => {
+                            let end = self.end(*finished);
+                            break self.arguments_as_result(end);
+                        }
                     }
                 }
                 tokio::select! {
                     biased;
                     () = self.cancelled.cancelled() => {
                         // The guest ends with its future, now and not when the answer was read.
-                        self.guest = Box::pin(std::future::pending());
+                        self.guest = Guest::Gone;
                         break Err(Failure::Cancelled);
                     }
                     Some(event) = self.events.next() => {
                         if let Some(notification) = self.notification(event) {
+                            self.guest.let_go(&self.rooms.tasks);
                             return Reply::Notification(notification);
                         }
                     }
-                    finished = &mut self.guest => self.finished = Some(Box::new(finished)),
+                    finished = self.guest.ended() => self.finished = Some(Box::new(finished)),
                 }
             };
-            self.held = None;
+            self.in_flight = None;
             Reply::End(Box::new(end))
         })
     }
@@ -275,12 +297,9 @@ impl ToolRun {
     }
 }
 
-fn outcome_name(end: &End) -> &'static str {
-    match end {
-        Ok(_) => "result",
-        Err(Failure::Fault(_)) => "fault",
-        Err(_) => "failure",
-    }
+/// For a log field, which takes no 128 bits.
+fn micros(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// A guest's line in the operator's log. Escaped and cut: a guest must not be able to forge another line.

@@ -1,6 +1,7 @@
 //! `tools/list`: from the catalog, without entering a component.
 
-use super::{CACHE, Context, Failure, Rooms};
+use super::{CACHE, Context, Rooms};
+use crate::failure::Failure;
 use crate::outbox::End;
 use mcp::params::ListParams;
 use mcp::result::ListToolsResult;

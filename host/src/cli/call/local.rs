@@ -1,11 +1,12 @@
 //! Calling a tool of a component file: the same gates and limits as in the gateway, without HTTP.
 
 use super::arguments::Given;
-use super::{refused, show_progress};
+use super::{mirrored, refused, show_progress};
 use crate::auth::{Authenticator, Policy};
 use crate::catalog::{Catalog, Loader, load_file};
 use crate::cli::{Failed, Settings, runtime};
-use crate::gateway::make_sandbox;
+use crate::gateway::{CodeIsKept, make_sandbox};
+use crate::journal::Journal;
 use crate::method::{Answer, Context, MirroredHeaders, Rooms};
 use crate::outbox::Reply;
 use crate::session::Sessions;
@@ -19,7 +20,7 @@ pub(super) fn call(file: &Path, settings: &Settings, tool: &str, given: Given) -
     let config = settings.load(None)?;
     let _logging = crate::telemetry::start(&config.log);
     runtime()?.block_on(async {
-        let (sandbox, authority) = make_sandbox(&config)?;
+        let (sandbox, authority) = make_sandbox(&config, CodeIsKept::WhereOneIs)?;
         let loader = Loader::new(Arc::clone(&sandbox), config.limits.plugins.clone());
         let plugin = load_file(&loader, file).await.map_err(|error| Failed::other(format!("{}: {error}", file.display())))?;
         let plugins = [(Arc::clone(&plugin.name), Arc::new(plugin))].into();
@@ -31,12 +32,14 @@ pub(super) fn call(file: &Path, settings: &Settings, tool: &str, given: Given) -
         };
         let schema = serde_json::from_str(found.definition.input_schema.as_str()).ok();
         let arguments = given.resolve(schema.as_ref());
+        let headers = mirrored::headers(schema.as_ref(), &arguments);
 
         let tenant = Arc::new(Tenant::only(1));
         let rooms = Arc::new(Rooms {
             implementation: crate::gateway::implementation(),
             policy: Policy::new(authority),
             admission: Admission::new(&config.limits.calls),
+            journal: Journal::off(),
             sandbox,
             sessions: Sessions::new(config.limits.sessions.clone()),
             legacy: config.legacy,
@@ -52,7 +55,7 @@ pub(super) fn call(file: &Path, settings: &Settings, tool: &str, given: Given) -
             revision: Revision::V2026_07_28,
             capabilities: None,
             in_flight: None,
-            mirrored: MirroredHeaders::default(),
+            mirrored: MirroredHeaders(headers.into_iter().map(|(name, value)| (name.into(), value.into_bytes())).collect()),
         };
         let params = json!({ "name": tool, "arguments": arguments, "_meta": { "progressToken": 0 } });
         let params = serde_json::value::to_raw_value(&params).map_err(|error| Failed::other(error.to_string()))?;

@@ -1,7 +1,7 @@
 //! Calling a tool of a running gateway, as a client of 2026-07-28: two requests, no session.
 
 use super::arguments::Given;
-use super::{refused, show_progress};
+use super::{mirrored, refused, show_progress};
 use crate::cli::Failed;
 use serde_json::{Map, Value, json};
 use std::io::{BufRead, BufReader};
@@ -21,7 +21,7 @@ pub(super) fn call(url: &str, tool: &str, given: Given) -> Result<Map<String, Va
         .max_redirects(0)
         .build()
         .into();
-    let listed = request(&agent, url, "tools/list", None, Map::new())?;
+    let listed = request(&agent, url, "tools/list", &[], Map::new())?;
     let tools = listed.get("tools").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let named = |wanted: &&Value| wanted.get("name").and_then(Value::as_str) == Some(tool);
     let Some(found) = tools.iter().find(named) else {
@@ -29,17 +29,19 @@ pub(super) fn call(url: &str, tool: &str, given: Given) -> Result<Map<String, Va
         return Err(Failed::other(format!("{url} has no tool `{tool}`; it has {}", names.join(", "))));
     };
     let arguments = given.resolve(found.get("inputSchema"));
+    let mut headers = mirrored::headers(found.get("inputSchema"), &arguments);
+    headers.push(("mcp-name".to_owned(), mcp::header::encode(tool).into_owned()));
     let mut params = Map::new();
     params.insert("name".to_owned(), tool.into());
     params.insert("arguments".to_owned(), arguments.into());
-    request(&agent, url, "tools/call", Some(tool), params)
+    request(&agent, url, "tools/call", &headers, params)
 }
 
 fn request(
     agent: &ureq::Agent,
     url: &str,
     method: &str,
-    name: Option<&str>,
+    headers: &[(String, String)],
     mut params: Map<String, Value>,
 ) -> Result<Map<String, Value>, Failed> {
     let meta = json!({
@@ -56,8 +58,8 @@ fn request(
         .header("accept", "application/json, text/event-stream")
         .header("mcp-protocol-version", REVISION)
         .header("mcp-method", method);
-    if let Some(name) = name {
-        request = request.header("mcp-name", &*mcp::header::encode(name));
+    for (name, value) in headers {
+        request = request.header(name, value);
     }
     let failed =
         |error: &dyn std::fmt::Display| Failed::other(format!("{url}: {error}; is the gateway running? `gatehouse serve` starts it"));

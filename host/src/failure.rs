@@ -74,3 +74,53 @@ impl From<Refusal> for Failure {
         Self::Ladder(refusal)
     }
 }
+
+impl Failure {
+    /// One word for logs and records, of a closed set.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Body(_) => "body",
+            Self::Ladder(_) => "ladder",
+            Self::BatchNotAllowed => "batch_not_allowed",
+            Self::NotARequest => "not_a_request",
+            Self::MethodNotFound(_) => "method_not_found",
+            Self::Params(_) => "params",
+            Self::BadCursor => "bad_cursor",
+            Self::UnknownTool(_) => "unknown_tool",
+            Self::Arguments(_) => "arguments",
+            Self::ArgumentsTooLarge => "arguments_too_large",
+            Self::MissingCapability(_) => "missing_capability",
+            Self::InputNotSupported => "input_not_supported",
+            Self::NoSlot(Refused::Tenant) => "tenant_full",
+            Self::NoSlot(Refused::Host) => "host_full",
+            Self::Fault(fault) => match fault {
+                Fault::WallTime { .. } => "wall_time",
+                Fault::CpuTime { .. } => "cpu_time",
+                Fault::Resource(resource) => match resource {
+                    sandbox::Resource::Memory => "memory",
+                    sandbox::Resource::Table => "table",
+                    sandbox::Resource::Stack => "stack",
+                    sandbox::Resource::Handles => "handles",
+                    sandbox::Resource::Copies => "copies",
+                },
+                Fault::ResultTooLarge { .. } => "result_too_large",
+                Fault::Trap(_) => "trap",
+                Fault::Exit(_) => "exit",
+                Fault::Busy => "pool_full",
+                Fault::Engine(_) => "engine",
+            },
+            Self::Unavailable => "unavailable",
+            Self::GuestFailed => "guest_failed",
+            Self::ResultInvalid(_) => "result_invalid",
+            Self::SessionRequired => "session_required",
+            Self::SessionNotFound => "session_not_found",
+            Self::AlreadyInitialized => "already_initialized",
+            Self::TooManySessions => "too_many_sessions",
+            Self::IdInUse => "id_in_use",
+            Self::TooManyRequests => "too_many_requests",
+            Self::Cancelled => "cancelled",
+            Self::Draining => "draining",
+            Self::Internal => "internal",
+        }
+    }
+}

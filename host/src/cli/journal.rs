@@ -1,0 +1,272 @@
+//! `gatehouse journal tail|show|verify`
+//!
+//! Reads the files; a gateway that is writing them is not disturbed.
+
+use super::{Failed, Settings, output};
+use crate::journal::{Record, lines_from_end, segments, verify};
+use clap::{Args, Subcommand};
+use serde_json::Value;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Between two looks for new calls.
+const FOLLOW: Duration = Duration::from_millis(250);
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show the newest calls
+    Tail(Tail),
+    /// Show calls that fit every filter, oldest first
+    Show(Show),
+    /// Prove that nothing in the record was changed, taken out or put in
+    Verify(Common),
+}
+
+#[derive(Debug, Args)]
+struct Tail {
+    /// How many
+    #[arg(short = 'n', long, default_value_t = 20, value_name = "COUNT")]
+    lines: usize,
+    /// Go on as calls come, until stopped
+    #[arg(short, long)]
+    follow: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Args)]
+struct Show {
+    #[command(flatten)]
+    filter: Filter,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, Args)]
+struct Filter {
+    /// Only calls of this tool
+    #[arg(long)]
+    tool: Option<String>,
+    /// Only calls of tools of this plugin
+    #[arg(long)]
+    plugin: Option<String>,
+    /// Only calls on behalf of this tenant
+    #[arg(long)]
+    tenant: Option<String>,
+    /// Only calls that ended so: result, tool_error, fault, refused or cancelled
+    #[arg(long)]
+    outcome: Option<String>,
+    /// Only the call of this number
+    #[arg(long)]
+    seq: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+struct Common {
+    #[command(flatten)]
+    settings: Settings,
+    /// Print one JSON object a line, for scripts
+    #[arg(long)]
+    json: bool,
+}
+
+impl Common {
+    fn directory(&self) -> Result<PathBuf, Failed> {
+        let config = self.settings.load(None)?;
+        let Some(journal) = config.journal else { return Err(Failed::other("the settings switch the journal off (journal.enabled)")) };
+        if journal.directory.is_dir() {
+            Ok(journal.directory)
+        } else {
+            Err(Failed::other(format!(
+                "there is no journal in {}: no call was recorded yet, or --data names another directory",
+                journal.directory.display()
+            )))
+        }
+    }
+
+    fn print(&self, line: &str) {
+        if self.json {
+            output::print(&format!("{line}\n"));
+        } else {
+            output::print(&readable(line));
+        }
+    }
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
+    match &arguments.command {
+        Command::Tail(tail) => show_tail(tail),
+        Command::Show(show) => show_all(show),
+        Command::Verify(common) => show_proof(common),
+    }
+}
+
+fn show_tail(tail: &Tail) -> Result<(), Failed> {
+    let directory = tail.common.directory()?;
+    let unreadable = unreadable(&directory);
+    let lines = lines_from_end(&directory, tail.lines).map_err(&unreadable)?;
+    lines.iter().for_each(|line| tail.common.print(line));
+    if !tail.follow {
+        return Ok(());
+    }
+    // From the end of the newest segment; a newer one is read from its beginning.
+    let mut at = segments(&directory).map_err(&unreadable)?.last().map(|segment| (segment.first_seq, segment.bytes));
+    loop {
+        std::thread::sleep(FOLLOW);
+        for segment in segments(&directory).map_err(&unreadable)? {
+            let from = match at {
+                Some((first_seq, _)) if segment.first_seq < first_seq => continue,
+                Some((first_seq, bytes)) if segment.first_seq == first_seq => bytes,
+                _ => 0,
+            };
+            let read = lines_from(&segment.path, from, |line| tail.common.print(line)).map_err(&unreadable)?;
+            at = Some((segment.first_seq, from + read));
+        }
+    }
+}
+
+fn show_all(show: &Show) -> Result<(), Failed> {
+    let directory = show.common.directory()?;
+    let unreadable = unreadable(&directory);
+    for segment in segments(&directory).map_err(&unreadable)? {
+        let fits = |line: &str| serde_json::from_str(line).is_ok_and(|record: Value| show.filter.fits(&record));
+        lines_from(&segment.path, 0, |line| {
+            if fits(line) {
+                show.common.print(line);
+            }
+        })
+        .map_err(&unreadable)?;
+    }
+    Ok(())
+}
+
+fn show_proof(common: &Common) -> Result<(), Failed> {
+    let directory = common.directory()?;
+    let proved = verify(&directory, |segment| {
+        if !common.json {
+            output::note(&format!("… {} ({})", segment.path.display(), output::size(segment.bytes)));
+        }
+    });
+    match proved {
+        Ok(None) => {
+            output::print(if common.json { "{\"ok\":true,\"records\":0}\n" } else { "the journal is empty\n" });
+            Ok(())
+        }
+        Ok(Some(proof)) if common.json => {
+            let proof = serde_json::json!({
+                "ok": true,
+                "first_seq": proof.first_seq,
+                "last_seq": proof.last_seq,
+                "missed": proof.missed,
+                "head": proof.head.to_string(),
+            });
+            output::print(&format!("{proof}\n"));
+            Ok(())
+        }
+        Ok(Some(proof)) => {
+            output::print(&format!(
+                "whole: records {} to {}, {} missing by their own word\nhead {}\n",
+                proof.first_seq, proof.last_seq, proof.missed, proof.head
+            ));
+            Ok(())
+        }
+        Err(error) => {
+            if common.json {
+                output::print(&format!("{}\n", serde_json::json!({ "ok": false, "reason": error.to_string() })));
+            }
+            Err(Failed::other(error.to_string()))
+        }
+    }
+}
+
+impl Filter {
+    fn fits(&self, record: &Value) -> bool {
+        let equal = |wanted: &Option<String>, name: &str| {
+            wanted.as_deref().is_none_or(|wanted| record.get(name).and_then(Value::as_str) == Some(wanted))
+        };
+        equal(&self.tool, "tool")
+            && equal(&self.plugin, "plugin")
+            && equal(&self.tenant, "tenant")
+            && equal(&self.outcome, "outcome")
+            && self.seq.is_none_or(|seq| record.get("seq").and_then(Value::as_u64) == Some(seq))
+    }
+}
+
+fn unreadable(directory: &Path) -> impl Fn(std::io::Error) -> Failed {
+    let directory = directory.display().to_string();
+    move |error| Failed { code: 74, message: format!("the journal in {directory} cannot be read: {error}") }
+}
+
+/// Hands every whole line from a place on to `each`, and says how many bytes they were.
+fn lines_from(path: &Path, from: u64, mut each: impl FnMut(&str)) -> std::io::Result<u64> {
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::Start(from))?;
+    let mut reader = BufReader::new(file);
+    let (mut line, mut read) = (String::new(), 0);
+    while reader.read_line(&mut line)? > 0 && line.ends_with('\n') {
+        read += line.len() as u64;
+        each(line.trim_end());
+        line.clear();
+    }
+    Ok(read)
+}
+
+/// One call on one line.
+fn readable(line: &str) -> String {
+    let (Ok(value), Ok(record)) = (serde_json::from_str::<Value>(line), serde_json::from_str::<Record>(line)) else {
+        return format!("(no record) {}\n", mcp::text::line(line, 200));
+    };
+    let seq = value.get("seq").and_then(Value::as_u64).unwrap_or_default();
+    let outcome = value.get("outcome").and_then(Value::as_str).unwrap_or_default();
+    let reason = record.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+    let who = record.principal.as_deref().unwrap_or("anonymous");
+    format!(
+        "{seq:>8}  {}  {} {who}  {}/{}  {outcome}{reason}  {:.1} ms, {:.1} ms of processor, {} in, {} out\n",
+        utc(record.at_ms),
+        record.tenant,
+        record.plugin,
+        record.tool,
+        record.wall_us as f64 / 1e3,
+        record.cpu_us as f64 / 1e3,
+        output::size(record.arguments_bytes),
+        output::size(record.result_bytes),
+    )
+}
+
+/// `2026-11-23 09:15:00.123`, in UTC.
+fn utc(at_ms: u64) -> String {
+    let nanoseconds = i128::from(at_ms).saturating_mul(1_000_000);
+    match time::OffsetDateTime::from_unix_timestamp_nanos(nanoseconds) {
+        Ok(at) => format!(
+            "{:04}-{:02}-{:02} {:02}:{:02}:{:02}.{:03}",
+            at.year(),
+            u8::from(at.month()),
+            at.day(),
+            at.hour(),
+            at.minute(),
+            at.second(),
+            at.millisecond()
+        ),
+        Err(_) => format!("{at_ms} ms"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::utc;
+
+    #[test]
+    fn times_are_read_as_people_do() {
+        assert_eq!(utc(0), "1970-01-01 00:00:00.000");
+        assert_eq!(utc(951_782_400_000), "2000-02-29 00:00:00.000");
+        assert_eq!(utc(1_795_425_300_123), "2026-11-23 09:15:00.123");
+    }
+}

@@ -1,0 +1,83 @@
+//! Names that settings give: of virtual servers, and patterns for tools.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// The id of a virtual server, as it stands in the path: `^[a-z0-9][a-z0-9-]{0,63}$`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ServerId(Arc<str>);
+
+impl ServerId {
+    /// Reads an id byte for byte: nothing is decoded or folded, so no two spellings name one server.
+    pub fn parse(text: &str) -> Option<Self> {
+        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        let right = (1..=64).contains(&text.len()) && text.bytes().all(allowed) && !text.starts_with('-');
+        right.then(|| Self(text.into()))
+    }
+
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ServerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Which tools a server shows: a name in which `*` stands for any number of characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToolPattern(Box<str>);
+
+impl ToolPattern {
+    /// Reads a pattern.
+    pub fn parse(text: &str) -> Option<Self> {
+        mcp::tool::is_tool_name(&text.replace('*', "x")).then(|| Self(text.into()))
+    }
+
+    /// Whether it covers a tool of this name.
+    pub fn matches(&self, name: &str) -> bool {
+        let mut parts = self.0.split('*');
+        let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else { return false };
+        let mut last = None;
+        for part in parts {
+            // Each part but the last is taken where it comes first: that leaves most for those behind it.
+            if let Some(earlier) = last.replace(part) {
+                let Some((_, after)) = rest.split_once(earlier) else { return false };
+                rest = after;
+            }
+        }
+        last.map_or(rest.is_empty(), |last| rest.ends_with(last))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn server_ids_have_one_spelling() {
+        for good in ["a", "0", "a-b", "team-1", &"x".repeat(64)] {
+            assert!(ServerId::parse(good).is_some(), "{good}");
+        }
+        for bad in ["", "-a", "A", "a_b", "a.b", "a%2Db", "a/b", "é", &"x".repeat(65)] {
+            assert!(ServerId::parse(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn patterns_match_whole_names() {
+        let matches = |pattern: &str, name: &str| ToolPattern::parse(pattern).expect("a pattern").matches(name);
+        for (pattern, name) in
+            [("echo", "echo"), ("*", "x"), ("text_*", "text_"), ("*_stats", "word_stats"), ("a*b*c", "abbc"), ("a**c", "abc")]
+        {
+            assert!(matches(pattern, name), "{pattern} {name}");
+        }
+        for (pattern, name) in [("echo", "echoes"), ("echo", "Echo"), ("text_*", "text"), ("a*b*c", "acb"), ("ab*ba", "aba")] {
+            assert!(!matches(pattern, name), "{pattern} {name}");
+        }
+        assert!(ToolPattern::parse("e cho").is_none());
+    }
+}

@@ -1,0 +1,103 @@
+//! A connection's bytes on their way to hyper, with the first ones put back, and two things refused that hyper lets pass: line ends that
+//! a proxy in front may read differently, and HTTP/2 heads that do not end.
+
+mod blocks;
+mod lines;
+
+use blocks::Blocks;
+use lines::Lines;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// Ends a head in a way that hyper refuses, with 400: NUL is allowed nowhere in it.
+const REFUSED: &[u8] = b"\0\n\n";
+
+/// A stream whose first bytes were read already.
+pub(super) struct Wire {
+    /// What is read before the stream is.
+    first: Vec<u8>,
+    at: usize,
+    stream: TcpStream,
+    check: Check,
+}
+
+enum Check {
+    Http1(Lines),
+    Http2(Blocks),
+    /// Nothing more is read of the stream.
+    Refused,
+}
+
+impl Wire {
+    pub(super) fn http1(first: Vec<u8>, stream: TcpStream) -> Self {
+        Self { first, at: 0, stream, check: Check::Http1(Lines::default()) }
+    }
+
+    /// `block_bytes_max` limits the head of a request as it comes, compressed.
+    pub(super) fn http2(first: Vec<u8>, stream: TcpStream, block_bytes_max: usize) -> Self {
+        let check = Check::Http2(Blocks::after(first.len(), block_bytes_max));
+        Self { first, at: 0, stream, check }
+    }
+
+    fn poll_bytes(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if let Some(rest) = self.first.get(self.at..).filter(|rest| !rest.is_empty()) {
+            let count = rest.len().min(buffer.remaining());
+            let (now, _) = rest.split_at(count);
+            buffer.put_slice(now);
+            self.at += count;
+            return Poll::Ready(Ok(()));
+        }
+        if matches!(self.check, Check::Refused) {
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let result = self.poll_bytes(context, buffer);
+        let (_, new) = buffer.filled().split_at(before);
+        let good = match &mut self.check {
+            Check::Http1(lines) => lines.check(new),
+            Check::Http2(blocks) => {
+                blocks.check(new)?;
+                new.len()
+            }
+            Check::Refused => new.len(),
+        };
+        if good == new.len() {
+            return result;
+        }
+        buffer.set_filled(before + good);
+        let wire = &mut *self;
+        (wire.check, wire.first, wire.at) = (Check::Refused, REFUSED.to_vec(), 0);
+        wire.poll_bytes(context, buffer)
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(mut self: Pin<&mut Self>, context: &mut Context<'_>, parts: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,96 @@
+//! One call as the journal keeps it.
+
+use super::chain::Hash;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use std::borrow::Cow;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// How a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The tool answered.
+    Result,
+    /// The tool answered with a failure of its own.
+    ToolError,
+    /// The tool was stopped by a limit, or fell.
+    Fault,
+    /// The tool, or its result, was refused.
+    Refused,
+    /// The client cancelled.
+    Cancelled,
+}
+
+/// One call. Texts of clients and guests are not in it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Record {
+    /// When it began, in milliseconds since 1970 (UTC).
+    pub at_ms: u64,
+    /// On whose behalf.
+    pub tenant: Cow<'static, str>,
+    /// Who called, as issuer and subject; none for an anonymous caller.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub principal: Option<String>,
+    /// The virtual server; none for the default one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub server: Option<String>,
+    /// The plugin.
+    pub plugin: String,
+    /// The tool.
+    pub tool: String,
+    /// SHA-256 of the component.
+    pub component: String,
+    /// The protocol's revision.
+    pub revision: Cow<'static, str>,
+    /// Bytes of the arguments.
+    pub arguments_bytes: u64,
+    /// SHA-256 of the arguments.
+    pub arguments_sha256: String,
+    /// Bytes of the result on the wire; zero where there is none.
+    pub result_bytes: u64,
+    /// SHA-256 of the result; none where there is none.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub result_sha256: Option<String>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Which limit it hit, or why it was refused: a word of a closed set.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<Cow<'static, str>>,
+    /// From beginning to end, in microseconds.
+    pub wall_us: u64,
+    /// Of the processor, in microseconds.
+    pub cpu_us: u64,
+}
+
+impl Record {
+    /// The time in the form that records have.
+    pub fn now_ms() -> u64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// SHA-256 in hexadecimal digits.
+    pub fn digest(bytes: &[u8]) -> String {
+        Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// A record with its place in the chain: one line of the file.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Line<R> {
+    /// Counted from 1, without holes.
+    pub(super) seq: u64,
+    /// Of the line before, without its line end; zeros for the very first.
+    pub(super) prev: Hash,
+    /// Records that were lost between the line before and this one, because the disk was too slow.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub(super) missed: u64,
+    #[serde(flatten)]
+    pub(super) record: R,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}

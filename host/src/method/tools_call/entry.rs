@@ -1,0 +1,84 @@
+//! A call's entry in the journal: begun when the tool is known, written once, however the call ends.
+
+use super::super::{Context, Rooms};
+use crate::catalog::Tool;
+use crate::failure::Failure;
+use crate::journal::{Outcome, Record};
+use crate::outbox::End;
+use sandbox::Usage;
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// An entry that is not written yet. Dropped before its end was told, it says that the call was cancelled: its client went away.
+pub(super) struct Entry {
+    rooms: Arc<Rooms>,
+    /// None where no journal is kept, and after it was written.
+    record: Option<Record>,
+    began: Instant,
+}
+
+impl Entry {
+    pub(super) fn begin(rooms: &Arc<Rooms>, context: &Context, tool: &Tool, arguments: &str) -> Self {
+        let record = rooms.journal.is_on().then(|| {
+            let principal = context.caller.principal();
+            let named =
+                principal.subject.as_deref().map(|subject| format!("{} {subject}", principal.issuer.as_deref().unwrap_or_default()));
+            Record {
+                at_ms: Record::now_ms(),
+                tenant: Cow::Owned(context.caller.tenant().id.as_str().to_owned()),
+                principal: named,
+                server: context.server.id.as_ref().map(ToString::to_string),
+                plugin: tool.plugin.to_string(),
+                tool: tool.definition.name.to_string(),
+                component: tool.guest.digest().to_string(),
+                revision: Cow::Borrowed(context.revision.as_str()),
+                arguments_bytes: arguments.len() as u64,
+                arguments_sha256: Record::digest(arguments.as_bytes()),
+                result_bytes: 0,
+                result_sha256: None,
+                outcome: Outcome::Cancelled,
+                reason: None,
+                wall_us: 0,
+                cpu_us: 0,
+            }
+        });
+        Self { rooms: Arc::clone(rooms), record, began: Instant::now() }
+    }
+
+    /// The call never reached its guest.
+    pub(super) fn refused(mut self, reason: &'static str) {
+        self.write(Outcome::Refused, Some(reason), Duration::ZERO);
+    }
+
+    /// The call came to an end. `tool_error` says that the result is the tool's own failure.
+    pub(super) fn ended(&mut self, end: &End, tool_error: bool, usage: &Usage) {
+        match end {
+            Ok(result) => {
+                if let Some(record) = &mut self.record {
+                    record.result_bytes = result.as_str().len() as u64;
+                    record.result_sha256 = Some(Record::digest(result.as_str().as_bytes()));
+                }
+                self.write(if tool_error { Outcome::ToolError } else { Outcome::Result }, None, usage.cpu);
+            }
+            Err(Failure::Cancelled) => self.write(Outcome::Cancelled, None, usage.cpu),
+            Err(failure @ Failure::Fault(_)) => self.write(Outcome::Fault, Some(failure.word()), usage.cpu),
+            Err(failure) => self.write(Outcome::Refused, Some(failure.word()), usage.cpu),
+        }
+    }
+
+    fn write(&mut self, outcome: Outcome, reason: Option<&'static str>, cpu: Duration) {
+        let Some(mut record) = self.record.take() else { return };
+        record.outcome = outcome;
+        record.reason = reason.map(Cow::Borrowed);
+        record.wall_us = super::micros(self.began.elapsed());
+        record.cpu_us = super::micros(cpu);
+        self.rooms.journal.write(record);
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.write(Outcome::Cancelled, None, Duration::ZERO);
+    }
+}
