@@ -3,6 +3,8 @@
 //!
 //! `gatehouse-bench [SECONDS]` prints a table. Servers are processes of their own; the load comes from this one.
 
+#![expect(clippy::disallowed_methods, reason = "the bans are about the serving process; this one ends with its tasks")]
+
 mod load;
 mod servers;
 

@@ -83,7 +83,8 @@ impl Answer {
 /// The messages of an event stream's text. Comments and events without data are no messages.
 pub fn events(text: &str) -> Vec<Value> {
     let data = text.split("\n\n").filter_map(|event| {
-        let lines: Vec<_> = event.lines().filter_map(|line| line.strip_prefix("data:")).map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
+        let lines: Vec<_> =
+            event.lines().filter_map(|line| line.strip_prefix("data:")).map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
         let data = lines.join("\n");
         (!data.is_empty()).then_some(data)
     });

@@ -34,7 +34,7 @@ pub struct Gateway {
     pub client: reqwest::Client,
     child: Child,
     log: Arc<Mutex<String>>,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Gateway {
@@ -97,7 +97,7 @@ impl Gateway {
             _ => panic!("the gateway did not become ready:\n{}", log.lock().expect("not poisoned")),
         };
         let origin = url.strip_suffix("/mcp").expect("the line names the endpoint").to_owned();
-        Self { origin, plugins, client: client(), child, log, _directory: directory }
+        Self { origin, plugins, client: client(), child, log, directory }
     }
 
     /// The default endpoint.
@@ -108,6 +108,16 @@ impl Gateway {
     /// Host and port.
     pub fn address(&self) -> String {
         self.origin.trim_start_matches("http://").to_owned()
+    }
+
+    /// Where it keeps what it keeps.
+    pub fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    /// Kills it, as a crash would.
+    pub async fn kill(&mut self) {
+        self.child.kill().await.expect("it runs");
     }
 
     /// Everything that it wrote to standard error so far.

@@ -1,12 +1,13 @@
 //! How tests start a gateway and speak with it.
 //!
 //! - [`Gateway::start`] starts one with the text toolbox; [`Gateway::with`] says what else it gets.
-//! - [`Gateway::modern`] and [`Gateway::legacy`] make requests of the two eras; [`raw`] sends bytes as they are.
+//! - [`Gateway::modern`] and [`Gateway::legacy`] make requests of the two eras; [`raw`] sends bytes as they are, [`http2`] frames.
 //! - [`Answer`] is what came back: status, headers, and the JSON-RPC message or the events.
 //! - [`eventually`] waits for something that takes a moment, without sleeping longer than it takes.
 
 mod answer;
 mod gateway;
+pub mod http2;
 mod paths;
 pub mod raw;
 mod requests;

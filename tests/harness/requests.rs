@@ -1,8 +1,8 @@
 //! Requests of both eras, as a correct client makes them; tests then break one thing.
 
 use super::{Answer, Gateway};
-use reqwest::RequestBuilder;
 use reqwest::header::{HeaderName, HeaderValue};
+use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 /// The modern revision.
@@ -32,6 +32,10 @@ pub struct Modern {
     pub headers: Vec<(String, Vec<u8>)>,
     /// The path.
     pub path: String,
+    /// The HTTP method.
+    pub verb: Method,
+    /// Sent in place of the body.
+    pub bytes: Option<Vec<u8>>,
 }
 
 impl Modern {
@@ -40,7 +44,7 @@ impl Modern {
         let mut params = params;
         params["_meta"]["io.modelcontextprotocol/protocolVersion"] = MODERN.into();
         params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = json!({});
-        let mut request = Self { body: Value::Null, headers: Vec::new(), path: "/mcp".to_owned() }
+        let mut request = Self { body: Value::Null, headers: Vec::new(), path: "/mcp".to_owned(), verb: Method::POST, bytes: None }
             .header("content-type", "application/json")
             .header("accept", "application/json, text/event-stream")
             .header("mcp-protocol-version", MODERN)
@@ -93,9 +97,22 @@ impl Modern {
         self
     }
 
+    /// Goes with another HTTP method.
+    pub fn verb(mut self, verb: &str) -> Self {
+        self.verb = verb.parse().expect("a method");
+        self
+    }
+
+    /// Sends these bytes in place of the body.
+    pub fn bytes(mut self, bytes: impl AsRef<[u8]>) -> Self {
+        self.bytes = Some(bytes.as_ref().to_vec());
+        self
+    }
+
     /// As a request of the test's client.
     pub fn build(&self, gateway: &Gateway) -> RequestBuilder {
-        let request = gateway.client.post(format!("{}{}", gateway.origin, self.path)).body(self.body.to_string());
+        let body = self.bytes.clone().unwrap_or_else(|| self.body.to_string().into_bytes());
+        let request = gateway.client.request(self.verb.clone(), format!("{}{}", gateway.origin, self.path)).body(body);
         self.headers.iter().fold(request, |request, (name, value)| {
             let name: HeaderName = name.parse().expect("a header name");
             request.header(name, HeaderValue::from_bytes(value).expect("a header value"))

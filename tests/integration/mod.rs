@@ -1,5 +1,21 @@
 //! One file a subject.
 
+mod batch;
 mod clients;
+mod code_cache;
+mod command;
+mod command_line;
+mod content;
+mod definitions;
+mod directory;
+mod front;
+mod guests;
+mod http2;
+mod journal;
+mod ladder;
+mod legacy;
+mod messages;
+mod modern;
 mod rust_sdk;
+mod sessions;
 mod start;

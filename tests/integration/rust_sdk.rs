@@ -49,10 +49,8 @@ async fn check(client: Client, listener: Listener) {
     let counted = call(&client, "slow_count", json!({ "message": "done", "n": 3, "interval_ms": 5 })).await.expect("a result");
     assert_eq!(text(&counted), "done");
     // The SDK hands notifications on in tasks of their own.
-    eventually("all progress", Duration::from_secs(5), async || {
-        (listener.progress.lock().expect("not poisoned").len() == 3).then_some(())
-    })
-    .await;
+    eventually("all progress", Duration::from_secs(5), async || (listener.progress.lock().expect("not poisoned").len() == 3).then_some(()))
+        .await;
 
     match call(&client, "no_such_tool", json!({})).await {
         Err(ServiceError::McpError(error)) => assert_eq!(error.code.0, -32602),
