@@ -68,7 +68,7 @@ async fn check(program: &[&Path], mode: Option<&str>, era: Era) {
 
 async fn check_node(program: &str, mode: Option<&str>, era: Era) {
     let program = installed(&format!("target/clients/node/{program}"));
-    check(&[Path::new("node"), &program], mode, era).await;
+    check(&[&installed("target/clients/bin/node"), &program], mode, era).await;
 }
 
 async fn check_python(program: &str, mode: Option<&str>, era: Era) {
