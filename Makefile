@@ -6,7 +6,7 @@ DATA ?= target/gatehouse-data
 LISTEN ?= 127.0.0.1:8080
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build plugins fixtures run test test-unit test-edge check fmt bench clean
+.PHONY: help setup build plugins fixtures run test test-unit test-edge crash check fmt bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,12 +29,16 @@ run: build plugins ## Build everything, then serve the example plugins on http:/
 test: test-unit test-edge ## Run all tests, official clients included
 
 test-unit: setup
-	$(CARGO) test --release --locked -p gatehouse -p gatehouse-mcp -p gatehouse-sandbox
+	$(CARGO) test --release --locked -p gatehouse -p gatehouse-event-store -p gatehouse-mcp -p gatehouse-sandbox
 
 # Against the shipped binary: real sockets, real components, official clients.
 test-edge: build plugins fixtures
 	@scripts/install-test-clients
 	$(CARGO) test --locked -p gatehouse-tests
+
+SECONDS ?= 600
+crash: setup ## Kill a writing store again and again for SECONDS=600, and look for what it acknowledged
+	GATEHOUSE_CRASH_SECONDS=$(SECONDS) $(CARGO) test --release --locked -p gatehouse-event-store -- --nocapture nothing_acknowledged
 
 check: setup ## Check formatting, lints, documentation, dependencies
 	$(CARGO) fmt --all --check

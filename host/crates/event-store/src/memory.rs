@@ -1,0 +1,313 @@
+//! The store in memory: gone with the process. Written plainly, because it is also the model that the durable one is tested against.
+
+use crate::clock::Clock;
+use crate::limits::{self, ABOUT_BYTES_MAX, SWEEP_MAX};
+use crate::{
+    Event, EventStore, Header, Health, Kind, NewEvent, Page, Partition, Pending, Record, Seq, Settings, Space, Statistics, StoreError,
+    StoreTime, StreamKey, Swept, TenantKey,
+};
+use bytes::Bytes;
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::future::ready;
+
+/// See [`memory`](crate::memory()).
+#[derive(Debug)]
+pub(crate) struct Memory {
+    settings: Settings,
+    clock: Clock,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    records: BTreeMap<Partition, Record>,
+    streams: BTreeMap<StreamKey, Stream>,
+    usage: HashMap<TenantKey, u64>,
+    total: u64,
+    newest: StoreTime,
+}
+
+#[derive(Debug)]
+struct Stream {
+    about: Bytes,
+    created: StoreTime,
+    last: Seq,
+    last_sum: u32,
+    gone: Seq,
+    events: VecDeque<Event>,
+    expires: Option<StoreTime>,
+}
+
+impl Stream {
+    fn bytes(&self) -> u64 {
+        self.events.iter().map(|event| limits::event_cost(event.data.len())).sum()
+    }
+
+    /// Takes the oldest event out, unless it is the final one.
+    fn evict(&mut self) -> Option<u64> {
+        if self.events.front()?.is_final {
+            return None;
+        }
+        let event = self.events.pop_front()?;
+        self.gone = event.seq;
+        Some(limits::event_cost(event.data.len()))
+    }
+}
+
+impl Memory {
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self { settings, clock: Clock::default(), kept: Mutex::default() }
+    }
+}
+
+impl Kept {
+    fn add(&mut self, tenant: &TenantKey, bytes: u64) {
+        *self.usage.entry(tenant.clone()).or_default() += bytes;
+        self.total += bytes;
+    }
+
+    fn subtract(&mut self, tenant: &TenantKey, bytes: u64) {
+        if let Some(usage) = self.usage.get_mut(tenant) {
+            *usage = usage.saturating_sub(bytes);
+            if *usage == 0 {
+                self.usage.remove(tenant);
+            }
+        }
+        self.total = self.total.saturating_sub(bytes);
+    }
+
+    fn usage(&self, tenant: &TenantKey) -> u64 {
+        self.usage.get(tenant).copied().unwrap_or_default()
+    }
+
+    /// Evicts until so many bytes more may come for that tenant.
+    fn make_room(&mut self, settings: &Settings, tenant: &TenantKey, needed: u64) -> Result<(), StoreError> {
+        if self.usage(tenant) + needed > settings.tenant_bytes_max {
+            let target = limits::low_water(settings.tenant_bytes_max).saturating_sub(needed);
+            self.evict(tenant, self.usage(tenant).saturating_sub(target));
+            if self.usage(tenant) + needed > settings.tenant_bytes_max {
+                return Err(StoreError::Full);
+            }
+        }
+        if self.total + needed > settings.total_bytes_max {
+            let target = limits::low_water(settings.total_bytes_max).saturating_sub(needed);
+            for largest in limits::largest(&self.usage) {
+                if self.total <= target {
+                    break;
+                }
+                self.evict(&largest, self.total - target);
+            }
+            if self.total + needed > settings.total_bytes_max {
+                return Err(StoreError::Full);
+            }
+        }
+        Ok(())
+    }
+
+    fn evict(&mut self, tenant: &TenantKey, wanted: u64) {
+        let mut by_age: Vec<_> = self.streams.iter_mut().filter(|(key, _)| key.partition.tenant == *tenant).collect();
+        by_age.sort_by_key(|(key, stream)| (stream.created, (*key).clone()));
+        let mut freed = 0;
+        for (_, stream) in by_age {
+            while freed < wanted
+                && let Some(bytes) = stream.evict()
+            {
+                freed += bytes;
+            }
+        }
+        self.subtract(tenant, freed);
+    }
+
+    fn take_stream(&mut self, key: &StreamKey) {
+        if let Some(stream) = self.streams.remove(key) {
+            self.subtract(&key.partition.tenant, stream.bytes() + limits::stream_cost(stream.about.len()));
+        }
+    }
+
+    fn take_partition(&mut self, partition: &Partition) {
+        let first = StreamKey { partition: partition.clone(), stream: 0 };
+        let keys: Vec<_> = self.streams.range(first..).map(|(key, _)| key.clone()).take_while(|key| key.partition == *partition).collect();
+        for key in keys {
+            self.take_stream(&key);
+        }
+        if let Some(record) = self.records.remove(partition) {
+            self.subtract(&partition.tenant, limits::record_cost(record.data.len()));
+        }
+    }
+}
+
+impl Memory {
+    fn open_now(&self, key: &StreamKey, about: Bytes) -> Result<(), StoreError> {
+        limits::check(about.len(), ABOUT_BYTES_MAX)?;
+        let kept = &mut *self.kept.lock();
+        if let Some(stream) = kept.streams.get(key) {
+            return if stream.about == about { Ok(()) } else { Err(StoreError::Conflict { last: stream.last }) };
+        }
+        if !kept.records.contains_key(&key.partition) {
+            return Err(StoreError::Unknown);
+        }
+        let cost = limits::stream_cost(about.len());
+        kept.make_room(&self.settings, &key.partition.tenant, cost)?;
+        let created = self.clock.now().max(StoreTime(kept.newest.0 + 1));
+        kept.newest = created;
+        kept.add(&key.partition.tenant, cost);
+        let stream = Stream { about, created, last: Seq(0), last_sum: 0, gone: Seq(0), events: VecDeque::new(), expires: None };
+        kept.streams.insert(key.clone(), stream);
+        Ok(())
+    }
+
+    fn append_now(&self, key: &StreamKey, event: NewEvent) -> Result<(), StoreError> {
+        limits::check(event.data.len(), self.settings.event_bytes_max)?;
+        let kept = &mut *self.kept.lock();
+        let stream = kept.streams.get(key).ok_or(StoreError::Unknown)?;
+        let sum = limits::event_sum(&event);
+        if event.seq <= stream.last || stream.expires.is_some() {
+            let again = event.seq == stream.last && sum == stream.last_sum;
+            return if again { Ok(()) } else { Err(StoreError::Conflict { last: stream.last }) };
+        }
+        let cost = limits::event_cost(event.data.len());
+        kept.make_room(&self.settings, &key.partition.tenant, cost)?;
+        let stream = kept.streams.get_mut(key).ok_or(StoreError::Unknown)?;
+        let (is_final, expires) = match event.kind {
+            Kind::Message => (false, None),
+            Kind::Final { keep_for } => (true, Some(self.clock.now().after(keep_for))),
+        };
+        (stream.last, stream.last_sum, stream.expires) = (event.seq, sum, expires);
+        stream.events.push_back(Event { seq: event.seq, is_final, data: event.data });
+        let mut freed = 0;
+        while stream.events.len() > 1
+            && (stream.events.len() as u64 > self.settings.ring_events_max || stream.bytes() > self.settings.stream_bytes_max)
+        {
+            freed += stream.evict().unwrap_or_default();
+        }
+        kept.add(&key.partition.tenant, cost);
+        kept.subtract(&key.partition.tenant, freed);
+        Ok(())
+    }
+
+    fn read_now(&self, key: &StreamKey, after: Seq, events_max: usize, bytes_max: usize) -> Result<Page, StoreError> {
+        let kept = self.kept.lock();
+        let stream = kept.streams.get(key).filter(|stream| after <= stream.last).ok_or(StoreError::Unknown)?;
+        let (mut events, mut bytes, mut end) = (Vec::new(), 0, true);
+        for event in stream.events.iter().filter(|event| event.seq > after) {
+            if !events.is_empty() && (events.len() >= events_max || bytes + event.data.len() > bytes_max) {
+                end = false;
+                break;
+            }
+            bytes += event.data.len();
+            events.push(event.clone());
+        }
+        Ok(Page { events, gap: stream.gone > after, end, complete: stream.expires.is_some() })
+    }
+
+    fn put_now(&self, partition: &Partition, record: Record) -> Result<(), StoreError> {
+        limits::check(record.data.len(), self.settings.event_bytes_max)?;
+        let kept = &mut *self.kept.lock();
+        let old = kept.records.get(partition).map_or(0, |record| limits::record_cost(record.data.len()));
+        let new = limits::record_cost(record.data.len());
+        if new > old {
+            kept.make_room(&self.settings, &partition.tenant, new - old)?;
+        }
+        kept.add(&partition.tenant, new);
+        kept.subtract(&partition.tenant, old);
+        kept.records.insert(partition.clone(), record);
+        Ok(())
+    }
+
+    fn sweep_now(&self) -> Swept {
+        let (now, kept) = (self.clock.now(), &mut *self.kept.lock());
+        let partitions: Vec<_> =
+            kept.records.iter().filter(|(_, record)| record.expires <= now).map(|(key, _)| key.clone()).take(SWEEP_MAX).collect();
+        for partition in &partitions {
+            kept.take_partition(partition);
+        }
+        let over = |stream: &Stream| stream.expires.is_some_and(|expires| expires <= now);
+        let left = SWEEP_MAX - partitions.len();
+        let streams: Vec<_> = kept.streams.iter().filter(|(_, stream)| over(stream)).map(|(key, _)| key.clone()).take(left).collect();
+        for key in &streams {
+            kept.take_stream(key);
+        }
+        Swept { more: partitions.len() + streams.len() == SWEEP_MAX, streams: streams.len() as u64, partitions }
+    }
+
+    fn statistics_now(&self) -> Statistics {
+        let kept = self.kept.lock();
+        let records = |space| kept.records.keys().filter(|key| key.space == space).count() as u64;
+        let mut bytes_by_tenant: Vec<_> = kept.usage.iter().map(|(tenant, bytes)| (tenant.clone(), *bytes)).collect();
+        bytes_by_tenant.sort();
+        Statistics {
+            backend: "memory",
+            sessions: records(Space::Session),
+            tasks: records(Space::Task),
+            streams: kept.streams.len() as u64,
+            events: kept.streams.values().map(|stream| stream.events.len() as u64).sum(),
+            bytes_by_tenant,
+            disk_bytes: 0,
+        }
+    }
+}
+
+impl EventStore for Memory {
+    fn open(&self, stream: &StreamKey, about: Bytes) -> Pending<()> {
+        Box::pin(ready(self.open_now(stream, about)))
+    }
+
+    fn append(&self, stream: &StreamKey, event: NewEvent) -> Pending<()> {
+        Box::pin(ready(self.append_now(stream, event)))
+    }
+
+    fn header(&self, stream: &StreamKey) -> Pending<Option<Header>> {
+        let header = self.kept.lock().streams.get(stream).map(|stream| Header {
+            about: stream.about.clone(),
+            last: stream.last,
+            gone: stream.gone,
+            complete: stream.expires.is_some(),
+        });
+        Box::pin(ready(Ok(header)))
+    }
+
+    fn read(&self, stream: &StreamKey, after: Seq, events_max: usize, bytes_max: usize) -> Pending<Page> {
+        Box::pin(ready(self.read_now(stream, after, events_max, bytes_max)))
+    }
+
+    fn put(&self, partition: &Partition, record: Record) -> Pending<()> {
+        Box::pin(ready(self.put_now(partition, record)))
+    }
+
+    fn get(&self, partition: &Partition) -> Pending<Option<Record>> {
+        Box::pin(ready(Ok(self.kept.lock().records.get(partition).cloned())))
+    }
+
+    fn remove(&self, partition: &Partition) -> Pending<()> {
+        self.kept.lock().take_partition(partition);
+        Box::pin(ready(Ok(())))
+    }
+
+    fn list(&self, space: Space, after: Option<&Partition>, max: usize) -> Pending<Vec<(Partition, Record)>> {
+        let kept = self.kept.lock();
+        let later = kept.records.iter().filter(|(key, _)| key.space == space && after.is_none_or(|after| *key > after));
+        let page = later.take(max).map(|(key, record)| (key.clone(), record.clone())).collect();
+        Box::pin(ready(Ok(page)))
+    }
+
+    fn sweep(&self) -> Pending<Swept> {
+        Box::pin(ready(Ok(self.sweep_now())))
+    }
+
+    fn statistics(&self) -> Pending<Statistics> {
+        Box::pin(ready(Ok(self.statistics_now())))
+    }
+
+    fn health(&self) -> Health {
+        Health::default()
+    }
+
+    fn incarnation(&self) -> u32 {
+        1
+    }
+
+    fn now(&self) -> StoreTime {
+        self.clock.now()
+    }
+}

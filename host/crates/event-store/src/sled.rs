@@ -1,0 +1,204 @@
+//! The durable back end, on sled 0.34.
+//!
+//! sled's own `flush` does not reach the disk (it asks for `sync_file_range`), and values that outgrow a page go to files that it never
+//! syncs. So: one thread writes everything, group by group, and after each group calls `fdatasync` itself on the database's log; values are
+//! cut small enough to stay in that log; nothing else of sled is used than one tree, ranges and batches.
+//!
+//! Reads take the database shared, the writer takes it alone until a group is durable: what is read is on the disk.
+
+mod commit;
+mod layout;
+mod open;
+mod plan;
+mod queue;
+mod read;
+
+pub(crate) use open::open;
+
+use crate::clock::Clock;
+use crate::{
+    EventStore, Header, Health, NewEvent, Page, Partition, Pending, Record, Seq, Settings, Space, Statistics, StoreError, StoreTime,
+    StreamKey, Swept,
+};
+use bytes::Bytes;
+use commit::Committer;
+use open::Database;
+use parking_lot::{Mutex, RwLock};
+use plan::Fault;
+use queue::{Queue, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::JoinHandle;
+use tokio::sync::{Semaphore, oneshot};
+
+/// Reads that may be at the disk at once.
+const READERS_MAX: usize = 8;
+
+/// What the writer and the readers share.
+#[derive(Debug)]
+struct Shared {
+    directory: PathBuf,
+    settings: Settings,
+    clock: Clock,
+    /// 0 until the database was opened once.
+    incarnation: AtomicU32,
+    health: Mutex<Health>,
+    /// None while the disk refuses.
+    database: RwLock<Option<Database>>,
+    queue: Queue,
+    readers: Arc<Semaphore>,
+}
+
+#[derive(Debug)]
+struct SledStore {
+    shared: Arc<Shared>,
+    committer: Option<JoinHandle<()>>,
+}
+
+impl SledStore {
+    fn write<T: Send + 'static>(
+        &self,
+        partition: Option<&Partition>,
+        bytes: usize,
+        write: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Write,
+    ) -> Pending<T> {
+        let (answer, answered) = oneshot::channel();
+        let queued = match &self.shared.health.lock().degraded {
+            Some(reason) => Err(StoreError::Unavailable { maybe_applied: false, reason: reason.clone() }),
+            None => self.shared.queue.push(partition.map(|partition| &partition.tenant), bytes, write(answer)),
+        };
+        Box::pin(async move {
+            queued?;
+            let gone = StoreError::Unavailable { maybe_applied: true, reason: "the store has been closed".to_owned() };
+            answered.await.unwrap_or(Err(gone))
+        })
+    }
+
+    fn read<T: Send + 'static>(
+        &self,
+        partition: Option<&Partition>,
+        none: Result<T, StoreError>,
+        read: impl FnOnce(&Database) -> Result<T, Fault> + Send + 'static,
+    ) -> Pending<T> {
+        let (shared, partition) = (Arc::clone(&self.shared), partition.cloned());
+        Box::pin(async move {
+            let unavailable = |reason: &str| StoreError::Unavailable { maybe_applied: false, reason: reason.to_owned() };
+            let permit = Arc::clone(&shared.readers).acquire_owned().await.map_err(|_| unavailable("the store has been closed"))?;
+            let read = tokio::task::spawn_blocking(move || {
+                let _permit = permit;
+                shared.read(partition.as_ref(), none, read)
+            });
+            read.await.map_err(|_| unavailable("reading was broken off"))?
+        })
+    }
+}
+
+impl Shared {
+    fn read<T>(
+        &self,
+        partition: Option<&Partition>,
+        none: Result<T, StoreError>,
+        read: impl FnOnce(&Database) -> Result<T, Fault>,
+    ) -> Result<T, StoreError> {
+        let guard = self.database.read();
+        let Some(database) = guard.as_ref() else {
+            let reason = self.health.lock().degraded.clone().unwrap_or_default();
+            return Err(StoreError::Unavailable { maybe_applied: false, reason });
+        };
+        if partition.is_some_and(|partition| database.doomed.contains(partition)) {
+            return none;
+        }
+        let generation = database.generation;
+        // sled asserts what it believes of its own files.
+        let read = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| read(database)));
+        drop(guard);
+        match read {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(Fault::Refused(error))) => Err(error),
+            Ok(Err(Fault::Disk(reason))) => {
+                self.health.lock().errors += 1;
+                Err(StoreError::Unavailable { maybe_applied: false, reason })
+            }
+            Ok(Err(Fault::Damaged(reason))) => {
+                self.queue.report_damage(generation, reason);
+                Err(StoreError::Damaged)
+            }
+            Err(_) => {
+                self.queue.report_damage(generation, "the database gave up on its own files".to_owned());
+                Err(StoreError::Damaged)
+            }
+        }
+    }
+}
+
+impl Drop for SledStore {
+    fn drop(&mut self) {
+        self.shared.queue.close();
+        if let Some(committer) = self.committer.take()
+            && committer.join().is_err()
+        {
+            tracing::error!("the store's writer ended in a panic");
+        }
+    }
+}
+
+impl EventStore for SledStore {
+    fn open(&self, stream: &StreamKey, about: Bytes) -> Pending<()> {
+        self.write(Some(&stream.partition), about.len(), |answer| Write::Open { stream: stream.clone(), about, answer })
+    }
+
+    fn append(&self, stream: &StreamKey, event: NewEvent) -> Pending<()> {
+        self.write(Some(&stream.partition), event.data.len(), |answer| Write::Append { stream: stream.clone(), event, answer })
+    }
+
+    fn header(&self, stream: &StreamKey) -> Pending<Option<Header>> {
+        let key = stream.clone();
+        self.read(Some(&stream.partition), Ok(None), move |database| read::header(&database.db, &key))
+    }
+
+    fn read(&self, stream: &StreamKey, after: Seq, events_max: usize, bytes_max: usize) -> Pending<Page> {
+        let key = stream.clone();
+        self.read(Some(&stream.partition), Err(StoreError::Unknown), move |database| {
+            read::page(&database.db, &key, after, events_max, bytes_max)
+        })
+    }
+
+    fn put(&self, partition: &Partition, record: Record) -> Pending<()> {
+        self.write(Some(partition), record.data.len(), |answer| Write::Put { partition: partition.clone(), record, answer })
+    }
+
+    fn get(&self, partition: &Partition) -> Pending<Option<Record>> {
+        let key = partition.clone();
+        self.read(Some(partition), Ok(None), move |database| read::record(&database.db, &key))
+    }
+
+    fn remove(&self, partition: &Partition) -> Pending<()> {
+        self.write(Some(partition), 0, |answer| Write::Remove { partition: partition.clone(), answer })
+    }
+
+    fn list(&self, space: Space, after: Option<&Partition>, max: usize) -> Pending<Vec<(Partition, Record)>> {
+        let after = after.cloned();
+        self.read(None, Ok(Vec::new()), move |database| read::records(&database.db, space, after.as_ref()).take(max).collect())
+    }
+
+    fn sweep(&self) -> Pending<Swept> {
+        self.write(None, 0, |answer| Write::Sweep { answer })
+    }
+
+    fn statistics(&self) -> Pending<Statistics> {
+        self.read(None, Ok(Statistics::default()), |database| read::statistics(&database.db))
+    }
+
+    fn health(&self) -> Health {
+        self.shared.health.lock().clone()
+    }
+
+    fn incarnation(&self) -> u32 {
+        self.shared.incarnation.load(Ordering::Relaxed)
+    }
+
+    fn now(&self) -> StoreTime {
+        self.shared.clock.now()
+    }
+}

@@ -1,0 +1,482 @@
+//! What each operation changes: worked out against the tree and what the group has changed already, gathered in one batch.
+//!
+//! A group's operations see each other through [`Live`], which holds the streams that were written to lately. If the batch then cannot be
+//! made durable, all of it is forgotten together with the open database.
+
+use super::layout::{self, CHUNK_BYTES, Damage, Head, Target};
+use super::read;
+use crate::limits::{self, ABOUT_BYTES_MAX, SWEEP_MAX};
+use crate::{Kind, NewEvent, Partition, Record, Seq, Settings, StoreError, StoreTime, StreamKey, Swept, TenantKey};
+use std::collections::{HashMap, HashSet, VecDeque};
+
+/// Streams that are remembered between groups; all are forgotten when there are more.
+const LIVE_STREAMS_MAX: usize = 50_000;
+/// Keys that one operation takes away at once of what was removed. The rest follows group by group, so that nobody waits for it.
+const BURIED_AT_ONCE: usize = 2_000;
+
+/// Why an operation is not done.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// Its caller is told.
+    Refused(StoreError),
+    /// The disk refuses.
+    Disk(String),
+    /// What is stored makes no sense.
+    Damaged(String),
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<Damage> for Fault {
+    fn from(Damage: Damage) -> Self {
+        Self::Damaged("a record does not fit its checksum, its key or its length".to_owned())
+    }
+}
+
+impl From<sled::Error> for Fault {
+    fn from(error: sled::Error) -> Self {
+        use std::io::ErrorKind;
+        match &error {
+            // sled's own words about bytes that make no sense come as these kinds; all others are the system's.
+            sled::Error::Io(io)
+                if !matches!(io.kind(), ErrorKind::Other | ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::UnexpectedEof) =>
+            {
+                Self::Disk(io.to_string())
+            }
+            _ => Self::Damaged(error.to_string()),
+        }
+    }
+}
+
+/// A stream that is written to.
+#[derive(Debug)]
+struct Live {
+    head: Head,
+    /// Number and cost of each event that is there, the final one included.
+    ring: VecDeque<(Seq, u64)>,
+}
+
+impl Live {
+    /// How many events may be taken away: all but the final one.
+    fn evictable(&self) -> usize {
+        self.ring.len() - usize::from(self.head.expires.is_some() && !self.ring.is_empty())
+    }
+}
+
+/// What the committer remembers of the database.
+#[derive(Debug, Default)]
+pub(super) struct Memo {
+    streams: HashMap<StreamKey, Live>,
+    pub(super) usage: HashMap<TenantKey, u64>,
+    pub(super) total: u64,
+    /// Tenants of whom nothing can be evicted.
+    full: HashSet<TenantKey>,
+    newest: StoreTime,
+}
+
+impl Memo {
+    /// What tenants keep, read when the database is opened.
+    pub(super) fn load(tree: &sled::Tree) -> Result<Self, Fault> {
+        let mut memo = Self::default();
+        for entry in tree.scan_prefix([layout::USAGE]) {
+            let (key, value) = entry?;
+            let bytes = layout::Reader(layout::unseal(&key, &value)?).number()?;
+            memo.usage.insert(layout::read_usage_key(&key)?, bytes);
+            memo.total = memo.total.saturating_add(bytes);
+        }
+        Ok(memo)
+    }
+
+    /// Between groups.
+    pub(super) fn trim(&mut self) {
+        if self.streams.len() > LIVE_STREAMS_MAX {
+            self.streams.clear();
+        }
+    }
+}
+
+/// Partitions that were removed while their streams are still being taken away.
+pub(super) fn doomed(tree: &sled::Tree) -> Result<HashSet<Partition>, Fault> {
+    tree.scan_prefix([layout::DOOMED]).keys().map(|key| Ok(layout::read_doomed_key(&key?)?)).collect()
+}
+
+/// One group of operations.
+pub(super) struct Plan<'g> {
+    tree: &'g sled::Tree,
+    memo: &'g mut Memo,
+    doomed: &'g mut HashSet<Partition>,
+    settings: &'g Settings,
+    now: StoreTime,
+    batch: sled::Batch,
+    /// Tenants whose usage is to be written.
+    touched: HashSet<TenantKey>,
+    /// Something that is read from the tree waits in the batch.
+    stale: bool,
+}
+
+impl<'g> Plan<'g> {
+    pub(super) fn new(
+        tree: &'g sled::Tree,
+        memo: &'g mut Memo,
+        doomed: &'g mut HashSet<Partition>,
+        settings: &'g Settings,
+        now: StoreTime,
+    ) -> Self {
+        Self { tree, memo, doomed, settings, now, batch: sled::Batch::default(), touched: HashSet::new(), stale: false }
+    }
+
+    pub(super) fn open(&mut self, key: &StreamKey, about: &[u8]) -> Result<(), Fault> {
+        limits::check(about.len(), ABOUT_BYTES_MAX)?;
+        if self.find(key)? {
+            let head = &self.live(key)?.head;
+            let same = head.about == about;
+            return if same { Ok(()) } else { Err(StoreError::Conflict { last: head.last }.into()) };
+        }
+        self.freshen()?;
+        if !self.tree.contains_key(layout::part(&layout::record(&key.partition), 0))? {
+            return Err(StoreError::Unknown.into());
+        }
+        let (tenant, cost) = (&key.partition.tenant, limits::stream_cost(about.len()));
+        self.make_room(tenant, cost)?;
+        let created = self.now.max(StoreTime(self.memo.newest.0 + 1));
+        self.memo.newest = created;
+        let head = Head { last: Seq(0), gone: Seq(0), bytes: 0, created, expires: None, last_sum: 0, about: about.to_vec() };
+        self.put_sealed(layout::age(created, key), &[]);
+        self.memo.streams.insert(key.clone(), Live { head, ring: VecDeque::new() });
+        self.put_head(key)?;
+        self.add(tenant, cost);
+        Ok(())
+    }
+
+    pub(super) fn append(&mut self, key: &StreamKey, event: &NewEvent) -> Result<(), Fault> {
+        limits::check(event.data.len(), self.settings.event_bytes_max)?;
+        if !self.find(key)? {
+            return Err(StoreError::Unknown.into());
+        }
+        let (tenant, cost, sum) = (&key.partition.tenant, limits::event_cost(event.data.len()), limits::event_sum(event));
+        let head = &self.live(key)?.head;
+        if event.seq <= head.last || head.expires.is_some() {
+            let again = event.seq == head.last && sum == head.last_sum;
+            return if again { Ok(()) } else { Err(StoreError::Conflict { last: head.last }.into()) };
+        }
+        self.make_room(tenant, cost)?;
+        let expires = match event.kind {
+            Kind::Message => None,
+            Kind::Final { keep_for } => Some(self.now.after(keep_for)),
+        };
+        self.put_parts(&layout::event(key, event.seq), &[u8::from(expires.is_some())], &event.data);
+        let (ring_max, bytes_max) = (self.settings.ring_events_max, self.settings.stream_bytes_max);
+        let live = self.live(key)?;
+        live.ring.push_back((event.seq, cost));
+        live.head.bytes += cost;
+        (live.head.last, live.head.last_sum, live.head.expires) = (event.seq, sum, expires);
+        let (mut left, mut over) = (live.head.bytes, 0);
+        for (_, bytes) in live.ring.iter().take(live.ring.len() - 1) {
+            if (live.ring.len() - over) as u64 <= ring_max && left <= bytes_max {
+                break;
+            }
+            left -= bytes;
+            over += 1;
+        }
+        self.add(tenant, cost);
+        self.evict(key, over)?;
+        if let Some(expires) = expires {
+            self.put_sealed(layout::expiry(expires, &Target::Stream(key.clone())), &[]);
+        }
+        self.put_head(key)
+    }
+
+    pub(super) fn put(&mut self, partition: &Partition, record: &Record) -> Result<(), Fault> {
+        limits::check(record.data.len(), self.settings.event_bytes_max)?;
+        if self.doomed.contains(partition) {
+            return Err(StoreError::Unknown.into());
+        }
+        self.freshen()?;
+        let old = read::record(self.tree, partition)?;
+        let old_cost = old.as_ref().map_or(0, |old| limits::record_cost(old.data.len()));
+        let cost = limits::record_cost(record.data.len());
+        if cost > old_cost {
+            self.make_room(&partition.tenant, cost - old_cost)?;
+        }
+        if let Some(old) = &old {
+            self.delete_record(partition, old);
+        }
+        self.put_parts(&layout::record(partition), &record.expires.0.to_be_bytes(), &record.data);
+        self.put_sealed(layout::expiry(record.expires, &Target::Partition(partition.clone())), &[]);
+        self.add(&partition.tenant, cost);
+        self.subtract(&partition.tenant, old_cost);
+        self.stale = true;
+        Ok(())
+    }
+
+    pub(super) fn remove(&mut self, partition: &Partition) -> Result<(), Fault> {
+        self.freshen()?;
+        if let Some(record) = read::record(self.tree, partition)? {
+            self.delete_record(partition, &record);
+            self.subtract(&partition.tenant, limits::record_cost(record.data.len()));
+        }
+        if !self.bury(partition)? && self.doomed.insert(partition.clone()) {
+            self.put_sealed(layout::partition(layout::DOOMED, partition), &[]);
+        }
+        Ok(())
+    }
+
+    /// Goes on with what was removed. Whether there is more to do.
+    pub(super) fn go_on_burying(&mut self) -> Result<bool, Fault> {
+        if let Some(partition) = self.doomed.iter().next().cloned()
+            && self.bury(&partition)?
+        {
+            self.batch.remove(layout::partition(layout::DOOMED, &partition));
+            self.doomed.remove(&partition);
+        }
+        Ok(!self.doomed.is_empty())
+    }
+
+    /// Takes some of a partition's streams away; whether that was all.
+    fn bury(&mut self, partition: &Partition) -> Result<bool, Fault> {
+        self.freshen()?;
+        let prefix = layout::partition(layout::STREAM, partition);
+        let mut keys = 0;
+        for entry in self.tree.scan_prefix(&prefix) {
+            if keys > BURIED_AT_ONCE {
+                return Ok(false);
+            }
+            let (found, value) = entry?;
+            let head = Head::read(layout::unseal(&found, &value)?)?;
+            let stream = layout::Reader(found.get(prefix.len()..).ok_or(Damage)?).number()?;
+            keys += self.delete_stream(&StreamKey { partition: partition.clone(), stream }, &head)?;
+        }
+        Ok(true)
+    }
+
+    pub(super) fn sweep(&mut self) -> Result<Swept, Fault> {
+        self.freshen()?;
+        let due = layout::expiry_after(self.now);
+        let (mut swept, mut keys) = (Swept::default(), 0);
+        for key in self.tree.range(vec![layout::EXPIRY]..due).keys().take(SWEEP_MAX) {
+            let key = key?;
+            match layout::read_expiry_key(&key)? {
+                // A record that was written again has another time, and another key.
+                (at, Target::Partition(partition)) => {
+                    if read::record(self.tree, &partition)?.is_some_and(|record| record.expires == at) {
+                        self.remove(&partition)?;
+                        swept.partitions.push(partition);
+                        keys += BURIED_AT_ONCE / 100;
+                    }
+                }
+                (at, Target::Stream(stream)) => {
+                    self.freshen()?;
+                    if let Some(head) = read::head(self.tree, &stream)?.filter(|head| head.expires == Some(at)) {
+                        keys += self.delete_stream(&stream, &head)?;
+                        swept.streams += 1;
+                    }
+                }
+            }
+            self.batch.remove(key);
+            if keys > BURIED_AT_ONCE {
+                swept.more = true;
+                break;
+            }
+        }
+        swept.more |= swept.partitions.len() as u64 + swept.streams >= SWEEP_MAX as u64;
+        Ok(swept)
+    }
+
+    /// Puts into the tree what was gathered. Not on the disk yet.
+    pub(super) fn apply(&mut self) -> Result<(), Fault> {
+        for tenant in std::mem::take(&mut self.touched) {
+            let key = layout::tenant(layout::USAGE, &tenant);
+            match self.memo.usage.get(&tenant) {
+                Some(bytes) => self.put_sealed(key, &bytes.to_be_bytes()),
+                None => self.batch.remove(key),
+            }
+        }
+        self.stale = false;
+        Ok(self.tree.apply_batch(std::mem::take(&mut self.batch))?)
+    }
+
+    /// Before something is read from the tree.
+    fn freshen(&mut self) -> Result<(), Fault> {
+        if self.stale { self.apply() } else { Ok(()) }
+    }
+
+    /// Whether the stream is there; it is in the memo then.
+    fn find(&mut self, key: &StreamKey) -> Result<bool, Fault> {
+        if self.doomed.contains(&key.partition) {
+            return Ok(false);
+        }
+        if self.memo.streams.contains_key(key) {
+            return Ok(true);
+        }
+        self.freshen()?;
+        let Some(head) = read::head(self.tree, key)? else { return Ok(false) };
+        let mut ring = VecDeque::new();
+        for event in read::events(self.tree, key, Seq(0)) {
+            let event = event?;
+            ring.push_back((event.seq, limits::event_cost(event.data.len())));
+        }
+        self.memo.streams.insert(key.clone(), Live { head, ring });
+        Ok(true)
+    }
+
+    fn live(&mut self, key: &StreamKey) -> Result<&mut Live, Fault> {
+        self.memo.streams.get_mut(key).ok_or(Fault::Refused(StoreError::Unknown))
+    }
+
+    fn put_parts(&mut self, prefix: &[u8], header: &[u8], data: &[u8]) {
+        let (head, tail) = data.split_at(data.len().min(CHUNK_BYTES));
+        let first = [header, &(data.len() as u64).to_be_bytes(), head].concat();
+        self.put_sealed(layout::part(prefix, 0), &first);
+        for (number, part) in (1..).zip(tail.chunks(CHUNK_BYTES)) {
+            self.put_sealed(layout::part(prefix, number), part);
+        }
+    }
+
+    fn put_head(&mut self, key: &StreamKey) -> Result<(), Fault> {
+        let head = self.live(key)?.head.write();
+        self.put_sealed(layout::stream(layout::STREAM, key), &head);
+        Ok(())
+    }
+
+    fn put_sealed(&mut self, key: Vec<u8>, payload: &[u8]) {
+        let value = layout::seal(&key, payload);
+        self.batch.insert(key, value);
+    }
+
+    /// Takes a stream's oldest events away. The caller writes its head.
+    fn evict(&mut self, key: &StreamKey, count: usize) -> Result<u64, Fault> {
+        let live = self.live(key)?;
+        let taken: Vec<_> = live.ring.drain(..count.min(live.ring.len())).collect();
+        let freed = taken.iter().map(|(_, bytes)| bytes).sum();
+        live.head.bytes -= freed;
+        if let Some((seq, _)) = taken.last() {
+            live.head.gone = *seq;
+        }
+        for (seq, bytes) in taken {
+            let prefix = layout::event(key, seq);
+            for number in 0..layout::parts(limits::event_bytes(bytes)) {
+                self.batch.remove(layout::part(&prefix, number));
+            }
+        }
+        self.subtract(&key.partition.tenant, freed);
+        Ok(freed)
+    }
+
+    /// Everything of a stream; how many keys that were.
+    fn delete_stream(&mut self, key: &StreamKey, head: &Head) -> Result<usize, Fault> {
+        let mut keys = 3;
+        for found in self.tree.scan_prefix(layout::stream(layout::EVENT, key)).keys() {
+            self.batch.remove(found?);
+            keys += 1;
+        }
+        self.batch.remove(layout::stream(layout::STREAM, key));
+        self.batch.remove(layout::age(head.created, key));
+        if let Some(expires) = head.expires {
+            self.batch.remove(layout::expiry(expires, &Target::Stream(key.clone())));
+        }
+        self.memo.streams.remove(key);
+        self.subtract(&key.partition.tenant, head.bytes + limits::stream_cost(head.about.len()));
+        self.stale = true;
+        Ok(keys)
+    }
+
+    fn delete_record(&mut self, partition: &Partition, record: &Record) {
+        let prefix = layout::record(partition);
+        for number in 0..layout::parts(record.data.len()) {
+            self.batch.remove(layout::part(&prefix, number));
+        }
+        self.batch.remove(layout::expiry(record.expires, &Target::Partition(partition.clone())));
+        self.stale = true;
+    }
+
+    fn add(&mut self, tenant: &TenantKey, bytes: u64) {
+        *self.memo.usage.entry(tenant.clone()).or_default() += bytes;
+        self.memo.total += bytes;
+        self.memo.full.remove(tenant);
+        self.touched.insert(tenant.clone());
+    }
+
+    fn subtract(&mut self, tenant: &TenantKey, bytes: u64) {
+        if let Some(usage) = self.memo.usage.get_mut(tenant) {
+            *usage = usage.saturating_sub(bytes);
+            if *usage == 0 {
+                self.memo.usage.remove(tenant);
+            }
+        }
+        self.memo.total = self.memo.total.saturating_sub(bytes);
+        self.touched.insert(tenant.clone());
+    }
+
+    fn usage(&self, tenant: &TenantKey) -> u64 {
+        self.memo.usage.get(tenant).copied().unwrap_or_default()
+    }
+
+    /// Evicts until so many bytes more may come for that tenant.
+    fn make_room(&mut self, tenant: &TenantKey, needed: u64) -> Result<(), Fault> {
+        let (limit, total) = (self.settings.tenant_bytes_max, self.settings.total_bytes_max);
+        if self.usage(tenant) + needed > limit {
+            let target = limits::low_water(limit).saturating_sub(needed);
+            self.evict_from(tenant, self.usage(tenant).saturating_sub(target))?;
+            if self.usage(tenant) + needed > limit {
+                return Err(StoreError::Full.into());
+            }
+        }
+        if self.memo.total + needed > total {
+            let target = limits::low_water(total).saturating_sub(needed);
+            for largest in limits::largest(&self.memo.usage) {
+                if self.memo.total <= target {
+                    break;
+                }
+                self.evict_from(&largest, self.memo.total - target)?;
+            }
+            if self.memo.total + needed > total {
+                return Err(StoreError::Full.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a tenant's oldest events away, its oldest stream's first.
+    fn evict_from(&mut self, tenant: &TenantKey, wanted: u64) -> Result<(), Fault> {
+        if self.memo.full.contains(tenant) {
+            return Ok(());
+        }
+        self.apply()?;
+        let mut freed = 0;
+        for entry in self.tree.scan_prefix(layout::tenant(layout::AGE, tenant)).keys() {
+            if freed >= wanted {
+                return Ok(());
+            }
+            let key = layout::read_age_key(&entry?)?;
+            if !self.find(&key)? {
+                continue;
+            }
+            let live = self.live(&key)?;
+            let (mut count, mut bytes) = (0, 0);
+            for (_, cost) in live.ring.iter().take(live.evictable()) {
+                if freed + bytes >= wanted {
+                    break;
+                }
+                (count, bytes) = (count + 1, bytes + cost);
+            }
+            let bare = live.head.expires.is_some() && count == live.evictable();
+            let age = layout::age(live.head.created, &key);
+            if bare {
+                // It will never have more to give.
+                self.batch.remove(age);
+            }
+            if count > 0 {
+                freed += self.evict(&key, count)?;
+                self.put_head(&key)?;
+            }
+        }
+        if freed < wanted {
+            self.memo.full.insert(tenant.clone());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,153 @@
+//! How things are read from the tree: nothing is believed that does not prove itself.
+
+use super::layout::{self, Damage, Head};
+use super::plan::Fault;
+use crate::{Event, Header, Page, Partition, Record, Seq, Space, Statistics, StoreError, StoreTime, StreamKey};
+
+/// Bytes in front of an event: whether it is the final one.
+pub(super) const EVENT_HEADER: usize = 1;
+/// Bytes in front of a record: when it expires.
+pub(super) const RECORD_HEADER: usize = 8;
+
+/// Puts together what was cut into parts.
+pub(super) struct Values {
+    entries: sled::Iter,
+    header_bytes: usize,
+}
+
+/// An event or a record.
+pub(super) struct Value {
+    /// What the keys of its parts begin with.
+    pub(super) prefix: Vec<u8>,
+    pub(super) header: Vec<u8>,
+    pub(super) data: Vec<u8>,
+}
+
+impl Values {
+    fn next_value(&mut self, key: &[u8], value: &[u8]) -> Result<Value, Fault> {
+        let (prefix, number) = key.split_last_chunk::<2>().ok_or(Damage)?;
+        let payload = layout::unseal(key, value)?;
+        let (header, rest) = payload.split_at_checked(self.header_bytes).ok_or(Damage)?;
+        let (length, first) = rest.split_first_chunk::<8>().ok_or(Damage)?;
+        if *number != [0, 0] {
+            return Err(Damage.into());
+        }
+        let (length, mut data) = (u64::from_be_bytes(*length), first.to_vec());
+        for number in 1_u16.. {
+            if data.len() as u64 >= length {
+                break;
+            }
+            let wanted = layout::part(prefix, number);
+            let (key, value) = self.entries.next().ok_or(Damage)??;
+            if *key != *wanted {
+                return Err(Damage.into());
+            }
+            data.extend(layout::unseal(&key, &value)?);
+        }
+        if data.len() as u64 == length { Ok(Value { prefix: prefix.to_vec(), header: header.to_vec(), data }) } else { Err(Damage.into()) }
+    }
+}
+
+impl Iterator for Values {
+    type Item = Result<Value, Fault>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let entry = self.entries.next()?;
+        Some(entry.map_err(Fault::from).and_then(|(key, value)| self.next_value(&key, &value)))
+    }
+}
+
+pub(super) fn head(tree: &sled::Tree, stream: &StreamKey) -> Result<Option<Head>, Fault> {
+    let key = layout::stream(layout::STREAM, stream);
+    let Some(value) = tree.get(&key)? else { return Ok(None) };
+    Ok(Some(Head::read(layout::unseal(&key, &value)?)?))
+}
+
+pub(super) fn header(tree: &sled::Tree, stream: &StreamKey) -> Result<Option<Header>, Fault> {
+    let Some(head) = head(tree, stream)? else { return Ok(None) };
+    Ok(Some(Header { about: head.about.into(), last: head.last, gone: head.gone, complete: head.expires.is_some() }))
+}
+
+/// A stream's events after a place, in order.
+pub(super) fn events(tree: &sled::Tree, stream: &StreamKey, after: Seq) -> impl Iterator<Item = Result<Event, Fault>> + use<> {
+    let stream_bytes = layout::stream(layout::EVENT, stream).len();
+    let first = layout::event(stream, Seq(after.0.saturating_add(1)));
+    let last = layout::part(&layout::event(stream, Seq(u64::MAX)), u16::MAX);
+    let values = Values { entries: tree.range(first..=last), header_bytes: EVENT_HEADER };
+    values.map(move |value| {
+        let value = value?;
+        let seq = layout::read_event_key(stream_bytes, &value.prefix)?;
+        Ok(Event { seq, is_final: value.header == [1], data: value.data.into() })
+    })
+}
+
+pub(super) fn page(tree: &sled::Tree, stream: &StreamKey, after: Seq, events_max: usize, bytes_max: usize) -> Result<Page, Fault> {
+    let head = head(tree, stream)?.filter(|head| after <= head.last).ok_or(StoreError::Unknown)?;
+    let (mut events, mut bytes, mut end) = (Vec::new(), 0, true);
+    for event in self::events(tree, stream, after) {
+        let event = event?;
+        if !events.is_empty() && (events.len() >= events_max || bytes + event.data.len() > bytes_max) {
+            end = false;
+            break;
+        }
+        bytes += event.data.len();
+        events.push(event);
+    }
+    Ok(Page { events, gap: head.gone > after, end, complete: head.expires.is_some() })
+}
+
+fn read_record(value: Value) -> Result<(Partition, Record), Fault> {
+    let expires = StoreTime(layout::Reader(&value.header).number()?);
+    Ok((layout::read_record_key(&value.prefix)?, Record { data: value.data.into(), expires }))
+}
+
+pub(super) fn record(tree: &sled::Tree, partition: &Partition) -> Result<Option<Record>, Fault> {
+    let mut values = Values { entries: tree.scan_prefix(layout::record(partition)), header_bytes: RECORD_HEADER };
+    let Some(value) = values.next() else { return Ok(None) };
+    let (found, record) = read_record(value?)?;
+    if found == *partition { Ok(Some(record)) } else { Err(Damage.into()) }
+}
+
+/// All records of a space, after one.
+pub(super) fn records(
+    tree: &sled::Tree,
+    space: Space,
+    after: Option<&Partition>,
+) -> impl Iterator<Item = Result<(Partition, Record), Fault>> + use<> {
+    let first = after.map_or_else(|| layout::records(space), |after| layout::part(&layout::record(after), u16::MAX));
+    let mut end = layout::records(space);
+    end.push(u8::MAX);
+    let values = Values { entries: tree.range(first..end), header_bytes: RECORD_HEADER };
+    values.map(|value| read_record(value?))
+}
+
+/// Counts all that is there: reads every key, no value.
+pub(super) fn statistics(db: &sled::Db) -> Result<Statistics, Fault> {
+    let first_parts = |prefix: Vec<u8>| -> Result<u64, Fault> {
+        let mut count = 0;
+        for key in db.scan_prefix(prefix).keys() {
+            count += u64::from(key?.ends_with(&[0, 0]));
+        }
+        Ok(count)
+    };
+    let mut streams = 0;
+    for key in db.scan_prefix([layout::STREAM]).keys() {
+        key?;
+        streams += 1;
+    }
+    let mut bytes_by_tenant = Vec::new();
+    for entry in db.scan_prefix([layout::USAGE]) {
+        let (key, value) = entry?;
+        bytes_by_tenant.push((layout::read_usage_key(&key)?, layout::Reader(layout::unseal(&key, &value)?).number()?));
+    }
+    bytes_by_tenant.sort();
+    Ok(Statistics {
+        backend: "sled",
+        sessions: first_parts(layout::records(Space::Session))?,
+        tasks: first_parts(layout::records(Space::Task))?,
+        streams,
+        events: first_parts(vec![layout::EVENT])?,
+        bytes_by_tenant,
+        disk_bytes: db.size_on_disk()?,
+    })
+}

@@ -1,0 +1,119 @@
+//! Random histories: whatever is done, in whatever order and with restarts between, the durable store says what the plain one says.
+
+use super::contract::{record, session, small, stream};
+use crate::{EventStore, Kind, NewEvent, Partition, Seq, Space, Start, StreamKey};
+use bytes::Bytes;
+use proptest::prelude::*;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+#[derive(Debug, Clone)]
+enum Step {
+    Open(StreamKey, u8),
+    /// So much after the newest event; a message or a final one.
+    Append(StreamKey, u64, usize, Option<bool>),
+    Read(StreamKey, u64, usize, usize),
+    Put(Partition, usize, bool),
+    Remove(Partition),
+    Sweep,
+    Restart,
+}
+
+fn partitions() -> impl Strategy<Value = Partition> {
+    (prop::sample::select(vec!["a", "ab", "b"]), 0_u8..3, prop::bool::ANY)
+        .prop_map(|(tenant, id, task)| Partition { space: if task { Space::Task } else { Space::Session }, ..session(tenant, id) })
+}
+
+fn streams() -> impl Strategy<Value = StreamKey> {
+    (partitions(), 0_u64..3).prop_map(|(partition, number)| stream(&partition, number))
+}
+
+fn sizes() -> impl Strategy<Value = usize> {
+    prop_oneof![8 => 0_usize..200, 2 => 16_000_usize..50_000, 1 => Just(16_384), 1 => Just(60_001)]
+}
+
+fn steps() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (streams(), 0_u8..8).prop_map(|(key, about)| Step::Open(key, about / 7)),
+        12 => (streams(), 0_u64..4, sizes(), prop::option::weighted(0.1, prop::bool::ANY))
+            .prop_map(|(key, step, bytes, last)| Step::Append(key, step, bytes, last)),
+        4 => (streams(), 0_u64..20, 1_usize..8, 0_usize..60_000).prop_map(|(key, after, events, bytes)| Step::Read(key, after, events, bytes)),
+        5 => (partitions(), sizes(), prop::bool::weighted(0.1)).prop_map(|(key, bytes, over)| Step::Put(key, bytes, over)),
+        1 => partitions().prop_map(Step::Remove),
+        1 => Just(Step::Sweep),
+        1 => Just(Step::Restart),
+    ]
+}
+
+/// What one step says, in words that can be compared.
+async fn take(store: &dyn EventStore, step: &Step) -> String {
+    match step {
+        Step::Open(key, about) => format!("{:?}", store.open(key, Bytes::from(vec![*about; 9])).await),
+        Step::Append(key, step, bytes, last) => {
+            let newest = store.header(key).await.expect("read").map_or(0, |header| header.last.0);
+            let keep_for = last.map(|long| Duration::from_secs(if long { 3_600 } else { 0 }));
+            let kind = keep_for.map_or(Kind::Message, |keep_for| Kind::Final { keep_for });
+            let data = Bytes::from(vec![u8::try_from(bytes % 251).expect("small"); *bytes]);
+            format!("{:?}", store.append(key, NewEvent { seq: Seq(newest + step), kind, data }).await)
+        }
+        Step::Read(key, after, events, bytes) => format!("{:?}", store.read(key, Seq(*after), *events, *bytes).await),
+        Step::Put(key, bytes, over) => {
+            format!("{:?}", store.put(key, record(&"x".repeat(*bytes), if *over { 0 } else { u64::MAX })).await)
+        }
+        Step::Remove(key) => format!("{:?}", store.remove(key).await),
+        Step::Sweep => {
+            let mut swept = store.sweep().await.expect("swept");
+            swept.partitions.sort();
+            format!("{swept:?}")
+        }
+        Step::Restart => String::new(),
+    }
+}
+
+/// All that is there.
+async fn all(store: &dyn EventStore) -> String {
+    let mut said = Vec::new();
+    for space in [Space::Session, Space::Task] {
+        let mut records = store.list(space, None, usize::MAX).await.expect("listed");
+        records.sort_by(|(one, _), (other, _)| one.cmp(other));
+        for (partition, record) in records {
+            said.push(format!("{partition:?} {} {:?}", record.data.len(), record.expires));
+            for number in 0..3 {
+                let key = stream(&partition, number);
+                said.push(format!("{:?}", store.header(&key).await));
+                said.push(format!("{:?}", store.read(&key, Seq(0), usize::MAX, usize::MAX).await));
+            }
+        }
+    }
+    let statistics = store.statistics().await.expect("counted");
+    said.push(format!("{} {} {} {}", statistics.sessions, statistics.tasks, statistics.streams, statistics.events));
+    said.push(format!("{:?}", statistics.bytes_by_tenant));
+    said.join("\n")
+}
+
+fn open(directory: &Path) -> Arc<dyn EventStore> {
+    crate::sled(directory, small(), Start::Required).expect("opened")
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_durable_store_says_what_the_plain_one_says(history in prop::collection::vec(steps(), 1..160)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        runtime.block_on(async {
+            let directory = tempfile::tempdir().expect("a directory");
+            let (model, mut durable) = (crate::memory(small()), open(directory.path()));
+            for step in &history {
+                if matches!(step, Step::Restart) {
+                    drop(durable);
+                    durable = open(directory.path());
+                }
+                prop_assert_eq!(take(&*durable, step).await, take(&*model, step).await, "{:?}", step);
+            }
+            prop_assert_eq!(all(&*durable).await, all(&*model).await);
+            Ok(())
+        })?;
+    }
+}

@@ -1,0 +1,152 @@
+//! What the durable store does with what happens to its directory.
+
+use super::contract::{durable, message, record, session, small, stream};
+use crate::{EventStore, OpenError, Seq, Start, StoreError};
+use bytes::Bytes;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+fn open(directory: &Path) -> Result<Arc<dyn EventStore>, OpenError> {
+    crate::sled(directory, small(), Start::Required)
+}
+
+async fn fill(store: &dyn EventStore) {
+    for id in 0..8 {
+        let key = stream(&session("acme", id), 1);
+        store.put(&key.partition, record(&format!("record {id}"), u64::MAX)).await.expect("put");
+        store.open(&key, Bytes::from(vec![id])).await.expect("opened");
+        for seq in 1..=5 {
+            store.append(&key, message(seq, vec![id; usize::try_from(seq).expect("small") * 9_000])).await.expect("appended");
+        }
+    }
+}
+
+#[tokio::test]
+async fn it_is_all_there_after_a_restart() {
+    let (store, directory) = durable();
+    let path = directory.path().join("store");
+    fill(&*store).await;
+    let (before, incarnation) = (store.now(), store.incarnation());
+    drop(store);
+    let store = open(&path).expect("opened");
+    assert_eq!(store.incarnation(), incarnation + 1);
+    assert!(store.now() >= before, "time goes on");
+    for id in 0..8 {
+        let key = stream(&session("acme", id), 1);
+        assert_eq!(store.get(&key.partition).await, Ok(Some(record(&format!("record {id}"), u64::MAX))));
+        assert_eq!(store.header(&key).await.expect("read").expect("there").last, Seq(5));
+        store.append(&key, message(6, "on")).await.expect("goes on");
+    }
+}
+
+/// D08.
+#[tokio::test]
+async fn two_never_share_a_directory() {
+    let (store, directory) = durable();
+    let path = directory.path().join("store");
+    for start in [Start::Required, Start::Degraded] {
+        assert_eq!(crate::sled(&path, small(), start).expect_err("refused"), OpenError::Locked { path: path.clone() });
+    }
+    fill(&*store).await;
+    drop(store);
+    open(&path).expect("free again");
+}
+
+/// D09.
+#[tokio::test]
+async fn a_newer_format_is_left_alone() {
+    let (store, directory) = durable();
+    drop(store);
+    let path = directory.path().join("store");
+    fs::write(path.join("FORMAT"), "gatehouse store 2\n").expect("written");
+    let listing = || {
+        let mut all: Vec<_> = fs::read_dir(&path).expect("read").map(|entry| entry.expect("entry").file_name()).collect();
+        all.sort();
+        all
+    };
+    let before = listing();
+    let error = crate::sled(&path, small(), Start::Degraded).expect_err("refused");
+    assert_eq!(error, OpenError::Newer { path: path.clone(), found: 2, known: 1 });
+    assert_eq!(before, listing());
+    // What says nothing is not believed to be ours.
+    fs::write(path.join("FORMAT"), "something else").expect("written");
+    let store = open(&path).expect("opened");
+    assert!(store.health().quarantined.expect("set aside").join("db").is_file());
+}
+
+/// D04, and it recovers by itself.
+#[tokio::test]
+async fn a_directory_that_cannot_be_used_is_waited_for() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("in the way/store");
+    fs::write(directory.path().join("in the way"), "a file").expect("written");
+    assert!(matches!(open(&path), Err(OpenError::Unusable { .. })));
+    let store = crate::sled(&path, small(), Start::Degraded).expect("begun");
+    assert!(store.health().degraded.is_some());
+    let refused = store.put(&session("acme", 1), record("r", u64::MAX)).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable { maybe_applied: false, .. })), "{refused:?}");
+    assert!(matches!(store.get(&session("acme", 1)).await, Err(StoreError::Unavailable { .. })));
+    fs::remove_file(directory.path().join("in the way")).expect("removed");
+    works_again(&*store);
+    store.put(&session("acme", 1), record("r", u64::MAX)).await.expect("put");
+    assert_eq!(store.incarnation(), 1);
+}
+
+fn works_again(store: &dyn EventStore) {
+    let since = Instant::now();
+    while store.health().degraded.is_some() {
+        assert!(since.elapsed() < Duration::from_secs(60), "{:?}", store.health());
+        std::thread::yield_now();
+    }
+}
+
+/// D06: one byte of the files is another one. Whatever is served is what was stored; nothing panics; nobody else's is shown.
+#[tokio::test]
+async fn damage_is_never_served() {
+    let (store, original) = durable();
+    fill(&*store).await;
+    drop(store);
+    let original = original.path().join("store/sled");
+    let log = fs::read(original.join("db")).expect("read");
+    let (mut quarantined, mut seed) = (0, 7_u64);
+    for _ in 0..40 {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("store");
+        fs::create_dir_all(path.join("sled")).expect("made");
+        fs::write(path.join("FORMAT"), "gatehouse store 1\n").expect("written");
+        for entry in fs::read_dir(&original).expect("read").map(|entry| entry.expect("entry")) {
+            if entry.file_type().expect("a type").is_file() {
+                fs::copy(entry.path(), path.join("sled").join(entry.file_name())).expect("copied");
+            }
+        }
+        let mut changed = log.clone();
+        let at = usize::try_from(seed >> 20).expect("64 bits") % changed.len();
+        changed[at] ^= 1 << (seed % 8);
+        fs::write(path.join("sled/db"), changed).expect("written");
+        let store = open(&path).expect("opened, whatever is in it");
+        for id in 0..8 {
+            let key = stream(&session("acme", id), 1);
+            if let Ok(page) = store.read(&key, Seq(0), usize::MAX, usize::MAX).await {
+                for event in page.events {
+                    let bytes = usize::try_from(event.seq.0).expect("small") * 9_000;
+                    assert_eq!(event.data, vec![id; bytes], "byte {at} changed");
+                }
+            }
+            if let Ok(Some(found)) = store.get(&key.partition).await {
+                assert_eq!(found, record(&format!("record {id}"), u64::MAX), "byte {at} changed");
+            }
+        }
+        // Whatever was found, it can be written to afterwards.
+        works_again(&*store);
+        let key = session("acme", 100);
+        if store.put(&key, record("new", u64::MAX)).await.is_err() {
+            works_again(&*store);
+            store.put(&key, record("new", u64::MAX)).await.expect("put");
+        }
+        quarantined += u32::from(store.health().quarantined.is_some());
+    }
+    println!("{quarantined} of 40 were set aside");
+}
