@@ -33,6 +33,23 @@ pub struct Owner {
     subject: Option<Arc<str>>,
 }
 
+impl Owner {
+    /// The owner that a record names, which was written of one.
+    pub(crate) fn of(tenant: &str, issuer: Option<&str>, subject: Option<&str>) -> Self {
+        Self { tenant: TenantId::of(tenant), issuer: issuer.map(Into::into), subject: subject.map(Into::into) }
+    }
+
+    /// On whose behalf.
+    pub fn tenant(&self) -> &TenantId {
+        &self.tenant
+    }
+
+    /// Issuer and subject; none of them for an anonymous caller.
+    pub fn identity(&self) -> (Option<&str>, Option<&str>) {
+        (self.issuer.as_deref(), self.subject.as_deref())
+    }
+}
+
 impl Caller {
     /// On whose behalf.
     pub fn tenant(&self) -> &Tenant {

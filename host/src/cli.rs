@@ -96,11 +96,13 @@ impl Failed {
 impl From<crate::gateway::StartError> for Failed {
     fn from(error: crate::gateway::StartError) -> Self {
         use crate::gateway::StartError as E;
+        use event_store::OpenError;
         let code = match &error {
-            E::Sandbox(_) | E::Program(_) => 71,                         // EX_OSERR
-            E::Cache(_) | E::Journal { .. } => 74,                       // EX_IOERR
-            E::Listen { .. } => 69,                                      // EX_UNAVAILABLE
-            E::PluginDirectory { .. } | E::PluginDirectoryOpen(_) => 78, // EX_CONFIG
+            E::Sandbox(_) | E::Program(_) => 71,                                                          // EX_OSERR
+            E::Cache(_) | E::Journal { .. } | E::Key { .. } | E::Store(OpenError::Unusable { .. }) => 74, // EX_IOERR
+            E::Store(OpenError::Locked { .. }) => 75, // EX_TEMPFAIL: not while the other one runs
+            E::Listen { .. } => 69,                   // EX_UNAVAILABLE
+            E::PluginDirectory { .. } | E::PluginDirectoryOpen(_) | E::Store(OpenError::Newer { .. }) => 78, // EX_CONFIG
         };
         Self { code, message: error.to_string() }
     }

@@ -4,11 +4,13 @@ mod file;
 mod limits;
 mod names;
 mod origin;
+mod store;
 
 pub use file::Mistake;
-pub use limits::{CallLimits, HttpLimits, Limits, PluginLimits, SessionLimits};
+pub use limits::{CallLimits, HttpLimits, Limits, PluginLimits, SessionLimits, StreamLimits};
 pub use names::{ServerId, ToolPattern};
 pub use origin::{Origin, is_loopback_name};
+pub use store::{StoreBackend, StoreConfig};
 
 use file::{Mistakes, Section};
 use std::fmt;
@@ -39,6 +41,8 @@ pub struct Config {
     pub instructions: Option<String>,
     /// Virtual servers beside the default one.
     pub servers: Vec<ServerConfig>,
+    /// Where sessions, streams and tasks are kept.
+    pub store: StoreConfig,
     /// What is recorded of calls; none: nothing.
     pub journal: Option<JournalConfig>,
     /// What is logged, and how.
@@ -224,6 +228,14 @@ impl Config {
             .filter_map(|(name, offset, section)| read_server(&name, offset, section, &mistakes))
             .collect();
 
+        let directory = |flag: &Option<PathBuf>, file: Option<String>, default: &str| match (flag, file) {
+            (Some(flag), _) => flag.clone(),
+            (None, Some(file)) => base.join(file),
+            (None, None) => base.join(default),
+        };
+        let data_directory = directory(&overrides.data_directory, data_directory, "gatehouse-data");
+        let store_config = read_store(&root, base, &data_directory);
+
         let journal = root.section("journal");
         let journal_on = journal.flag("enabled", true);
         let journal_bytes_max = journal.number("bytes_max", 1 << 30, 1 << 20..=1 << 40);
@@ -241,12 +253,6 @@ impl Config {
         if !mistakes.is_empty() {
             return Err(mistakes);
         }
-        let directory = |flag: &Option<PathBuf>, file: Option<String>, default: &str| match (flag, file) {
-            (Some(flag), _) => flag.clone(),
-            (None, Some(file)) => base.join(file),
-            (None, None) => base.join(default),
-        };
-        let data_directory = directory(&overrides.data_directory, data_directory, "gatehouse-data");
         Ok(Self {
             listen,
             code_cache_directory: code_cache_directory.map_or_else(|| data_directory.join("code-cache"), |path| base.join(path)),
@@ -261,6 +267,7 @@ impl Config {
             legacy: legacy_config,
             instructions,
             servers,
+            store: store_config,
             log: log_config,
             limits,
         })
@@ -278,6 +285,25 @@ fn read_http(root: &Section<'_, '_>) -> HttpConfig {
     });
     let config = HttpConfig { allowed_hosts: http.texts("allowed_hosts"), allowed_origins: allowed_origins.collect() };
     http.end();
+    config
+}
+
+fn read_store(root: &Section<'_, '_>, base: &Path, data_directory: &Path) -> StoreConfig {
+    let store = root.section("store");
+    let config = StoreConfig {
+        backend: store.parsed("backend", StoreBackend::parse).unwrap_or(StoreBackend::Sled),
+        directory: store.text("directory").map_or_else(|| data_directory.join("store"), |path| base.join(path)),
+        required: store.flag("required", false),
+        settings: event_store::Settings {
+            durability: store.parsed("durability", store::durability).unwrap_or_default(),
+            ring_events_max: store.number("ring_events", 100, 1..=100_000),
+            tenant_bytes_max: store.number("tenant_bytes_max", 256 << 20, 1 << 20..=1 << 40),
+            total_bytes_max: store.number("total_bytes_max", 2 << 30, 1 << 20..=1 << 44),
+            cache_bytes: store.number("cache_bytes", 64 << 20, 1 << 20..=1 << 36),
+            ..event_store::Settings::default()
+        },
+    };
+    store.end();
     config
 }
 

@@ -47,10 +47,22 @@ pub enum Failure {
     SessionRequired,
     /// There is no such session, or it is somebody else's.
     SessionNotFound,
+    /// The session's name breaks the rule for names, or there are two.
+    SessionMalformed,
     /// The session was initialized before.
     AlreadyInitialized,
-    /// There are as many sessions as there may be.
+    /// There are as many sessions as there may be in the gateway.
     TooManySessions,
+    /// There are as many sessions as there may be of the tenant or the principal.
+    SessionQuota,
+    /// There are as many event streams as there may be of the session, the principal or the tenant.
+    StreamQuota,
+    /// `Last-Event-ID` names no place in a stream of this session.
+    BadEventId,
+    /// The process that ran the call died before its end. It is not run again.
+    OutcomeUnknown,
+    /// The store is needed for this, and cannot be used now.
+    StoreUnavailable,
     /// Another request with this id is in flight in the session.
     IdInUse,
     /// The session has as many requests in flight as it may have.
@@ -114,8 +126,14 @@ impl Failure {
             Self::ResultInvalid(_) => "result_invalid",
             Self::SessionRequired => "session_required",
             Self::SessionNotFound => "session_not_found",
+            Self::SessionMalformed => "session_malformed",
             Self::AlreadyInitialized => "already_initialized",
             Self::TooManySessions => "too_many_sessions",
+            Self::SessionQuota => "session_quota",
+            Self::StreamQuota => "stream_quota",
+            Self::BadEventId => "bad_event_id",
+            Self::OutcomeUnknown => "outcome_unknown",
+            Self::StoreUnavailable => "store_unavailable",
             Self::IdInUse => "id_in_use",
             Self::TooManyRequests => "too_many_requests",
             Self::Cancelled => "cancelled",

@@ -2,29 +2,34 @@
 
 use crate::auth::{Authenticator, Policy};
 use crate::catalog::{Catalog, Library, Loader, Problem};
-use crate::config::Config;
-use crate::http::{Front, OriginPolicy, Readiness, accept, router};
+use crate::config::{Config, StoreBackend};
+use crate::http::{Front, OriginPolicy, Readiness, Stalls, accept, router};
 use crate::journal::Journal;
+use crate::keys::{Keys, Purpose};
 use crate::method::Rooms;
 use crate::session::Sessions;
+use crate::stream::{Counter, EventIds, Streams};
 use crate::tenant::{Admission, Tenant};
+use event_store::{EventStore, OpenError};
 use mcp::result::Implementation;
 use sandbox::{Authority, CacheError, CodeCache, Compiler, PoolSizes, Sandbox, SandboxConfig, SandboxError};
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 /// The hidden command of this program that compiles one component from standard input.
 pub const COMPILE_WORKER: &str = "compile-worker";
 /// Connections that the kernel keeps waiting.
 const CONNECTIONS_WAITING_MAX: u32 = 1_024;
-/// Between two looks for sessions whose time is over.
+/// Between two looks for peers that do not read.
+const STALL_LOOK: Duration = Duration::from_secs(1);
+/// Between two looks for sessions and streams whose time is over.
 const SWEEP: Duration = Duration::from_secs(5);
 /// How long open connections get to write what is left once all calls are done.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -61,6 +66,17 @@ pub enum StartError {
     #[error("the call journal {path} cannot be written: {source}; mend that, or switch it off with journal.enabled = false")]
     Journal {
         /// Its directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The store.
+    #[error("the store cannot be opened: {0}")]
+    Store(#[from] OpenError),
+    /// The key.
+    #[error("the gateway's key {path} cannot be used: {source}")]
+    Key {
+        /// Its file.
         path: PathBuf,
         /// Why.
         source: io::Error,
@@ -134,6 +150,7 @@ impl Gateway {
         let unusable = |source| StartError::Listen { address: config.listen, source };
         let socket = bind(config.listen).map_err(unusable)?;
         let address = socket.local_addr().map_err(unusable)?;
+        let (store, event_ids) = open_store(config).await?;
         let (sandbox, authority) = make_sandbox(config, CodeIsKept::Always)?;
         let mut library = Library::new(config, Loader::new(Arc::clone(&sandbox), config.limits.plugins.clone()));
         library.scan_once().await;
@@ -153,20 +170,27 @@ impl Gateway {
             admission: Admission::new(&config.limits.calls),
             journal,
             sandbox,
-            sessions: Sessions::new(config.limits.sessions.clone()),
+            store: Arc::clone(&store),
+            sessions: Sessions::new(config.limits.sessions.clone(), Arc::clone(&store), config.store.required),
+            streams: Arc::new(Streams::new(Arc::clone(&store), event_ids.is_some(), config.limits.streams.keep)),
+            stream_places: Arc::new(Counter::new(config.limits.streams.clone())),
             legacy: config.legacy,
             limits: config.limits.guest,
             json_limits: config.limits.json,
             tasks: tasks.clone(),
             draining: draining.clone(),
         };
+        rooms.sessions.load().await;
+        let kept = config.store.backend != StoreBackend::None;
         let front = Front {
             rooms: Arc::new(rooms),
             authenticator: Authenticator::open(tenant),
             catalog: library.catalog(),
             origins: OriginPolicy::new(&config.http, address),
             limits: config.limits.clone(),
-            readiness: Readiness { draining: draining.clone(), problems: library.problems() },
+            readiness: Readiness { draining: draining.clone(), problems: library.problems(), store: kept.then_some(store) },
+            event_ids,
+            stalls: Arc::new(Stalls::new(config.limits.streams.stall_timeout)),
         };
         Ok(Self { address, listener, library, front: Arc::new(front), tasks, draining, drain_timeout: config.limits.http.drain_timeout })
     }
@@ -189,12 +213,14 @@ impl Gateway {
     /// Answers until `stop` is done; then takes no new work, lets calls in flight end, and returns. Says whether all of them did.
     pub async fn serve(self, stop: impl Future<Output = ()>) -> bool {
         let connections = TaskTracker::new();
-        let watching = tokio_util::task::AbortOnDropHandle::new(self.tasks.spawn(self.library.run()));
-        let sweeping = tokio_util::task::AbortOnDropHandle::new(self.tasks.spawn(sweep(Arc::clone(&self.front))));
+        let telling = AbortOnDropHandle::new(self.tasks.spawn(tell_changes(Arc::clone(&self.front), self.library.published())));
+        let watching = AbortOnDropHandle::new(self.tasks.spawn(self.library.run()));
+        let sweeping = AbortOnDropHandle::new(self.tasks.spawn(sweep(Arc::clone(&self.front))));
         let accepting = connections.spawn(accept::serve(
             self.listener,
             router(Arc::clone(&self.front)),
             self.front.limits.http.clone(),
+            self.front.limits.streams.stall_timeout,
             self.draining.clone(),
             connections.clone(),
         ));
@@ -202,7 +228,7 @@ impl Gateway {
 
         tracing::info!(timeout_s = self.drain_timeout.as_secs(), "stopping: no new work is taken, calls in flight go on to their end");
         self.draining.cancel();
-        drop((watching, sweeping));
+        drop((watching, sweeping, telling));
         self.tasks.close();
         connections.close();
         let drained = async {
@@ -229,11 +255,67 @@ fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
     Ok(socket)
 }
 
+/// Once a second whatever stalls; less often whatever is over.
 async fn sweep(front: Arc<Front>) {
-    let mut ticks = tokio::time::interval(SWEEP);
+    let mut ticks = tokio::time::interval(STALL_LOOK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut swept = Instant::now();
     loop {
         ticks.tick().await;
-        front.rooms.sessions.sweep();
+        front.stalls.sweep();
+        if swept.elapsed() < SWEEP {
+            continue;
+        }
+        swept = Instant::now();
+        let rooms = &front.rooms;
+        for session in rooms.sessions.sweep().await {
+            rooms.streams.forget(&session.partition);
+        }
+        rooms.streams.sweep();
+        // A store that cannot be written is swept when it can.
+        while rooms.store.sweep().await.is_ok_and(|swept| swept.more) {}
+    }
+}
+
+/// Tells sessions of tools that come and go.
+async fn tell_changes(front: Arc<Front>, mut published: watch::Receiver<u64>) {
+    let mut before = front.catalog.load_full();
+    while published.changed().await.is_ok() {
+        let now = front.catalog.load_full();
+        front.rooms.tools_changed(&before, &now);
+        before = now;
+    }
+}
+
+/// The store of the settings, and the ids that its events go out with; none where streams are not kept.
+async fn open_store(config: &Config) -> Result<(Arc<dyn EventStore>, Option<EventIds>), StartError> {
+    let settings = config.store.settings.clone();
+    match config.store.backend {
+        StoreBackend::None => Ok((event_store::memory(settings), None)),
+        StoreBackend::Memory => {
+            let path = PathBuf::new();
+            let keys = Keys::for_this_process().map_err(|source| StartError::Key { path, source })?;
+            Ok((event_store::memory(settings), Some(EventIds::new(&keys.key(Purpose::EventIds)))))
+        }
+        StoreBackend::Sled => {
+            let (directory, required) = (config.store.directory.clone(), config.store.required);
+            let start = if required { event_store::Start::Required } else { event_store::Start::Degraded };
+            // Recovery reads what a crash left; it may take a moment.
+            let opening = tokio::task::spawn_blocking(move || event_store::sled(&directory, settings, start));
+            let store = opening
+                .await
+                .map_err(|error| OpenError::Unusable { path: config.store.directory.clone(), reason: error.to_string() })??;
+            let path = config.data_directory.join("key");
+            let keys = match Keys::open(&path) {
+                Err(error) if !required && store.health().degraded.is_some() => {
+                    tracing::warn!(%error, path = %path.display(), "the gateway's key cannot be kept: what is sealed now ends with this process");
+                    Keys::for_this_process()
+                }
+                other => other,
+            };
+            let keys = keys.map_err(|source| StartError::Key { path, source })?;
+            Ok((store, Some(EventIds::new(&keys.key(Purpose::EventIds)))))
+        }
     }
 }
 

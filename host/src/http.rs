@@ -5,7 +5,9 @@
 //! - `origin`: which hosts and origins are answered.
 //! - `endpoint`: the MCP endpoint, gate by gate.
 //! - `inbound`: headers and bodies → messages, within limits.
-//! - `sse`: a call's messages as an event stream.
+//! - `sse`: messages as an event stream.
+//! - `legacy`: event streams of the handshake era, begun and resumed.
+//! - `stall`: peers that do not read.
 //! - `error`: the one table from failures to statuses and codes.
 //! - `ops`: health and readiness.
 
@@ -14,12 +16,15 @@ mod body;
 mod endpoint;
 mod error;
 mod inbound;
+mod legacy;
 mod ops;
 mod origin;
 mod sse;
+mod stall;
 mod wire;
 
 pub use endpoint::{Front, router};
 pub use error::public_error;
 pub use ops::Readiness;
 pub use origin::OriginPolicy;
+pub use stall::Stalls;

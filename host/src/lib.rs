@@ -11,6 +11,8 @@
 //! - [`tenant`]: tenants, virtual servers, slots.
 //! - [`catalog`]: plugins and their tools; the watched directory.
 //! - [`session`]: sessions of the handshake era.
+//! - [`stream`]: their event streams, kept and resumed.
+//! - [`keys`]: the gateway's own secret.
 //! - [`outbox`]: the messages of a running call.
 //! - [`journal`]: a record of every call, chained by hashes.
 //! - [`failure`]: every reason why a request has no result.
@@ -24,8 +26,10 @@ pub mod failure;
 pub mod gateway;
 pub mod http;
 pub mod journal;
+pub mod keys;
 pub mod method;
 pub mod outbox;
 pub mod session;
+pub mod stream;
 pub mod telemetry;
 pub mod tenant;

@@ -4,11 +4,13 @@
 //! tell the eras apart.
 
 mod cancelled;
+mod changed;
 mod discover;
 mod initialize;
 mod tools_call;
 mod tools_list;
 
+pub use changed::tools_changed;
 pub use initialize::initialize;
 
 use crate::auth::{Caller, Policy};
@@ -16,9 +18,11 @@ use crate::catalog::{Catalog, Server};
 use crate::config::LegacyConfig;
 use crate::failure::Failure;
 use crate::journal::Journal;
-use crate::outbox::{End, Replies};
+use crate::outbox::{End, Run};
 use crate::session::{InFlight, Session, Sessions};
+use crate::stream::{Counter, Streams};
 use crate::tenant::Admission;
+use event_store::EventStore;
 use mcp::capability::{ClientCapabilities, ListChanged, ServerCapabilities};
 use mcp::header::HeaderValues;
 use mcp::result::{CacheHints, CacheScope, Implementation};
@@ -41,8 +45,14 @@ pub struct Rooms {
     pub journal: Journal,
     /// Where guests run.
     pub sandbox: Arc<Sandbox>,
+    /// Where sessions and streams are kept.
+    pub store: Arc<dyn EventStore>,
     /// Legacy sessions.
     pub sessions: Sessions,
+    /// Their event streams.
+    pub streams: Arc<Streams>,
+    /// How many of those there are.
+    pub stream_places: Arc<Counter>,
     /// How legacy clients are served.
     pub legacy: LegacyConfig,
     /// What a call may use.
@@ -90,8 +100,8 @@ impl MirroredHeaders {
 pub enum Answer {
     /// At once.
     Now(End),
-    /// A call runs.
-    Running(Replies),
+    /// A call that begins when its first reply is asked for.
+    Running(Box<dyn Run>),
 }
 
 impl From<End> for Answer {
@@ -100,9 +110,9 @@ impl From<End> for Answer {
     }
 }
 
-/// What the server offers. Lists are not announced to change: there is no stream yet that could carry it.
-pub(crate) fn capabilities() -> ServerCapabilities {
-    ServerCapabilities { tools: Some(ListChanged::Silent), ..ServerCapabilities::default() }
+/// What the server offers. Changes of lists are announced where there is a stream for it.
+pub(crate) fn capabilities(tools: ListChanged) -> ServerCapabilities {
+    ServerCapabilities { tools: Some(tools), ..ServerCapabilities::default() }
 }
 
 /// How long lists may be kept: a dropped plugin shows within seconds, and nobody but the caller may keep what was chosen for it.

@@ -1,18 +1,13 @@
-//! Where the messages of one running call go, and where they are read.
+//! The messages of one running call, and who drives it.
 //!
-//! There is one reader, [`Replies`], and two ways to it. Inline, the reader itself drives the call: dropping it ends the guest, which is
-//! what a closed connection means in the modern era. Detached, the call runs in a task of its own and writes into a bounded channel: in
-//! the handshake era a closed connection ends nothing.
+//! Whoever reads a run drives it: dropping it ends the guest, which is what a closed connection means in the modern era. In the handshake
+//! era a closed connection ends nothing, so there a run is [`Held`]: dropped in the middle, it goes on by itself.
 
 use crate::failure::Failure;
 use mcp::JsonText;
 use std::future::Future;
 use std::pin::Pin;
-use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
-
-/// Messages that a detached call may be ahead of its reader.
-const AHEAD_MAX: usize = 64;
 
 /// The end of a call: a result, or why there is none.
 pub type End = Result<JsonText, Failure>;
@@ -26,61 +21,75 @@ pub enum Reply {
     End(Box<End>),
 }
 
-/// A call in progress: yields its notifications, then its end. Cancel-safe between two replies.
+/// A call in progress: yields its notifications, then its end. Begins when the first reply is asked for.
 pub trait Run: Send {
-    /// The next reply. Not asked again after the end.
+    /// The next reply. Cancel-safe. Not asked again after the end.
     fn next(&mut self) -> Pin<Box<dyn Future<Output = Reply> + Send + '_>>;
+
+    /// Whether its client asked to be told of its progress.
+    fn reports(&self) -> bool;
+
+    /// It is not begun, for that reason.
+    fn refuse(self: Box<Self>, reason: &'static str);
 }
 
-/// The reader of a call's messages.
-pub enum Replies {
-    /// It drives the call.
-    Inline(Box<dyn Run>),
-    /// It reads what the call wrote.
-    Detached(mpsc::Receiver<Reply>),
-}
-
-impl std::fmt::Debug for Replies {
+impl std::fmt::Debug for dyn Run {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Inline(_) => "Inline",
-            Self::Detached(_) => "Detached",
-        })
+        f.write_str("Run")
     }
 }
 
-impl Replies {
-    /// Runs the call in a task of its own, which goes on whether or not anybody reads.
-    pub fn detach(mut run: Box<dyn Run>, tasks: &TaskTracker) -> Self {
-        let (sender, receiver) = mpsc::channel(AHEAD_MAX);
-        tasks.spawn(async move {
-            loop {
-                let reply = run.next().await;
-                let over = matches!(reply, Reply::End(_));
-                // Nobody reads any more: the call still runs to its end.
-                let _ = sender.send(reply).await;
-                if over {
-                    return;
-                }
-            }
-        });
-        Self::Detached(receiver)
-    }
-
-    /// The next message. Cancel-safe. After the end, or when the task died, an internal failure.
-    pub async fn next(&mut self) -> Reply {
-        match self {
-            Self::Inline(run) => run.next().await,
-            Self::Detached(receiver) => receiver.recv().await.unwrap_or_else(|| Reply::End(Box::new(Err(Failure::Internal)))),
+/// The end of a call, with everything before it dropped: for a client that can take only one JSON body.
+pub async fn end(run: &mut dyn Run) -> End {
+    loop {
+        if let Reply::End(end) = run.next().await {
+            return *end;
         }
     }
+}
 
-    /// The end, with everything before it dropped: for a client that can take only one JSON body.
-    pub async fn end(&mut self) -> End {
-        loop {
-            if let Reply::End(end) = self.next().await {
-                return *end;
+/// A call that runs to its end once it was begun, whether or not anybody drives it.
+pub struct Held {
+    run: Option<Box<dyn Run>>,
+    begun: bool,
+    tasks: TaskTracker,
+}
+
+impl Held {
+    /// Holds a run. `tasks` takes it over when it is dropped in the middle.
+    pub fn new(run: Box<dyn Run>, tasks: TaskTracker) -> Self {
+        Self { run: Some(run), begun: false, tasks }
+    }
+}
+
+impl Run for Held {
+    fn next(&mut self) -> Pin<Box<dyn Future<Output = Reply> + Send + '_>> {
+        self.begun = true;
+        Box::pin(async {
+            let Some(run) = self.run.as_mut() else { return Reply::End(Box::new(Err(Failure::Internal))) };
+            let reply = run.next().await;
+            if matches!(reply, Reply::End(_)) {
+                self.run = None;
             }
+            reply
+        })
+    }
+
+    fn reports(&self) -> bool {
+        self.run.as_ref().is_some_and(|run| run.reports())
+    }
+
+    fn refuse(mut self: Box<Self>, reason: &'static str) {
+        if let Some(run) = self.run.take() {
+            run.refuse(reason);
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(mut run) = self.run.take().filter(|_| self.begun) {
+            self.tasks.spawn(async move { drop(end(&mut *run).await) });
         }
     }
 }

@@ -2,17 +2,24 @@
 //!
 //! A session is a name for what `initialize` settled: which revision, which client, whose. It is never a proof of identity: each use is
 //! compared with its owner and its server, and a stranger gets the answer for a session that does not exist.
+//!
+//! What it settled is kept in the store before the client learns its name, so it goes on after the process has ended in any way.
+
+mod all;
+mod record;
+
+pub use all::{NoSession, Sessions};
 
 use crate::auth::Owner;
-use crate::config::ServerId;
-use crate::config::SessionLimits;
+use crate::config::{ServerId, SessionLimits};
+use event_store::{EventStore, Partition, Pending, Record, Space, StoreTime, TenantKey};
 use mcp::{Id, Revision};
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// The name of a session: 32 hexadecimal digits of the system's randomness.
@@ -20,10 +27,8 @@ use tokio_util::sync::CancellationToken;
 pub struct SessionId(Arc<str>);
 
 impl SessionId {
-    fn random() -> Result<Self, NoSession> {
-        let mut bytes = [0_u8; 16];
-        getrandom::fill(&mut bytes).map_err(|_| NoSession::NoRandomness)?;
-        Ok(Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into()))
+    fn of(bytes: [u8; 16]) -> Self {
+        Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into())
     }
 
     /// As it stands in `Mcp-Session-Id`.
@@ -44,13 +49,18 @@ impl fmt::Debug for SessionId {
 pub struct Session {
     /// Its name.
     pub id: SessionId,
+    /// Its place in the store.
+    pub partition: Partition,
     /// What was negotiated. It drives behaviour; the version header of a request does not.
     pub revision: Revision,
     /// What the client can be asked.
     pub capabilities: mcp::capability::ClientCapabilities,
-    owner: Owner,
+    /// Whose it is.
+    pub owner: Owner,
+    /// Fires when the session ends.
+    pub ended: CancellationToken,
     server: Option<ServerId>,
-    began: Instant,
+    began: StoreTime,
     requests_in_flight_max: usize,
     state: Mutex<State>,
 }
@@ -58,8 +68,15 @@ pub struct Session {
 #[derive(Debug)]
 struct State {
     initialized: bool,
-    last_use: Instant,
+    last_use: StoreTime,
     in_flight: HashMap<Id, CancellationToken>,
+    /// Connections that wait for its events.
+    attached: usize,
+    /// When what the store has was written; none if it has nothing, or something older.
+    saved: Option<StoreTime>,
+    /// It was read from the store, and its client has not been told that lists may have changed meanwhile.
+    restored: bool,
+    ended: bool,
 }
 
 /// A request in flight; leaves the session's list on drop.
@@ -69,6 +86,14 @@ pub struct InFlight {
     id: Id,
     /// Fires when the client or the gateway cancels the request.
     pub cancelled: CancellationToken,
+    store: Arc<dyn EventStore>,
+}
+
+/// A connection that waits for events of a session: the session is in use until it is dropped.
+#[derive(Debug)]
+pub struct Attached {
+    session: Arc<Session>,
+    store: Arc<dyn EventStore>,
 }
 
 /// Why a request cannot begin.
@@ -80,39 +105,15 @@ pub enum NotBegun {
     TooMany,
 }
 
-/// Why there is no new session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NoSession {
-    /// The gateway has as many as it may have.
-    Full,
-    /// The system gave no randomness.
-    NoRandomness,
-}
-
 impl Session {
     /// The client sent `notifications/initialized`. A request says the same.
     pub fn initialized(&self) {
-        self.state.lock().initialized = true;
+        self.state.lock().set_initialized();
     }
 
-    /// Begins a request.
-    ///
-    /// # Errors
-    ///
-    /// When its id is in use, or there are too many.
-    pub fn begin(self: &Arc<Self>, id: Id) -> Result<InFlight, NotBegun> {
-        let mut state = self.state.lock();
-        if state.in_flight.len() >= self.requests_in_flight_max {
-            return Err(NotBegun::TooMany);
-        }
-        let cancelled = CancellationToken::new();
-        match state.in_flight.entry(id.clone()) {
-            Entry::Occupied(_) => return Err(NotBegun::IdInUse),
-            Entry::Vacant(entry) => entry.insert(cancelled.clone()),
-        };
-        state.initialized = true;
-        drop(state);
-        Ok(InFlight { session: Arc::clone(self), id, cancelled })
+    /// The server that it is used at.
+    pub fn server(&self) -> Option<&ServerId> {
+        self.server.as_ref()
     }
 
     /// Cancels a request if it is in flight. One that is not was answered already, or never came: both are nobody's fault.
@@ -122,18 +123,94 @@ impl Session {
         }
     }
 
-    fn cancel_all(&self) {
-        self.state.lock().in_flight.values().for_each(CancellationToken::cancel);
+    /// Whether its client has still to hear that lists may have changed while the gateway was down. Says so once.
+    pub fn take_restored(&self) -> bool {
+        std::mem::take(&mut self.state.lock().restored)
     }
 
-    fn is_over(&self, now: Instant, limits: &SessionLimits) -> bool {
-        let state = self.state.lock();
-        if now.duration_since(self.began) >= limits.lifetime {
+    fn begin(self: &Arc<Self>, id: Id, store: &Arc<dyn EventStore>) -> Result<InFlight, NotBegun> {
+        let mut state = self.state.lock();
+        if state.in_flight.len() >= self.requests_in_flight_max {
+            return Err(NotBegun::TooMany);
+        }
+        let cancelled = CancellationToken::new();
+        match state.in_flight.entry(id.clone()) {
+            Entry::Occupied(_) => return Err(NotBegun::IdInUse),
+            Entry::Vacant(entry) => entry.insert(cancelled.clone()),
+        };
+        state.set_initialized();
+        drop(state);
+        Ok(InFlight { session: Arc::clone(self), id, cancelled, store: Arc::clone(store) })
+    }
+
+    fn attach(self: &Arc<Self>, store: &Arc<dyn EventStore>) -> Attached {
+        self.state.lock().attached += 1;
+        Attached { session: Arc::clone(self), store: Arc::clone(store) }
+    }
+
+    fn is_over(&self, now: StoreTime, limits: &SessionLimits) -> bool {
+        if now.since(self.began) >= limits.lifetime {
             return true;
         }
-        let idle = now.duration_since(state.last_use);
+        let state = self.state.lock();
         let patience = if state.initialized { limits.idle_timeout } else { limits.initialization_timeout };
-        state.in_flight.is_empty() && idle >= patience
+        !state.in_use() && now.since(state.last_use) >= patience
+    }
+
+    /// How long nobody has used it; none while somebody does.
+    fn idle(&self, now: StoreTime) -> Option<Duration> {
+        let state = self.state.lock();
+        (!state.in_use()).then(|| now.since(state.last_use))
+    }
+
+    /// Ends it for whoever works with it. Nothing of it is written to the store after this.
+    fn end(&self) {
+        let mut state = self.state.lock();
+        state.ended = true;
+        state.in_flight.values().for_each(CancellationToken::cancel);
+        drop(state);
+        self.ended.cancel();
+    }
+
+    /// Writes it to the store as it is now; none if it has ended.
+    fn save(&self, store: &dyn EventStore, limits: &SessionLimits) -> Option<Pending<()>> {
+        let mut state = self.state.lock();
+        if state.ended {
+            return None;
+        }
+        // Some way after its time would be over, since not every use is written down.
+        let idle = state.last_use.after(limits.idle_timeout.saturating_mul(3) / 2);
+        let expires = idle.min(self.began.after(limits.lifetime));
+        let data = record::write(self, state.initialized, state.last_use);
+        state.saved = Some(state.last_use);
+        // Queued under the lock: a removal comes after it, or not at all.
+        Some(store.put(&self.partition, Record { data, expires }))
+    }
+
+    /// What the store has is too old to be relied on.
+    fn is_unsaved(&self, limits: &SessionLimits) -> bool {
+        let state = self.state.lock();
+        !state.ended && state.saved.is_none_or(|saved| state.last_use.since(saved) >= limits.idle_timeout / 4)
+    }
+
+    fn set_unsaved(&self) {
+        self.state.lock().saved = None;
+    }
+
+    fn used(&self, now: StoreTime) {
+        self.state.lock().last_use = now;
+    }
+}
+
+impl State {
+    fn in_use(&self) -> bool {
+        !self.in_flight.is_empty() || self.attached > 0
+    }
+
+    fn set_initialized(&mut self) {
+        if !std::mem::replace(&mut self.initialized, true) {
+            self.saved = None;
+        }
     }
 }
 
@@ -141,85 +218,19 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         let mut state = self.session.state.lock();
         state.in_flight.remove(&self.id);
-        state.last_use = Instant::now();
+        state.last_use = self.store.now();
     }
 }
 
-/// All sessions.
-#[derive(Debug)]
-pub struct Sessions {
-    limits: SessionLimits,
-    all: RwLock<HashMap<Box<str>, Arc<Session>>>,
+impl Drop for Attached {
+    fn drop(&mut self) {
+        let mut state = self.session.state.lock();
+        state.attached = state.attached.saturating_sub(1);
+        state.last_use = self.store.now();
+    }
 }
 
-impl Sessions {
-    /// None yet.
-    pub fn new(limits: SessionLimits) -> Self {
-        Self { limits, all: RwLock::default() }
-    }
-
-    /// Begins one.
-    ///
-    /// # Errors
-    ///
-    /// When there are too many, or the system gives no randomness for an id.
-    pub fn create(
-        &self,
-        owner: Owner,
-        server: Option<ServerId>,
-        revision: Revision,
-        capabilities: mcp::capability::ClientCapabilities,
-    ) -> Result<Arc<Session>, NoSession> {
-        let id = SessionId::random()?;
-        let now = Instant::now();
-        let session = Arc::new(Session {
-            id: id.clone(),
-            revision,
-            capabilities,
-            owner,
-            server,
-            began: now,
-            requests_in_flight_max: self.limits.requests_in_flight_max,
-            state: Mutex::new(State { initialized: false, last_use: now, in_flight: HashMap::new() }),
-        });
-        let mut all = self.all.write();
-        if all.len() >= self.limits.sessions_max {
-            return Err(NoSession::Full);
-        }
-        all.insert(id.as_str().into(), Arc::clone(&session));
-        Ok(session)
-    }
-
-    /// The session of that name, if it is this owner's and this server's and not over. The use is noted.
-    pub fn find(&self, name: &str, owner: &Owner, server: Option<&ServerId>) -> Option<Arc<Session>> {
-        let session = self.all.read().get(name).cloned()?;
-        let now = Instant::now();
-        let theirs = session.owner == *owner && session.server.as_ref() == server;
-        if !theirs || session.is_over(now, &self.limits) {
-            return None;
-        }
-        session.state.lock().last_use = now;
-        Some(session)
-    }
-
-    /// Ends a session and cancels what it has in flight.
-    pub fn end(&self, session: &Session) {
-        self.all.write().remove(session.id.as_str());
-        session.cancel_all();
-    }
-
-    /// Ends every session whose time is over.
-    pub fn sweep(&self) {
-        let now = Instant::now();
-        let over: Vec<_> = self.all.read().values().filter(|session| session.is_over(now, &self.limits)).cloned().collect();
-        over.iter().for_each(|session| self.end(session));
-        if !over.is_empty() {
-            tracing::debug!(sessions = over.len(), "sessions ended because their time was over");
-        }
-    }
-
-    /// How many there are.
-    pub fn count(&self) -> usize {
-        self.all.read().len()
-    }
+/// Where a tenant's session lies in the store.
+fn partition(owner: &Owner, id: [u8; 16]) -> Option<Partition> {
+    Some(Partition { tenant: TenantKey::new(owner.tenant().as_str())?, space: Space::Session, id })
 }

@@ -28,6 +28,11 @@ impl Tenant {
 }
 
 impl TenantId {
+    /// The name in a record, which was written of one.
+    pub(crate) fn of(name: &str) -> Self {
+        Self(name.into())
+    }
+
     /// As text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -37,6 +37,9 @@ pub struct Gateway {
     directory: TempDir,
 }
 
+/// A process that is ready, and where.
+type Started = (Child, String);
+
 impl Gateway {
     /// With the text toolbox.
     pub async fn start() -> Self {
@@ -60,42 +63,8 @@ impl Gateway {
         let config = directory.path().join("gatehouse.toml");
         fs::write(&config, base).expect("settings");
 
-        let mut child = Command::new(binary())
-            .arg("serve")
-            .args(["--listen", "127.0.0.1:0"])
-            .arg("--config")
-            .arg(&config)
-            .arg("--plugins")
-            .arg(&plugins)
-            .arg("--data")
-            .arg(directory.path().join("data"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("the gateway starts");
         let log = Arc::new(Mutex::new(String::new()));
-        let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
-        let (ready, told) = tokio::sync::oneshot::channel();
-        let written = Arc::clone(&log);
-        tokio::spawn(async move {
-            let mut ready = Some(ready);
-            while let Ok(Some(line)) = lines.next_line().await {
-                if let Some(url) = line.strip_prefix("gatehouse: ready ")
-                    && let Some(ready) = ready.take()
-                {
-                    let _ = ready.send(url.to_owned());
-                }
-                let mut log = written.lock().expect("not poisoned");
-                log.push_str(&line);
-                log.push('\n');
-            }
-        });
-        let url = match tokio::time::timeout(START_LIMIT, told).await {
-            Ok(Ok(url)) => url,
-            _ => panic!("the gateway did not become ready:\n{}", log.lock().expect("not poisoned")),
-        };
+        let (child, url) = start(directory.path(), "127.0.0.1:0", &log).await;
         let origin = url.strip_suffix("/mcp").expect("the line names the endpoint").to_owned();
         Self { origin, plugins, client: client(), child, log, directory }
     }
@@ -118,6 +87,20 @@ impl Gateway {
     /// Kills it, as a crash would.
     pub async fn kill(&mut self) {
         self.child.kill().await.expect("it runs");
+    }
+
+    /// Kills it, and starts another one in its place: same address, same plugins, same data.
+    pub async fn restart(&mut self) {
+        self.kill().await;
+        self.start_again().await;
+    }
+
+    /// Starts it again after its end.
+    pub async fn start_again(&mut self) {
+        let address = self.address();
+        (self.child, _) = start(self.directory.path(), &address, &self.log).await;
+        // Connections to the one before are no use any more.
+        self.client = client();
     }
 
     /// Everything that it wrote to standard error so far.
@@ -154,6 +137,46 @@ impl Gateway {
         let log = self.log();
         (status, log)
     }
+}
+
+/// Starts a process and waits until it is ready.
+async fn start(directory: &Path, listen: &str, log: &Arc<Mutex<String>>) -> Started {
+    let mut child = Command::new(binary())
+        .arg("serve")
+        .args(["--listen", listen])
+        .arg("--config")
+        .arg(directory.join("gatehouse.toml"))
+        .arg("--plugins")
+        .arg(directory.join("plugins"))
+        .arg("--data")
+        .arg(directory.join("data"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("the gateway starts");
+    let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
+    let (ready, told) = tokio::sync::oneshot::channel();
+    let written = Arc::clone(log);
+    tokio::spawn(async move {
+        let mut ready = Some(ready);
+        while let Ok(Some(line)) = lines.next_line().await {
+            if let Some(url) = line.strip_prefix("gatehouse: ready ")
+                && let Some(ready) = ready.take()
+            {
+                let _ = ready.send(url.to_owned());
+            }
+            let mut log = written.lock().expect("not poisoned");
+            log.push_str(&line);
+            log.push('\n');
+        }
+    });
+    let url = match tokio::time::timeout(START_LIMIT, told).await {
+        Ok(Ok(url)) => url,
+        _ => panic!("the gateway did not become ready:\n{}", log.lock().expect("not poisoned")),
+    };
+    (child, url)
 }
 
 fn client() -> reqwest::Client {

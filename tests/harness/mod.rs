@@ -2,10 +2,12 @@
 //!
 //! - [`Gateway::start`] starts one with the text toolbox; [`Gateway::with`] says what else it gets.
 //! - [`Gateway::modern`] and [`Gateway::legacy`] make requests of the two eras; [`raw`] sends bytes as they are, [`http2`] frames.
+//! - [`Events`] reads an event stream as it comes; [`Gateway::restart`] kills the process and starts another on the same data.
 //! - [`Answer`] is what came back: status, headers, and the JSON-RPC message or the events.
 //! - [`eventually`] waits for something that takes a moment, without sleeping longer than it takes.
 
 mod answer;
+mod events;
 mod gateway;
 pub mod http2;
 mod paths;
@@ -13,6 +15,7 @@ pub mod raw;
 mod requests;
 
 pub use answer::Answer;
+pub use events::{Event, Events};
 pub use gateway::{Gateway, Setup};
 pub use paths::{binary, fixture, plugin, root};
 pub use requests::{Modern, call_params, initialize_params, rpc};

@@ -159,12 +159,22 @@ impl Gateway {
 
     /// Shakes hands for a revision and gives the session's id.
     pub async fn session(&self, revision: &str) -> String {
-        let answer = self.legacy(None, rpc(0, "initialize", initialize_params(revision))).await;
+        self.session_at("/mcp", revision).await
+    }
+
+    /// The same at another server.
+    pub async fn session_at(&self, path: &str, revision: &str) -> String {
+        let post = |session: Option<&str>, body: Value| {
+            let request =
+                self.client.post(format!("{}{path}", self.origin)).header("content-type", "application/json").body(body.to_string());
+            Answer::of(session.iter().fold(request, |request, session| request.header("mcp-session-id", *session)))
+        };
+        let answer = post(None, rpc(0, "initialize", initialize_params(revision))).await;
         assert_eq!(answer.status, 200, "{answer:?}");
         assert_eq!(answer.result()["protocolVersion"], revision);
         let session = answer.header("mcp-session-id").expect("a session").to_owned();
         let initialized = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
-        assert_eq!(self.legacy(Some(&session), initialized).await.status, 202);
+        assert_eq!(post(Some(&session), initialized).await.status, 202);
         session
     }
 }

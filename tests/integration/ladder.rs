@@ -283,9 +283,8 @@ async fn a_refused_method_names_those_that_are_allowed() {
     let gateway = gateway().await;
     let allowed = async |request: Modern| gateway.modern(request).await.header("allow").expect("Allow").to_owned();
     let legacy = |verb| list().verb(verb).without("mcp-protocol-version").without("mcp-method");
-    assert_eq!(allowed(legacy("PUT")).await, "POST, DELETE");
-    assert_eq!(allowed(legacy("GET")).await, "POST, DELETE", "streams of sessions are not served yet");
-    assert_eq!(allowed(legacy("OPTIONS")).await, "POST, DELETE");
+    assert_eq!(allowed(legacy("PUT")).await, "GET, POST, DELETE");
+    assert_eq!(allowed(legacy("OPTIONS")).await, "GET, POST, DELETE");
     // H7: a modern client, or one of the future, is told that sessions are none of its business.
     for verb in ["GET", "DELETE"] {
         assert_eq!(allowed(list().verb(verb)).await, "POST", "{verb}");

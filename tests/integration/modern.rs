@@ -87,7 +87,7 @@ async fn progress_comes_on_the_response_stream() {
     for token in [json!("p"), json!(7), json!("7"), json!(0), json!("")] {
         let answer = gateway.modern(count().body(|body| body["params"]["_meta"]["progressToken"] = token.clone())).await;
         assert_eq!((answer.status, answer.header("content-type")), (200, Some("text/event-stream")));
-        assert_eq!(answer.header("cache-control"), Some("no-cache, no-transform"));
+        assert_eq!(answer.header("cache-control"), Some("no-store, no-transform"));
         assert_eq!(answer.header("x-accel-buffering"), Some("no"));
         let field = |name: &str| answer.text.lines().any(|line| line.starts_with(name));
         assert!(!field("id:") && !field("retry:"), "modern streams are not resumed: {}", answer.text);

@@ -52,6 +52,7 @@ pub struct Library {
     lanes: Lanes,
     catalog: Arc<ArcSwap<Catalog>>,
     problems: watch::Sender<Vec<Problem>>,
+    published: watch::Sender<u64>,
     /// Which directory was read last; none while there is none.
     read: Option<DirectoryId>,
     /// What was told once is not told again until it changes.
@@ -103,6 +104,7 @@ impl Library {
             lanes: Lanes::default(),
             catalog: Arc::new(ArcSwap::from_pointee(Catalog::new(0, BTreeMap::new(), config.instructions.as_deref(), &config.servers))),
             problems: watch::Sender::new(Vec::new()),
+            published: watch::Sender::new(0),
             read: None,
             told_unreadable: false,
             told_too_many: false,
@@ -113,6 +115,11 @@ impl Library {
     /// The current generation; swapped whole.
     pub fn catalog(&self) -> Arc<ArcSwap<Catalog>> {
         Arc::clone(&self.catalog)
+    }
+
+    /// The number of the current generation, whenever there is a new one.
+    pub fn published(&self) -> watch::Receiver<u64> {
+        self.published.subscribe()
     }
 
     /// What is wrong now.
@@ -279,7 +286,9 @@ impl Library {
             && plugins.iter().all(|(name, plugin)| current.plugins.get(name).is_some_and(|served| Arc::ptr_eq(served, plugin)));
         if !same || current.generation == 0 {
             let catalog = Catalog::new(current.generation + 1, plugins, self.instructions.as_deref(), &self.servers);
+            let generation = catalog.generation;
             self.catalog.store(Arc::new(catalog));
+            self.published.send_replace(generation);
         }
         let problems = self.files.iter().filter_map(|(name, file)| {
             Some(Problem { plugin: name.clone(), reason: file.problem()?.to_owned(), last_good_serves: file.serving.is_some() })

@@ -13,6 +13,8 @@ pub struct Limits {
     pub json: JsonLimits,
     /// Legacy sessions.
     pub sessions: SessionLimits,
+    /// Their event streams.
+    pub streams: StreamLimits,
     /// How many calls may run.
     pub calls: CallLimits,
     /// What one call may use.
@@ -53,6 +55,10 @@ pub struct HttpLimits {
 pub struct SessionLimits {
     /// Sessions in all.
     pub sessions_max: usize,
+    /// Sessions of one tenant.
+    pub per_tenant_max: usize,
+    /// Sessions of one principal.
+    pub per_principal_max: usize,
     /// From `initialize` to `notifications/initialized` or the first request.
     pub initialization_timeout: Duration,
     /// Without a request and without a call in flight.
@@ -61,6 +67,27 @@ pub struct SessionLimits {
     pub lifetime: Duration,
     /// Requests of one session that are in flight at once.
     pub requests_in_flight_max: usize,
+}
+
+/// Event streams of legacy sessions.
+#[derive(Debug, Clone)]
+pub struct StreamLimits {
+    /// Open at once in one session.
+    pub per_session_max: usize,
+    /// Of one principal.
+    pub per_principal_max: usize,
+    /// Of one tenant.
+    pub per_tenant_max: usize,
+    /// A call that has not ended by then is answered as a stream that can be resumed, where the revision primes streams.
+    pub after: Duration,
+    /// What clients are told to wait before they come back; each is told up to half of it less or more.
+    pub retry: Duration,
+    /// A connection whose reader takes nothing for so long is closed.
+    pub stall_timeout: Duration,
+    /// A connection that lives longer is closed, and its client comes back; none: never.
+    pub connection_max: Option<Duration>,
+    /// How long a stream can be resumed after its end.
+    pub keep: Duration,
 }
 
 /// How many calls may run.
@@ -124,10 +151,22 @@ impl Limits {
             },
             sessions: SessionLimits {
                 sessions_max: count("sessions_max", 10_000, 1..=10_000_000),
+                per_tenant_max: count("sessions_per_tenant_max", 1_000, 1..=10_000_000),
+                per_principal_max: count("sessions_per_principal_max", 16, 1..=10_000_000),
                 initialization_timeout: seconds("session_initialization_timeout_s", 60, 1..=86_400),
                 idle_timeout: seconds("session_idle_timeout_s", 1_800, 1..=31_536_000),
                 lifetime: seconds("session_lifetime_s", 28_800, 1..=31_536_000),
                 requests_in_flight_max: count("session_requests_in_flight_max", 64, 1..=10_000),
+            },
+            streams: StreamLimits {
+                per_session_max: count("streams_per_session_max", 8, 1..=10_000),
+                per_principal_max: count("streams_per_principal_max", 32, 1..=1_000_000),
+                per_tenant_max: count("streams_per_tenant_max", 2_000, 1..=1_000_000),
+                after: millis("stream_after_ms", 50, 0..=60_000),
+                retry: millis("stream_retry_ms", 3_000, 10..=3_600_000),
+                stall_timeout: seconds("stream_stall_timeout_s", 30, 1..=3_600),
+                connection_max: Some(seconds("stream_connection_s", 0, 0..=86_400)).filter(|limit| !limit.is_zero()),
+                keep: seconds("stream_keep_s", 600, 1..=604_800),
             },
             calls: CallLimits {
                 in_flight_max: count("calls_in_flight_max", 256, 1..=4_000),

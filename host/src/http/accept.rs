@@ -3,6 +3,7 @@
 //! `axum::serve` sets neither header timeouts nor header limits nor HTTP/2 limits, so this is hyper-util by hand. The first bytes of a
 //! connection are read here, under the header timeout, to tell HTTP/1 from HTTP/2: hyper's own detection waits for them without a limit.
 
+use super::stall::Cut;
 use super::wire::Wire;
 use crate::config::HttpLimits;
 use axum::Router;
@@ -26,9 +27,19 @@ use tower::Service as _;
 /// What every HTTP/2 connection begins with (RFC 9113, 3.4).
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
+/// What the kernel keeps of what a peer has not read.
+const SEND_BUFFER_BYTES: usize = 256 << 10;
+
 /// Serves connections until `stop` fires, then tells each that it is the last request's turn. Returns when no new ones are taken; those
 /// that are open live in `connections`.
-pub async fn serve(listener: TcpListener, router: Router, limits: HttpLimits, stop: CancellationToken, connections: TaskTracker) {
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: HttpLimits,
+    stall_timeout: Duration,
+    stop: CancellationToken,
+    connections: TaskTracker,
+) {
     let shared = Arc::new(Shared { places: Arc::new(Semaphore::new(limits.connections_max)), by_address: Mutex::default(), limits });
     loop {
         // A place first: with none free, newcomers wait in the kernel's queue and cost nothing here.
@@ -58,7 +69,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: HttpLimits, st
         };
         let (router, limits, stop) = (router.clone(), shared.limits.clone(), stop.clone());
         connections.spawn(async move {
-            if let Err(error) = connection(stream, peer, router, &limits, stop).await {
+            if let Err(error) = connection(stream, peer, router, &limits, stall_timeout, stop).await {
                 tracing::debug!(%error, "a connection ended");
             }
             drop(guard);
@@ -76,10 +87,13 @@ async fn connection(
     peer: SocketAddr,
     router: Router,
     limits: &HttpLimits,
+    stall_timeout: Duration,
     stop: CancellationToken,
 ) -> io::Result<()> {
     // An answer is written in one piece; waiting to fill a packet would cost 40 ms against a peer that delays its acknowledgements.
     stream.set_nodelay(true)?;
+    // Or the kernel would keep megabytes for a peer that does not read.
+    rustix::net::sockopt::set_socket_send_buffer_size(&stream, SEND_BUFFER_BYTES)?;
     let first = tokio::select! {
         () = stop.cancelled() => return Ok(()),
         first = tokio::time::timeout(limits.header_timeout, first_bytes(&mut stream)) => first.map_err(io::Error::from)??,
@@ -88,14 +102,17 @@ async fn connection(
         return Ok(());
     }
     let http2 = first.as_slice() == HTTP2_PREFACE;
+    let cut = CancellationToken::new();
+    let of_request = Cut(cut.clone());
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
+        request.extensions_mut().insert(of_request.clone());
         router.clone().call(request.map(axum::body::Body::new))
     });
     let other = |error: hyper::Error| io::Error::other(error);
     if http2 {
         // A head that is too large, but not beyond reason, gets its 431; the connection and its other requests go on.
-        let io = TokioIo::new(Wire::http2(first, stream, limits.header_bytes_max.saturating_mul(2)));
+        let io = TokioIo::new(Wire::http2(first, stream, stall_timeout, limits.header_bytes_max.saturating_mul(2)));
         let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
         builder
             .timer(TokioTimer::new())
@@ -110,11 +127,15 @@ async fn connection(
         let mut connection = std::pin::pin!(builder.serve_connection(io, service));
         tokio::select! {
             done = connection.as_mut() => return done.map_err(other),
+            () = cut.cancelled() => return Ok(()),
             () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
         }
-        connection.await.map_err(other)
+        tokio::select! {
+            done = connection.as_mut() => done.map_err(other),
+            () = cut.cancelled() => Ok(()),
+        }
     } else {
-        let io = TokioIo::new(Wire::http1(first, stream));
+        let io = TokioIo::new(Wire::http1(first, stream, stall_timeout));
         let mut builder = hyper::server::conn::http1::Builder::new();
         builder
             .timer(TokioTimer::new())
@@ -125,9 +146,13 @@ async fn connection(
         let mut connection = std::pin::pin!(builder.serve_connection(io, service));
         tokio::select! {
             done = connection.as_mut() => return done.map_err(other),
+            () = cut.cancelled() => return Ok(()),
             () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
         }
-        connection.await.map_err(other)
+        tokio::select! {
+            done = connection.as_mut() => done.map_err(other),
+            () = cut.cancelled() => Ok(()),
+        }
     }
 }
 

@@ -1,15 +1,17 @@
 //! The MCP endpoint, gate by gate: host and origin → route → method and media types → caller → body → message → era → method.
 
 use super::inbound::{self, Accepts, SESSION};
-use super::{OriginPolicy, Readiness, body, error, ops, sse};
+use super::stall::{Cut, Stalls};
+use super::{OriginPolicy, Readiness, body, error, legacy, ops, sse};
 use crate::auth::{Authenticator, Caller};
 use crate::catalog::{Catalog, Server};
 use crate::config::Limits;
 use crate::config::ServerId;
 use crate::failure::Failure;
 use crate::method::{Answer, Context, MirroredHeaders, Rooms, initialize};
-use crate::outbox::{Replies, Reply};
+use crate::outbox::{self, Reply};
 use crate::session::{NotBegun, Session};
+use crate::stream::EventIds;
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::Body;
@@ -23,6 +25,7 @@ use mcp::modern::Envelope;
 use mcp::{Body as Messages, Era, Id, Message, Notification, Request, Revision};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 
 /// What the endpoint works with.
 #[derive(Debug)]
@@ -39,6 +42,10 @@ pub struct Front {
     pub limits: Limits,
     /// What readiness depends on.
     pub readiness: Readiness,
+    /// The ids of events that can be resumed after; none where nothing is kept.
+    pub event_ids: Option<EventIds>,
+    /// Responses whose peers may stop reading.
+    pub stalls: Arc<Stalls>,
 }
 
 /// The public listener serves these paths and nothing else.
@@ -77,6 +84,7 @@ struct Exchange {
     server: Arc<Server>,
     headers: HeaderMap,
     accepts: Accepts,
+    cut: Cut,
 }
 
 impl Front {
@@ -97,7 +105,9 @@ impl Front {
 
     /// `cors` says that the request is of a page that may read the answer.
     async fn gates(self: &Arc<Self>, head: Parts, content: Body, cors: bool) -> Response<Body> {
-        let Parts { method, uri, headers, .. } = head;
+        let Parts { method, uri, headers, extensions, .. } = head;
+        // Without a connection of ours there is nothing to cut.
+        let cut = extensions.get().cloned().unwrap_or_else(|| Cut(CancellationToken::new()));
         if let Err((status, text)) = inbound::check_head(&uri, &headers, &self.limits.http) {
             return error::final_refusal(status, text);
         }
@@ -108,9 +118,10 @@ impl Front {
         let sessions = legacy && self.rooms.legacy.stateful_sessions;
         match method {
             Method::POST => {}
-            Method::DELETE if sessions => return self.delete(&server, &headers),
+            Method::DELETE if sessions => return self.delete(&server, &headers).await,
+            Method::GET if sessions => return self.get(&server, &headers, cut).await,
             Method::OPTIONS if cors && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD) => return preflight(&headers),
-            _ => return error::method_not_allowed(if sessions { "POST, DELETE" } else { "POST" }),
+            _ => return error::method_not_allowed(if sessions { "GET, POST, DELETE" } else { "POST" }),
         }
         let accepts = match inbound::check_media_type(&headers).and_then(|()| inbound::accepts(&headers)) {
             Ok(accepts) => accepts,
@@ -121,7 +132,7 @@ impl Front {
             Ok(bytes) => bytes,
             Err(reason) => return reason.into(),
         };
-        let exchange = Exchange { front: Arc::clone(self), caller, catalog, server, headers, accepts };
+        let exchange = Exchange { front: Arc::clone(self), caller, catalog, server, headers, accepts, cut };
         match mcp::jsonrpc::parse(&bytes, &self.limits.json) {
             Ok(Messages::One(message)) => exchange.message(message).await,
             Ok(Messages::Batch(messages)) => exchange.batch(messages).await,
@@ -133,11 +144,12 @@ impl Front {
     }
 
     /// Ends a session (2.7).
-    fn delete(&self, server: &Server, headers: &HeaderMap) -> Response<Body> {
+    async fn delete(&self, server: &Server, headers: &HeaderMap) -> Response<Body> {
         let caller = self.authenticator.authenticate();
         match self.session(&caller, server, headers) {
             Ok(session) => {
-                self.rooms.sessions.end(&session);
+                self.rooms.sessions.end(&session).await;
+                self.rooms.streams.forget(&session.partition);
                 let mut response = Response::new(Body::empty());
                 *response.status_mut() = StatusCode::NO_CONTENT;
                 response
@@ -146,12 +158,32 @@ impl Front {
         }
     }
 
+    /// Opens an event stream, or goes on with one (2.4, 2.5).
+    async fn get(self: &Arc<Self>, server: &Server, headers: &HeaderMap, cut: Cut) -> Response<Body> {
+        match inbound::accepts(headers) {
+            Ok(accepts) if accepts.events => {}
+            _ => return error::refusal(StatusCode::NOT_ACCEPTABLE, "a GET here opens an event stream: accept text/event-stream\n"),
+        }
+        let caller = self.authenticator.authenticate();
+        let opened = match self.session(&caller, server, headers) {
+            Ok(_) if self.rooms.draining.is_cancelled() => Err(Failure::Draining),
+            Ok(session) => inbound::last_event_id(headers).map(|id| (session, id)),
+            Err(failure) => Err(failure),
+        };
+        match opened {
+            Ok((session, last_event_id)) => {
+                let mut response = legacy::open(self, &session, last_event_id, cut).await;
+                name_session(&mut response, Some(&session));
+                response
+            }
+            Err(failure) => error::response(None, &failure, Era::Legacy),
+        }
+    }
+
     /// The session that a request names, if it is the caller's.
     fn session(&self, caller: &Caller, server: &Server, headers: &HeaderMap) -> Result<Arc<Session>, Failure> {
-        let mut names = headers.get_all(SESSION).iter();
-        let (Some(name), None) = (names.next(), names.next()) else { return Err(Failure::SessionRequired) };
-        let found = name.to_str().ok().and_then(|name| self.rooms.sessions.find(name, &caller.owner(), server.id.as_ref()));
-        found.ok_or(Failure::SessionNotFound)
+        let name = inbound::session(headers)?;
+        self.rooms.sessions.find(name, &caller.owner(), server.id.as_ref()).ok_or(Failure::SessionNotFound)
     }
 }
 
@@ -168,7 +200,9 @@ impl Exchange {
             (EraDecision::Modern, Ok(Posted::Request(request))) => self.modern(request).await,
             // M4: the modern era defines no notification that a client posts. It is taken and dropped, so none can cancel by a guessed id.
             (EraDecision::Modern, Ok(Posted::Notification(_))) => accepted(),
-            (EraDecision::Legacy { .. }, Ok(Posted::Request(request))) if &*request.method == "initialize" => self.initialize(&request),
+            (EraDecision::Legacy { .. }, Ok(Posted::Request(request))) if &*request.method == "initialize" => {
+                self.initialize(&request).await
+            }
             (EraDecision::Legacy { header }, Ok(posted)) => self.legacy(posted, header).await,
         }
     }
@@ -189,16 +223,16 @@ impl Exchange {
             mirrored: inbound::mirrored(&self.headers),
         };
         let answer = self.front.rooms.request(context, &request).await;
-        respond(answer, request.id, Era::Modern, self.accepts, &self.front.limits).await
+        respond(&self.front, answer, request.id, Era::Modern, self.accepts, self.cut).await
     }
 
-    fn initialize(self, request: &Request) -> Response<Body> {
+    async fn initialize(self, request: &Request) -> Response<Body> {
         // A session id that comes with `initialize` is that of an older session, as a rule one that is over: a new one begins (2.1).
         let live = self.front.session(&self.caller, &self.server, &self.headers).is_ok();
         if live && self.front.rooms.legacy.stateful_sessions {
             return error::response(Some(&request.id), &Failure::AlreadyInitialized, Era::Legacy);
         }
-        match initialize(&self.front.rooms, &self.caller, &self.server, request) {
+        match initialize(&self.front.rooms, &self.caller, &self.server, request).await {
             Ok((result, session)) => {
                 let message = mcp::write::success(&request.id, &result);
                 let mut response = if self.accepts.json { error::json(StatusCode::OK, message) } else { sse::single(&message) };
@@ -219,8 +253,12 @@ impl Exchange {
         let mut response = match posted {
             Posted::Request(request) => {
                 let accepts = self.legacy_accepts();
-                let answer = self.legacy_request(&request, revision, session.as_ref()).await;
-                respond(answer, request.id, Era::Legacy, accepts, &self.front.limits).await
+                match (self.legacy_request(&request, revision, session.as_ref()).await, &session) {
+                    (Answer::Running(run), Some(session)) => {
+                        legacy::respond(&self.front, session, request.id, run, accepts, self.cut).await
+                    }
+                    (answer, _) => respond(&self.front, answer, request.id, Era::Legacy, accepts, self.cut).await,
+                }
             }
             Posted::Notification(notification) => {
                 self.front.rooms.notification(session.as_deref(), &notification);
@@ -245,7 +283,7 @@ impl Exchange {
     }
 
     async fn legacy_request(&self, request: &Request, revision: Revision, session: Option<&Arc<Session>>) -> Answer {
-        let in_flight = match session.map(|session| session.begin(request.id.clone())).transpose() {
+        let in_flight = match session.map(|session| self.front.rooms.sessions.begin(session, request.id.clone())).transpose() {
             Ok(in_flight) => in_flight,
             Err(NotBegun::IdInUse) => return Answer::Now(Err(Failure::IdInUse)),
             Err(NotBegun::TooMany) => return Answer::Now(Err(Failure::TooManyRequests)),
@@ -274,9 +312,9 @@ impl Exchange {
                 Posted::Request(request) => {
                     let end = match self.legacy_request(request, session.revision, Some(&session)).await {
                         Answer::Now(end) => end,
-                        Answer::Running(mut replies) => replies.end().await,
+                        Answer::Running(mut run) => outbox::end(&mut *run).await,
                     };
-                    Some(whole_message(&request.id, end, Era::Legacy))
+                    Some(error::message(&request.id, end, Era::Legacy))
                 }
                 Posted::Notification(notification) => {
                     self.front.rooms.notification(Some(&session), notification);
@@ -332,43 +370,29 @@ fn posted(message: Message) -> Result<Posted, Failure> {
 }
 
 /// JSON if the call ends before it says anything, an event stream from its first notification on, or once it has been silent for long.
-async fn respond(answer: Answer, id: Id, era: Era, accepts: Accepts, limits: &Limits) -> Response<Body> {
-    let mut replies = match answer {
+async fn respond(front: &Front, answer: Answer, id: Id, era: Era, accepts: Accepts, cut: Cut) -> Response<Body> {
+    let mut run = match answer {
         Answer::Now(end) if accepts.json => return whole_response(&id, end, era),
         Answer::Now(Err(failure)) => return error::response(Some(&id), &failure, era),
-        Answer::Now(end) => return sse::single(&whole_message(&id, end, era)),
-        Answer::Running(replies) => replies,
+        Answer::Now(end) => return sse::single(&error::message(&id, end, era)),
+        Answer::Running(run) => run,
     };
     if !accepts.events {
-        let end = replies.end().await;
+        let end = outbox::end(&mut *run).await;
         return whole_response(&id, end, era);
     }
-    let keep_alive = limits.http.keep_alive_interval;
-    if !accepts.json {
-        return sse::response(None, replies, id, era, keep_alive);
-    }
-    first_decides(replies, id, era, keep_alive).await
-}
-
-async fn first_decides(mut replies: Replies, id: Id, era: Era, keep_alive: std::time::Duration) -> Response<Body> {
-    match tokio::time::timeout(keep_alive, replies.next()).await {
-        Ok(Reply::End(end)) => whole_response(&id, *end, era),
-        Ok(notification @ Reply::Notification(_)) => sse::response(Some(notification), replies, id, era, keep_alive),
-        Err(_) => sse::response(None, replies, id, era, keep_alive),
+    let keep_alive = front.limits.http.keep_alive_interval;
+    let first = if accepts.json { tokio::time::timeout(keep_alive, run.next()).await.ok() } else { None };
+    match first {
+        Some(Reply::End(end)) => whole_response(&id, *end, era),
+        first => sse::response(first, run, id, era, keep_alive, front.stalls.enter(cut)),
     }
 }
 
-fn whole_response(id: &Id, end: crate::outbox::End, era: Era) -> Response<Body> {
+fn whole_response(id: &Id, end: outbox::End, era: Era) -> Response<Body> {
     match end {
         Ok(result) => error::json(StatusCode::OK, mcp::write::success(id, &result)),
         Err(failure) => error::response(Some(id), &failure, era),
-    }
-}
-
-fn whole_message(id: &Id, end: crate::outbox::End, era: Era) -> Vec<u8> {
-    match end {
-        Ok(result) => mcp::write::success(id, &result),
-        Err(failure) => mcp::write::failure(Some(id), &error::map(&failure, era).error),
     }
 }
 
@@ -389,7 +413,7 @@ fn preflight(asked: &HeaderMap) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
     let headers = response.headers_mut();
-    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST, DELETE"));
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, DELETE"));
     if let Ok(allowed) = HeaderValue::try_from(inbound::headers_to_allow(asked)) {
         headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, allowed);
     }

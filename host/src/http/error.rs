@@ -5,6 +5,7 @@
 use super::body::NoBody;
 use super::origin::NotAnswered;
 use crate::failure::Failure;
+use crate::outbox::End;
 use crate::tenant::Refused;
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
@@ -74,9 +75,31 @@ pub(super) fn map(failure: &Failure, era: Era) -> Mapped {
             plain(S::BAD_REQUEST, ErrorCode::INVALID_REQUEST, "The header Mcp-Session-Id is missing; begin with initialize")
         }
         Failure::SessionNotFound => plain(S::NOT_FOUND, ErrorCode::INVALID_REQUEST, "Session not found"),
+        Failure::SessionMalformed => {
+            plain(S::BAD_REQUEST, ErrorCode::INVALID_REQUEST, "The header Mcp-Session-Id must stand once and hold visible ASCII")
+        }
         Failure::AlreadyInitialized => plain(S::BAD_REQUEST, ErrorCode::INVALID_REQUEST, "The session is initialized already"),
         Failure::TooManySessions => {
             later(S::SERVICE_UNAVAILABLE, ErrorCode::OVERLOADED, "There are as many sessions as there may be; try again later")
+        }
+        Failure::SessionQuota => Mapped {
+            status: S::TOO_MANY_REQUESTS,
+            error: ErrorObject::new(ErrorCode::QUOTA, "The caller has as many sessions in use as it may have; end one with DELETE"),
+            retry_after_s: Some(60),
+        },
+        Failure::StreamQuota => {
+            later(S::TOO_MANY_REQUESTS, ErrorCode::QUOTA, "As many event streams are open as the session or its owner may have")
+        }
+        Failure::BadEventId => {
+            plain(S::BAD_REQUEST, ErrorCode::BAD_EVENT_ID, "Last-Event-ID names no event of this session that can be resumed from")
+        }
+        Failure::OutcomeUnknown => plain(
+            S::OK,
+            ErrorCode::OUTCOME_UNKNOWN,
+            "The gateway was restarted while the tool ran; whether it did its work is unknown, and it was not run again",
+        ),
+        Failure::StoreUnavailable => {
+            later(S::SERVICE_UNAVAILABLE, ErrorCode::OVERLOADED, "The gateway cannot use its store now; try again later")
         }
         Failure::IdInUse => plain(S::BAD_REQUEST, ErrorCode::INVALID_REQUEST, "Another request with this id is in flight"),
         Failure::TooManyRequests => {
@@ -115,6 +138,14 @@ fn fault(fault: &Fault) -> Mapped {
 /// What a failure says in public, for a command that shows it without HTTP.
 pub fn public_error(failure: &Failure) -> ErrorObject {
     map(failure, Era::Modern).error
+}
+
+/// The end of a call as a whole message.
+pub(super) fn message(id: &Id, end: End, era: Era) -> Vec<u8> {
+    match end {
+        Ok(result) => mcp::write::success(id, &result),
+        Err(failure) => mcp::write::failure(Some(id), &map(&failure, era).error),
+    }
 }
 
 /// A failure as a whole response.

@@ -1,8 +1,9 @@
 //! A request's head, read once: what the endpoint and the methods need of it, as plain data.
 
 use crate::config::HttpLimits;
+use crate::failure::Failure;
 use crate::method::MirroredHeaders;
-use axum::http::{HeaderMap, HeaderName, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use mcp::header::HeaderValues;
 use mcp::mirrored::HEADER_PREFIX;
 use mcp::modern::ModernHeaders;
@@ -10,6 +11,9 @@ use mcp::modern::ModernHeaders;
 /// The header that names a session.
 pub(super) const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+/// Of a name that may be looked for at all.
+const SESSION_BYTES_MAX: usize = 128;
 const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 const NAME: HeaderName = HeaderName::from_static("mcp-name");
 
@@ -95,6 +99,21 @@ pub(super) fn content_length(headers: &HeaderMap) -> Option<u64> {
 /// `MCP-Protocol-Version` as it was sent.
 pub(super) fn version(headers: &HeaderMap) -> HeaderValues<'_> {
     values(headers, &VERSION)
+}
+
+/// The session that a request names: exactly one name of visible ASCII, which is then compared byte by byte.
+pub(super) fn session(headers: &HeaderMap) -> Result<&str, Failure> {
+    let mut names = headers.get_all(SESSION).iter();
+    let name = names.next().ok_or(Failure::SessionRequired)?.as_bytes();
+    let good = names.next().is_none() && name.len() <= SESSION_BYTES_MAX && name.iter().all(u8::is_ascii_graphic);
+    std::str::from_utf8(name).ok().filter(|_| good).ok_or(Failure::SessionMalformed)
+}
+
+/// After which event a stream is to go on.
+pub(super) fn last_event_id(headers: &HeaderMap) -> Result<Option<&[u8]>, Failure> {
+    let mut ids = headers.get_all(LAST_EVENT_ID).iter();
+    let id = ids.next().map(HeaderValue::as_bytes);
+    if ids.next().is_some() { Err(Failure::BadEventId) } else { Ok(id) }
 }
 
 /// The three headers that a modern request repeats its body in.

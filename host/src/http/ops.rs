@@ -4,6 +4,7 @@ use crate::catalog::Problem;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{Response, StatusCode};
+use event_store::EventStore;
 use std::sync::Arc;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -15,6 +16,8 @@ pub struct Readiness {
     pub draining: CancellationToken,
     /// Plugins that are not served in their newest version: shown, and no reason not to be ready.
     pub problems: watch::Receiver<Vec<Problem>>,
+    /// The store; none where nothing is kept.
+    pub store: Option<Arc<dyn EventStore>>,
 }
 
 /// The process answers.
@@ -26,6 +29,17 @@ pub(super) async fn healthz() -> &'static str {
 pub(super) async fn readyz(State(front): State<Arc<super::Front>>) -> Response<Body> {
     let draining = front.readiness.draining.is_cancelled();
     let problems = front.readiness.problems.borrow().len();
+    let health = front.readiness.store.as_ref().map(|store| store.health());
+    let store = match &health {
+        None => "off",
+        Some(health) if health.degraded.is_some() => "degraded",
+        Some(_) => "ok",
+    };
+    let set_aside = health.is_some_and(|health| health.quarantined.is_some());
     let status = if draining { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
-    super::error::json(status, format!("{{\"ready\":{},\"plugins_with_problems\":{problems}}}\n", !draining).into_bytes())
+    super::error::json(
+        status,
+        format!("{{\"ready\":{},\"plugins_with_problems\":{problems},\"store\":\"{store}\",\"store_set_aside\":{set_aside}}}\n", !draining)
+            .into_bytes(),
+    )
 }

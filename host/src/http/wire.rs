@@ -1,5 +1,5 @@
-//! A connection's bytes on their way to hyper, with the first ones put back, and two things refused that hyper lets pass: line ends that
-//! a proxy in front may read differently, and HTTP/2 heads that do not end.
+//! A connection's bytes on their way to and from hyper, with the first ones put back, and three things refused that hyper lets pass: line
+//! ends that a proxy in front may read differently, HTTP/2 heads that do not end, and peers that do not read what they asked for.
 
 mod blocks;
 mod lines;
@@ -9,8 +9,10 @@ use lines::Lines;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::Sleep;
 
 /// Ends a head in a way that hyper refuses, with 400: NUL is allowed nowhere in it.
 const REFUSED: &[u8] = b"\0\n\n";
@@ -22,6 +24,10 @@ pub(super) struct Wire {
     at: usize,
     stream: TcpStream,
     check: Check,
+    /// How long the peer may take nothing of what is written.
+    stall_timeout: Duration,
+    /// Runs while it takes nothing.
+    stalled: Option<Pin<Box<Sleep>>>,
 }
 
 enum Check {
@@ -32,14 +38,28 @@ enum Check {
 }
 
 impl Wire {
-    pub(super) fn http1(first: Vec<u8>, stream: TcpStream) -> Self {
-        Self { first, at: 0, stream, check: Check::Http1(Lines::default()) }
+    pub(super) fn http1(first: Vec<u8>, stream: TcpStream, stall_timeout: Duration) -> Self {
+        Self { first, at: 0, stream, check: Check::Http1(Lines::default()), stall_timeout, stalled: None }
     }
 
     /// `block_bytes_max` limits the head of a request as it comes, compressed.
-    pub(super) fn http2(first: Vec<u8>, stream: TcpStream, block_bytes_max: usize) -> Self {
+    pub(super) fn http2(first: Vec<u8>, stream: TcpStream, stall_timeout: Duration, block_bytes_max: usize) -> Self {
         let check = Check::Http2(Blocks::after(first.len(), block_bytes_max));
-        Self { first, at: 0, stream, check }
+        Self { first, at: 0, stream, check, stall_timeout, stalled: None }
+    }
+
+    /// The result of a write, or its end if the peer has taken nothing for too long.
+    fn within_patience(&mut self, context: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let limit = self.stall_timeout;
+        let timer = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+        timer.as_mut().poll(context).map(|()| {
+            tracing::debug!("a connection ends: the peer does not read");
+            Err(io::ErrorKind::TimedOut.into())
+        })
     }
 
     fn poll_bytes(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
@@ -82,11 +102,13 @@ impl AsyncRead for Wire {
 
 impl AsyncWrite for Wire {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.within_patience(context, written)
     }
 
     fn poll_write_vectored(mut self: Pin<&mut Self>, context: &mut Context<'_>, parts: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, parts)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, parts);
+        self.within_patience(context, written)
     }
 
     fn is_write_vectored(&self) -> bool {

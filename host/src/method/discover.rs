@@ -2,12 +2,13 @@
 
 use super::{CACHE, Context, Rooms, capabilities};
 use crate::outbox::End;
+use mcp::capability::ListChanged;
 use mcp::result::DiscoverResult;
 
 pub(super) fn discover(rooms: &Rooms, context: &Context) -> End {
     let result = DiscoverResult {
         revision: context.revision,
-        capabilities: &capabilities(),
+        capabilities: &capabilities(ListChanged::Silent),
         server: &rooms.implementation,
         instructions: context.server.instructions.as_deref(),
         cache: CACHE,

@@ -7,7 +7,7 @@ mod running;
 use super::{Answer, Context, Rooms};
 use crate::catalog::Tool;
 use crate::failure::Failure;
-use crate::outbox::{End, Replies, Reply, Run};
+use crate::outbox::{End, Held, Reply, Run};
 use crate::session::InFlight;
 use crate::tenant::Slot;
 use entry::Entry;
@@ -29,8 +29,8 @@ use tokio_util::sync::CancellationToken;
 pub(super) async fn tools_call(rooms: &Arc<Rooms>, context: Context, params: Option<&RawValue>) -> Answer {
     match prepare(rooms, context, params).await {
         Ok(Prepared::Answered(end)) => Answer::Now(Ok(end)),
-        Ok(Prepared::Ready(run, revision)) if revision.disconnect_cancels() => Answer::Running(Replies::Inline(run)),
-        Ok(Prepared::Ready(run, _)) => Answer::Running(Replies::detach(run, &rooms.tasks)),
+        Ok(Prepared::Ready(run, revision)) if revision.disconnect_cancels() => Answer::Running(run),
+        Ok(Prepared::Ready(run, _)) => Answer::Running(Box::new(Held::new(run, rooms.tasks.clone()))),
         Err(failure) => Answer::Now(Err(failure)),
     }
 }
@@ -60,7 +60,7 @@ async fn prepare(rooms: &Arc<Rooms>, context: Context, params: Option<&RawValue>
     if arguments.as_str().len() > ARGUMENTS_BYTES_MAX {
         return Err(Failure::ArgumentsTooLarge);
     }
-    let entry = Entry::begin(rooms, &context, &tool, arguments.as_str());
+    let mut entry = Entry::begin(rooms, &context, &tool, arguments.as_str());
     let value: Value = serde_json::from_str(arguments.as_str()).map_err(|_| Failure::Internal)?;
     if let Err(rejection) = tool.input.check(&value) {
         entry.refused("arguments");
@@ -282,6 +282,14 @@ impl Run for ToolRun {
             self.in_flight = None;
             Reply::End(Box::new(end))
         })
+    }
+
+    fn reports(&self) -> bool {
+        self.token.is_some()
+    }
+
+    fn refuse(mut self: Box<Self>, reason: &'static str) {
+        self.entry.refused(reason);
     }
 }
 

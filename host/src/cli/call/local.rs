@@ -10,6 +10,7 @@ use crate::journal::Journal;
 use crate::method::{Answer, Context, MirroredHeaders, Rooms};
 use crate::outbox::Reply;
 use crate::session::Sessions;
+use crate::stream::{Counter, Streams};
 use crate::tenant::{Admission, Tenant};
 use mcp::{Id, Request, Revision};
 use serde_json::{Map, Value, json};
@@ -35,13 +36,18 @@ pub(super) fn call(file: &Path, settings: &Settings, tool: &str, given: Given) -
         let headers = mirrored::headers(schema.as_ref(), &arguments);
 
         let tenant = Arc::new(Tenant::only(1));
+        // Nothing of one call is kept.
+        let store = event_store::memory(config.store.settings.clone());
         let rooms = Arc::new(Rooms {
             implementation: crate::gateway::implementation(),
             policy: Policy::new(authority),
             admission: Admission::new(&config.limits.calls),
             journal: Journal::off(),
             sandbox,
-            sessions: Sessions::new(config.limits.sessions.clone()),
+            sessions: Sessions::new(config.limits.sessions.clone(), Arc::clone(&store), false),
+            streams: Arc::new(Streams::new(Arc::clone(&store), false, config.limits.streams.keep)),
+            stream_places: Arc::new(Counter::new(config.limits.streams.clone())),
+            store,
             legacy: config.legacy,
             limits: config.limits.guest,
             json_limits: config.limits.json,
@@ -62,8 +68,8 @@ pub(super) fn call(file: &Path, settings: &Settings, tool: &str, given: Given) -
         let request = Request { id: Id::Number(1), method: "tools/call".into(), params: Some(params) };
         let end = match rooms.request(context, &request).await {
             Answer::Now(end) => end,
-            Answer::Running(mut replies) => loop {
-                match replies.next().await {
+            Answer::Running(mut run) => loop {
+                match run.next().await {
                     Reply::Notification(message) => {
                         let message: Value = serde_json::from_slice(&message).unwrap_or_default();
                         show_progress(message.get("params").unwrap_or(&Value::Null));

@@ -47,7 +47,7 @@ impl Entry {
     }
 
     /// The call never reached its guest.
-    pub(super) fn refused(mut self, reason: &'static str) {
+    pub(super) fn refused(&mut self, reason: &'static str) {
         self.write(Outcome::Refused, Some(reason), Duration::ZERO);
     }
 

@@ -1,0 +1,299 @@
+//! All sessions: how many there may be, which is found, and when they end.
+
+use super::{Attached, InFlight, NotBegun, Session, SessionId, State, partition, record};
+use crate::auth::Owner;
+use crate::config::{ServerId, SessionLimits};
+use crate::tenant::TenantId;
+use event_store::{EventStore, Partition, Space, StoreError};
+use mcp::capability::ClientCapabilities;
+use mcp::{Id, Revision};
+use parking_lot::{Mutex, RwLock};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// How long a session must be idle before its owner's next one may take its place.
+const REPLACED_AFTER: Duration = Duration::from_secs(60);
+/// How long a client waits for the disk.
+const DISK_WAIT: Duration = Duration::from_secs(5);
+/// Sessions read from the store at once.
+const LOAD_MAX: usize = 1_000;
+/// Ended sessions that the store has not forgotten yet, because it cannot be written.
+const UNREMOVED_MAX: usize = 100_000;
+
+/// Why there is no new session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoSession {
+    /// The gateway has as many as it may have.
+    Host,
+    /// The tenant has.
+    Tenant,
+    /// The principal has, all of them in use.
+    Principal,
+    /// The system gave no randomness.
+    NoRandomness,
+    /// The store is required, and cannot keep it now.
+    NotKept,
+}
+
+/// All sessions.
+#[derive(Debug)]
+pub struct Sessions {
+    limits: SessionLimits,
+    store: Arc<dyn EventStore>,
+    /// Without the store nothing is begun.
+    required: bool,
+    all: RwLock<All>,
+    /// Which life of the store the sessions were written to.
+    generation: AtomicU64,
+    loaded: AtomicBool,
+    unremoved: Mutex<HashSet<Partition>>,
+}
+
+#[derive(Debug, Default)]
+struct All {
+    by_name: HashMap<Box<str>, Arc<Session>>,
+    by_owner: HashMap<Owner, Vec<Arc<Session>>>,
+    by_tenant: HashMap<TenantId, usize>,
+}
+
+impl All {
+    fn insert(&mut self, session: Arc<Session>) {
+        *self.by_tenant.entry(session.owner.tenant().clone()).or_default() += 1;
+        self.by_owner.entry(session.owner.clone()).or_default().push(Arc::clone(&session));
+        self.by_name.insert(session.id.as_str().into(), session);
+    }
+
+    fn remove(&mut self, session: &Session) -> bool {
+        if self.by_name.remove(session.id.as_str()).is_none() {
+            return false;
+        }
+        if let Some(theirs) = self.by_owner.get_mut(&session.owner) {
+            theirs.retain(|other| other.id != session.id);
+            if theirs.is_empty() {
+                self.by_owner.remove(&session.owner);
+            }
+        }
+        if let Some(count) = self.by_tenant.get_mut(session.owner.tenant()) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_tenant.remove(session.owner.tenant());
+            }
+        }
+        true
+    }
+}
+
+impl Sessions {
+    /// None yet.
+    pub fn new(limits: SessionLimits, store: Arc<dyn EventStore>, required: bool) -> Self {
+        let generation = AtomicU64::new(store.health().generation);
+        Self { limits, store, required, all: RwLock::default(), generation, loaded: AtomicBool::new(false), unremoved: Mutex::default() }
+    }
+
+    /// Begins one. When this returns, the store has it; if the store cannot be written and is not required, it lives in memory until the
+    /// store can.
+    ///
+    /// # Errors
+    ///
+    /// When there are too many, when the system gives no randomness for an id, or when the store is required and refuses.
+    pub async fn create(
+        &self,
+        owner: Owner,
+        server: Option<ServerId>,
+        revision: Revision,
+        capabilities: ClientCapabilities,
+    ) -> Result<Arc<Session>, NoSession> {
+        let mut id = [0_u8; 16];
+        getrandom::fill(&mut id).map_err(|_| NoSession::NoRandomness)?;
+        let now = self.store.now();
+        let session = Arc::new(Session {
+            id: SessionId::of(id),
+            partition: partition(&owner, id).ok_or(NoSession::NotKept)?,
+            revision,
+            capabilities,
+            owner,
+            ended: CancellationToken::new(),
+            server,
+            began: now,
+            requests_in_flight_max: self.limits.requests_in_flight_max,
+            state: Mutex::new(State {
+                initialized: false,
+                last_use: now,
+                in_flight: HashMap::new(),
+                attached: 0,
+                saved: None,
+                restored: false,
+                ended: false,
+            }),
+        });
+        let replaced = self.admit(&session)?;
+        if let Some(replaced) = replaced {
+            self.end(&replaced).await;
+        }
+        if !self.save(&session).await && self.required {
+            self.end(&session).await;
+            return Err(NoSession::NotKept);
+        }
+        Ok(session)
+    }
+
+    /// Takes it into the list, if there is a place; the session that gives its place up for it.
+    fn admit(&self, session: &Arc<Session>) -> Result<Option<Arc<Session>>, NoSession> {
+        let (now, mut all) = (self.store.now(), self.all.write());
+        let mut replaced = None;
+        if let Some(theirs) = all.by_owner.get(&session.owner).filter(|theirs| theirs.len() >= self.limits.per_principal_max) {
+            let idle = theirs.iter().filter_map(|session| Some((session.idle(now)?, session)));
+            let longest = idle.max_by_key(|(idle, _)| *idle).filter(|(idle, _)| *idle >= REPLACED_AFTER);
+            replaced = Some(longest.map(|(_, session)| Arc::clone(session)).ok_or(NoSession::Principal)?);
+        }
+        if let Some(replaced) = &replaced {
+            all.remove(replaced);
+        }
+        if all.by_tenant.get(session.owner.tenant()).is_some_and(|count| *count >= self.limits.per_tenant_max) {
+            return Err(NoSession::Tenant);
+        }
+        if all.by_name.len() >= self.limits.sessions_max {
+            return Err(NoSession::Host);
+        }
+        all.insert(Arc::clone(session));
+        Ok(replaced)
+    }
+
+    /// Whether the store has it now.
+    async fn save(&self, session: &Session) -> bool {
+        let Some(saving) = session.save(&*self.store, &self.limits) else { return false };
+        let saved = tokio::time::timeout(DISK_WAIT, saving).await.is_ok_and(|saved| saved.is_ok());
+        if !saved {
+            session.set_unsaved();
+        }
+        saved
+    }
+
+    /// The session of that name, if it is this owner's and this server's and not over. The use is noted.
+    pub fn find(&self, name: &str, owner: &Owner, server: Option<&ServerId>) -> Option<Arc<Session>> {
+        let session = self.all.read().by_name.get(name).cloned()?;
+        let now = self.store.now();
+        let theirs = session.owner == *owner && session.server.as_ref() == server;
+        if !theirs || session.is_over(now, &self.limits) {
+            return None;
+        }
+        session.used(now);
+        Some(session)
+    }
+
+    /// Begins a request in a session.
+    ///
+    /// # Errors
+    ///
+    /// When its id is in use, or there are too many.
+    pub fn begin(&self, session: &Arc<Session>, id: Id) -> Result<InFlight, NotBegun> {
+        session.begin(id, &self.store)
+    }
+
+    /// Holds a session in use for a connection that waits for its events.
+    pub fn attach(&self, session: &Arc<Session>) -> Attached {
+        session.attach(&self.store)
+    }
+
+    /// Ends a session and cancels what it has in flight. When this returns, it does not come back; if the store cannot be written now, it
+    /// is told as soon as it can.
+    pub async fn end(&self, session: &Session) {
+        self.all.write().remove(session);
+        session.end();
+        if !self.remove(&session.partition).await {
+            let mut unremoved = self.unremoved.lock();
+            if unremoved.len() < UNREMOVED_MAX {
+                unremoved.insert(session.partition.clone());
+            }
+        }
+    }
+
+    async fn remove(&self, partition: &Partition) -> bool {
+        tokio::time::timeout(DISK_WAIT, self.store.remove(partition)).await.is_ok_and(|removed| removed.is_ok())
+    }
+
+    /// Reads what an earlier process left. What cannot be read now is read as soon as the store works.
+    pub async fn load(&self) {
+        if self.loaded.load(Ordering::Relaxed) {
+            return;
+        }
+        match self.load_all().await {
+            Ok(count) => {
+                self.loaded.store(true, Ordering::Relaxed);
+                if count > 0 {
+                    tracing::info!(sessions = count, "sessions go on");
+                }
+            }
+            Err(error) => tracing::warn!(%error, "sessions of before cannot be read now"),
+        }
+    }
+
+    async fn load_all(&self) -> Result<usize, StoreError> {
+        let (mut after, mut count) = (None, 0);
+        loop {
+            let page = self.store.list(Space::Session, after.as_ref(), LOAD_MAX).await?;
+            let Some((newest, _)) = page.last() else { return Ok(count) };
+            after = Some(newest.clone());
+            let now = self.store.now();
+            for (partition, record) in page.iter().filter(|(_, record)| record.expires > now) {
+                let Some(session) = record::read(partition, &record.data, now, &self.limits) else {
+                    tracing::warn!("a session in the store is of another version; it is left there until its time is over");
+                    continue;
+                };
+                let mut all = self.all.write();
+                if !all.by_name.contains_key(session.id.as_str()) && !session.is_over(now, &self.limits) {
+                    all.insert(Arc::new(session));
+                    count += 1;
+                }
+            }
+        }
+    }
+
+    /// Ends every session whose time is over, and brings the store up to date with the others. Gives those that ended.
+    pub async fn sweep(&self) -> Vec<Arc<Session>> {
+        let now = self.store.now();
+        let over: Vec<_> = self.every(|session| session.is_over(now, &self.limits));
+        for session in &over {
+            self.end(session).await;
+        }
+        if !over.is_empty() {
+            tracing::debug!(sessions = over.len(), "sessions ended because their time was over");
+        }
+        let health = self.store.health();
+        if health.degraded.is_some() {
+            return over;
+        }
+        if self.generation.swap(health.generation, Ordering::Relaxed) != health.generation {
+            tracing::warn!("the store was replaced by an empty one: all sessions are written to it again");
+            self.every(|_| true).iter().for_each(|session| session.set_unsaved());
+        }
+        let unremoved = std::mem::take(&mut *self.unremoved.lock());
+        for partition in unremoved {
+            if !self.remove(&partition).await {
+                self.unremoved.lock().insert(partition);
+            }
+        }
+        self.load().await;
+        // One after the other would be one flush each.
+        let unsaved = self.every(|session| session.is_unsaved(&self.limits));
+        futures_util::future::join_all(unsaved.iter().map(|session| self.save(session))).await;
+        over
+    }
+
+    fn every(&self, wanted: impl Fn(&Session) -> bool) -> Vec<Arc<Session>> {
+        self.all.read().by_name.values().filter(|session| wanted(session)).cloned().collect()
+    }
+
+    /// All sessions of a server, the default one if none is named.
+    pub fn at(&self, server: Option<&ServerId>) -> Vec<Arc<Session>> {
+        self.every(|session| session.server() == server)
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.all.read().by_name.len()
+    }
+}

@@ -1,0 +1,79 @@
+//! A session as the store keeps it: JSON, so that a later version can read it and a person can.
+
+use super::{Session, SessionId, State, partition};
+use crate::auth::Owner;
+use crate::config::{ServerId, SessionLimits};
+use bytes::Bytes;
+use event_store::{Partition, StoreTime};
+use mcp::Revision;
+use mcp::capability::ClientCapabilities;
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::collections::HashMap;
+use tokio_util::sync::CancellationToken;
+
+/// Members are added, never given another meaning.
+#[derive(Debug, Serialize, Deserialize)]
+struct Written<'a> {
+    revision: &'a str,
+    #[serde(borrow)]
+    capabilities: &'a RawValue,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issuer: Option<Box<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<Box<str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server: Option<Box<str>>,
+    began_ms: u64,
+    last_use_ms: u64,
+    initialized: bool,
+}
+
+pub(super) fn write(session: &Session, initialized: bool, last_use: StoreTime) -> Bytes {
+    let text = session.capabilities.text().as_str();
+    let (issuer, subject) = session.owner.identity();
+    let written = Written {
+        revision: session.revision.as_str(),
+        // It was read as JSON once, so it is.
+        capabilities: serde_json::from_str(text).unwrap_or(RawValue::NULL),
+        issuer: issuer.map(Into::into),
+        subject: subject.map(Into::into),
+        server: session.server.as_ref().map(|server| server.to_string().into()),
+        began_ms: session.began.0,
+        last_use_ms: last_use.0,
+        initialized,
+    };
+    serde_json::to_vec(&written).unwrap_or_default().into()
+}
+
+/// The session of a record; none if it is not one that this version understands. Down time is nobody's idle time.
+pub(super) fn read(found: &Partition, data: &[u8], now: StoreTime, limits: &SessionLimits) -> Option<Session> {
+    let written: Written<'_> = serde_json::from_slice(data).ok()?;
+    let owner = Owner::of(found.tenant.as_str(), written.issuer.as_deref(), written.subject.as_deref());
+    let revision = Revision::negotiate(written.revision);
+    let server = match written.server {
+        Some(server) => Some(ServerId::parse(&server)?),
+        None => None,
+    };
+    Some(Session {
+        id: SessionId::of(found.id),
+        partition: partition(&owner, found.id)?,
+        revision: (revision.as_str() == written.revision).then_some(revision)?,
+        capabilities: ClientCapabilities::from_json(written.capabilities)?,
+        owner,
+        ended: CancellationToken::new(),
+        server,
+        began: StoreTime(written.began_ms),
+        requests_in_flight_max: limits.requests_in_flight_max,
+        state: Mutex::new(State {
+            initialized: written.initialized,
+            last_use: now,
+            in_flight: HashMap::new(),
+            attached: 0,
+            saved: Some(StoreTime(written.last_use_ms)),
+            restored: true,
+            ended: false,
+        }),
+    })
+}

@@ -1,0 +1,122 @@
+//! What becomes of the gateway when its store is taken, of another version, damaged or full (reliability group D).
+
+use crate::harness::{Answer, Event, Events, Gateway, Setup, binary, call_params, eventually, plugin, rpc};
+use serde_json::{Value, json};
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+async fn with(settings: &str) -> Gateway {
+    Gateway::with(Setup { plugins: vec!["text-toolbox"], settings: settings.to_owned(), ..Setup::default() }).await
+}
+
+fn count(n: u64, interval_ms: u64) -> Value {
+    let mut call = rpc(1, "tools/call", call_params("slow_count", json!({ "message": "done", "n": n, "interval_ms": interval_ms })));
+    call["params"]["_meta"]["progressToken"] = "p".into();
+    call
+}
+
+async fn readiness(gateway: &Gateway) -> Value {
+    Answer::of(gateway.client.get(format!("{}/readyz", gateway.origin))).await.messages[0].clone()
+}
+
+/// Runs a gateway that is expected not to start.
+fn serve(directory: &Path, data: &Path) -> (Output, Duration) {
+    let plugins = directory.join("plugins");
+    fs::create_dir_all(&plugins).expect("made");
+    fs::copy(plugin("text-template"), plugins.join("text-template.wasm")).expect("copied");
+    let began = Instant::now();
+    let mut command = Command::new(binary());
+    command.args(["serve", "--listen", "127.0.0.1:0", "--plugins"]).arg(plugins).arg("--data").arg(data).current_dir(directory);
+    let output = command.stdin(Stdio::null()).output().expect("it runs");
+    (output, began.elapsed())
+}
+
+/// D08.
+#[tokio::test]
+async fn two_gateways_do_not_share_a_store() {
+    let gateway = with("").await;
+    let session = gateway.session("2025-11-25").await;
+    let directory = tempfile::tempdir().expect("a directory");
+    let (output, took) = serve(directory.path(), &gateway.data());
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(75), "{said}");
+    assert!(said.contains("is in use by another process") && took < Duration::from_secs(10), "{took:?}: {said}");
+    assert_eq!(gateway.legacy(Some(&session), rpc(1, "ping", json!({}))).await.status, 200, "the first one is unharmed");
+}
+
+/// D09.
+#[test]
+fn a_store_of_a_newer_version_is_refused() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = directory.path().join("data/store");
+    fs::create_dir_all(&store).expect("made");
+    fs::write(store.join("FORMAT"), "gatehouse store 99\n").expect("written");
+    let (output, _) = serve(directory.path(), &directory.path().join("data"));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(78), "{said}");
+    assert!(said.contains("written by a newer version: its format is 99, and this version knows 1"), "{said}");
+    assert_eq!(fs::read_dir(&store).expect("there").count(), 1, "nothing was touched");
+}
+
+/// D04.
+#[tokio::test]
+async fn a_store_that_cannot_be_opened_stops_the_start_only_if_it_is_required() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let in_the_way = directory.path().join("in-the-way");
+    fs::write(&in_the_way, "").expect("written");
+    let settings = |required| format!("[store]\ndirectory = {:?}\nrequired = {required}\n", in_the_way.join("store"));
+    fs::write(directory.path().join("gatehouse.toml"), settings(true)).expect("written");
+    let (output, took) = serve(directory.path(), &directory.path().join("data"));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(74), "{said}");
+    assert!(said.contains("in-the-way/store") && took < Duration::from_secs(5), "{took:?}: {said}");
+
+    let mut gateway = with(&settings(false)).await;
+    assert_eq!((&readiness(&gateway).await["ready"], &readiness(&gateway).await["store"]), (&json!(true), &json!("degraded")));
+    // Calls are served, without ids.
+    let session = gateway.session("2025-11-25").await;
+    let all = Events::of(gateway.legacy_request(Some(&session), &count(3, 5))).await.rest().await;
+    assert!(all.len() == 4 && all.iter().all(|event| event.id.is_none()), "{all:?}");
+    // It recovers by itself, and what was begun meanwhile is kept from then on.
+    fs::remove_file(&in_the_way).expect("removed");
+    let well = async || (readiness(&gateway).await["store"] == "ok").then_some(());
+    eventually("the store works", Duration::from_secs(30), well).await;
+    let kept = async || {
+        let all = Events::of(gateway.legacy_request(Some(&session), &count(1, 5))).await.rest().await;
+        all.iter().all(|event| event.id.is_some()).then_some(all)
+    };
+    eventually("events have ids again", Duration::from_secs(30), kept).await;
+    gateway.restart().await;
+    assert_eq!(gateway.legacy(Some(&session), rpc(1, "ping", json!({}))).await.status, 200);
+}
+
+/// D06, as an operator meets it: told in the log and by readiness, and the gateway serves.
+#[tokio::test]
+async fn a_damaged_store_is_set_aside() {
+    let mut gateway = with("").await;
+    let session = gateway.session("2025-11-25").await;
+    gateway.kill().await;
+    fs::write(gateway.data().join("store/sled/conf"), "no configuration").expect("written");
+    gateway.start_again().await;
+    let ready = readiness(&gateway).await;
+    assert_eq!((&ready["ready"], &ready["store"], &ready["store_set_aside"]), (&json!(true), &json!("ok"), &json!(true)));
+    assert!(gateway.log().contains("the store is damaged; it was set aside"), "{}", gateway.log());
+    let aside = fs::read_dir(gateway.data().join("store")).expect("read").map(|entry| entry.expect("an entry").file_name());
+    assert_eq!(aside.filter(|name| name.to_string_lossy().starts_with("sled.corrupt-")).count(), 1);
+    assert_eq!(gateway.legacy(Some(&session), rpc(1, "ping", json!({}))).await.status, 404, "what was in it is gone");
+    assert_eq!(gateway.legacy(Some(&gateway.session("2025-11-25").await), rpc(1, "ping", json!({}))).await.status, 200);
+}
+
+/// Nobody else of the machine reads it.
+#[tokio::test]
+async fn the_store_is_its_users_own() {
+    let gateway = with("").await;
+    let mode = |path: &str| fs::metadata(gateway.data().join(path)).expect("there").permissions().mode() & 0o777;
+    assert_eq!((mode("store"), mode("key")), (0o700, 0o600));
+    let session = gateway.session("2025-11-25").await;
+    let events: Vec<Event> = Events::of(gateway.legacy_request(Some(&session), &count(1, 1))).await.rest().await;
+    assert!(!events.is_empty() && !gateway.log().contains(&session), "no session's name is in the log");
+}
