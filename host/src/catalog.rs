@@ -21,6 +21,7 @@ use mcp::{JsonText, Revision};
 use sandbox::Guest;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// One tool of one plugin, checked and ready to be called.
 #[derive(Debug)]
@@ -37,6 +38,8 @@ pub struct Tool {
     pub input: definition::Schema,
     /// Its structured result's validator.
     pub output: Option<definition::Schema>,
+    /// Whether and when its calls become tasks.
+    pub task: TaskSupport,
     /// The arguments that are repeated in headers.
     pub mirrored: HeaderParameters,
     /// The definition in the words of each revision, written once.
@@ -48,6 +51,27 @@ impl Tool {
     pub fn written(&self, revision: Revision) -> Option<&JsonText> {
         self.written.iter().find(|(known, _)| *known == revision).map(|(_, text)| text)
     }
+}
+
+/// Whether and when a tool's calls become tasks: `gatehouse/task` of its `_meta`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TaskSupport {
+    /// Whether.
+    pub need: TaskNeed,
+    /// A call that goes on for so long becomes one; none: as the settings say.
+    pub after: Option<Duration>,
+}
+
+/// Whether a tool's calls become tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TaskNeed {
+    /// If the client can.
+    #[default]
+    Optional,
+    /// Always: a client that cannot is refused.
+    Required,
+    /// Never.
+    Forbidden,
 }
 
 /// One loaded component.

@@ -7,7 +7,7 @@ mod origin;
 mod store;
 
 pub use file::Mistake;
-pub use limits::{CallLimits, HttpLimits, Limits, PluginLimits, SessionLimits, StreamLimits};
+pub use limits::{CallLimits, HttpLimits, Limits, PluginLimits, SessionLimits, StreamLimits, TaskLimits};
 pub use names::{ServerId, ToolPattern};
 pub use origin::{Origin, is_loopback_name};
 pub use store::{StoreBackend, StoreConfig};

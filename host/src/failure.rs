@@ -61,6 +61,12 @@ pub enum Failure {
     BadEventId,
     /// The process that ran the call died before its end. It is not run again.
     OutcomeUnknown,
+    /// The caller has as many tasks as it may have.
+    TaskQuota,
+    /// There is no such task, or it is somebody else's.
+    UnknownTask,
+    /// `requestState` was not given out for this, or its time is over.
+    BadRequestState,
     /// The store is needed for this, and cannot be used now.
     StoreUnavailable,
     /// Another request with this id is in flight in the session.
@@ -133,6 +139,9 @@ impl Failure {
             Self::StreamQuota => "stream_quota",
             Self::BadEventId => "bad_event_id",
             Self::OutcomeUnknown => "outcome_unknown",
+            Self::TaskQuota => "task_quota",
+            Self::UnknownTask => "unknown_task",
+            Self::BadRequestState => "bad_request_state",
             Self::StoreUnavailable => "store_unavailable",
             Self::IdInUse => "id_in_use",
             Self::TooManyRequests => "too_many_requests",

@@ -3,12 +3,13 @@
 use crate::auth::{Authenticator, Policy};
 use crate::catalog::{Catalog, Library, Loader, Problem};
 use crate::config::{Config, StoreBackend};
-use crate::http::{Front, OriginPolicy, Readiness, Stalls, accept, router};
+use crate::http::{Front, OriginPolicy, Readiness, Stalls, accept, public_error, router};
 use crate::journal::Journal;
 use crate::keys::{Keys, Purpose};
-use crate::method::Rooms;
+use crate::method::{Dialogs, Rooms};
 use crate::session::Sessions;
 use crate::stream::{Counter, EventIds, Streams};
+use crate::task::Tasks;
 use crate::tenant::{Admission, Tenant};
 use event_store::{EventStore, OpenError};
 use mcp::result::Implementation;
@@ -19,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
@@ -31,6 +32,8 @@ const CONNECTIONS_WAITING_MAX: u32 = 1_024;
 const STALL_LOOK: Duration = Duration::from_secs(1);
 /// Between two looks for sessions and streams whose time is over.
 const SWEEP: Duration = Duration::from_secs(5);
+/// Changes of lists that a listener may be behind.
+const LISTS_CHANGED_MAX: usize = 64;
 /// How long open connections get to write what is left once all calls are done.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -150,7 +153,7 @@ impl Gateway {
         let unusable = |source| StartError::Listen { address: config.listen, source };
         let socket = bind(config.listen).map_err(unusable)?;
         let address = socket.local_addr().map_err(unusable)?;
-        let (store, event_ids) = open_store(config).await?;
+        let Kept { store, event_ids, keys } = open_store(config).await?;
         let (sandbox, authority) = make_sandbox(config, CodeIsKept::Always)?;
         let mut library = Library::new(config, Loader::new(Arc::clone(&sandbox), config.limits.plugins.clone()));
         library.scan_once().await;
@@ -174,6 +177,10 @@ impl Gateway {
             sessions: Sessions::new(config.limits.sessions.clone(), Arc::clone(&store), config.store.required),
             streams: Arc::new(Streams::new(Arc::clone(&store), event_ids.is_some(), config.limits.streams.keep)),
             stream_places: Arc::new(Counter::new(config.limits.streams.clone())),
+            task_store: Tasks::new(Arc::clone(&store), config.limits.tasks.clone()),
+            dialogs: Dialogs::new(&keys.key(Purpose::RequestState), config.limits.tasks.ttl),
+            lists_changed: broadcast::Sender::new(LISTS_CHANGED_MAX),
+            error_text: |failure| public_error(failure).write(),
             legacy: config.legacy,
             limits: config.limits.guest,
             json_limits: config.limits.json,
@@ -272,6 +279,7 @@ async fn sweep(front: Arc<Front>) {
             rooms.streams.forget(&session.partition);
         }
         rooms.streams.sweep();
+        rooms.task_store.sweep().await;
         // A store that cannot be written is swept when it can.
         while rooms.store.sweep().await.is_ok_and(|swept| swept.more) {}
     }
@@ -287,36 +295,39 @@ async fn tell_changes(front: Arc<Front>, mut published: watch::Receiver<u64>) {
     }
 }
 
-/// The store of the settings, and the ids that its events go out with; none where streams are not kept.
-async fn open_store(config: &Config) -> Result<(Arc<dyn EventStore>, Option<EventIds>), StartError> {
+/// What outlives the process.
+struct Kept {
+    store: Arc<dyn EventStore>,
+    /// The ids that events go out with; none where streams are not kept.
+    event_ids: Option<EventIds>,
+    keys: Keys,
+}
+
+/// Opens the store of the settings, and the key of what is sealed.
+async fn open_store(config: &Config) -> Result<Kept, StartError> {
     let settings = config.store.settings.clone();
-    match config.store.backend {
-        StoreBackend::None => Ok((event_store::memory(settings), None)),
-        StoreBackend::Memory => {
-            let path = PathBuf::new();
-            let keys = Keys::for_this_process().map_err(|source| StartError::Key { path, source })?;
-            Ok((event_store::memory(settings), Some(EventIds::new(&keys.key(Purpose::EventIds)))))
-        }
-        StoreBackend::Sled => {
-            let (directory, required) = (config.store.directory.clone(), config.store.required);
-            let start = if required { event_store::Start::Required } else { event_store::Start::Degraded };
-            // Recovery reads what a crash left; it may take a moment.
-            let opening = tokio::task::spawn_blocking(move || event_store::sled(&directory, settings, start));
-            let store = opening
-                .await
-                .map_err(|error| OpenError::Unusable { path: config.store.directory.clone(), reason: error.to_string() })??;
-            let path = config.data_directory.join("key");
-            let keys = match Keys::open(&path) {
-                Err(error) if !required && store.health().degraded.is_some() => {
-                    tracing::warn!(%error, path = %path.display(), "the gateway's key cannot be kept: what is sealed now ends with this process");
-                    Keys::for_this_process()
-                }
-                other => other,
-            };
-            let keys = keys.map_err(|source| StartError::Key { path, source })?;
-            Ok((store, Some(EventIds::new(&keys.key(Purpose::EventIds)))))
-        }
+    let path = config.data_directory.join("key");
+    let unusable = |source| StartError::Key { path: path.clone(), source };
+    if config.store.backend != StoreBackend::Sled {
+        let keys = Keys::for_this_process().map_err(unusable)?;
+        let event_ids = (config.store.backend == StoreBackend::Memory).then(|| EventIds::new(&keys.key(Purpose::EventIds)));
+        return Ok(Kept { store: event_store::memory(settings), event_ids, keys });
     }
+    let (directory, required) = (config.store.directory.clone(), config.store.required);
+    let start = if required { event_store::Start::Required } else { event_store::Start::Degraded };
+    // Recovery reads what a crash left; it may take a moment.
+    let opening = tokio::task::spawn_blocking(move || event_store::sled(&directory, settings, start));
+    let failed = |reason: String| OpenError::Unusable { path: config.store.directory.clone(), reason };
+    let store = opening.await.map_err(|error| failed(error.to_string()))??;
+    let keys = match Keys::open(&path) {
+        Err(error) if !required && store.health().degraded.is_some() => {
+            tracing::warn!(%error, path = %path.display(), "the gateway's key cannot be kept: what is sealed now ends with this process");
+            Keys::for_this_process()
+        }
+        other => other,
+    };
+    let keys = keys.map_err(unusable)?;
+    Ok(Kept { store, event_ids: Some(EventIds::new(&keys.key(Purpose::EventIds))), keys })
 }
 
 /// Who we are, in the protocol's words.

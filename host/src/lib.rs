@@ -11,6 +11,7 @@
 //! - [`tenant`]: tenants, virtual servers, slots.
 //! - [`catalog`]: plugins and their tools; the watched directory.
 //! - [`session`]: sessions of the handshake era.
+//! - [`task`]: calls whose result is fetched later.
 //! - [`stream`]: their event streams, kept and resumed.
 //! - [`keys`]: the gateway's own secret.
 //! - [`outbox`]: the messages of a running call.
@@ -31,5 +32,6 @@ pub mod method;
 pub mod outbox;
 pub mod session;
 pub mod stream;
+pub mod task;
 pub mod telemetry;
 pub mod tenant;

@@ -7,20 +7,24 @@ mod cancelled;
 mod changed;
 mod discover;
 mod initialize;
+mod listen;
+mod task;
 mod tools_call;
 mod tools_list;
 
 pub use changed::tools_changed;
 pub use initialize::initialize;
+pub use tools_call::Dialogs;
 
 use crate::auth::{Caller, Policy};
 use crate::catalog::{Catalog, Server};
-use crate::config::LegacyConfig;
+use crate::config::{LegacyConfig, ServerId};
 use crate::failure::Failure;
 use crate::journal::Journal;
 use crate::outbox::{End, Run};
 use crate::session::{InFlight, Session, Sessions};
 use crate::stream::{Counter, Streams};
+use crate::task::Tasks;
 use crate::tenant::Admission;
 use event_store::EventStore;
 use mcp::capability::{ClientCapabilities, ListChanged, ServerCapabilities};
@@ -29,6 +33,7 @@ use mcp::result::{CacheHints, CacheScope, Implementation};
 use mcp::{JsonText, Notification, Request, Revision};
 use sandbox::Sandbox;
 use std::sync::Arc;
+use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -53,6 +58,14 @@ pub struct Rooms {
     pub streams: Arc<Streams>,
     /// How many of those there are.
     pub stream_places: Arc<Counter>,
+    /// Calls whose result is fetched later.
+    pub task_store: Tasks,
+    /// What tools leave with clients while they wait for answers.
+    pub dialogs: Dialogs,
+    /// Servers whose tools have changed; the default one is none.
+    pub lists_changed: broadcast::Sender<Option<ServerId>>,
+    /// What a failure says in public, for a task that keeps it.
+    pub error_text: fn(&Failure) -> JsonText,
     /// How legacy clients are served.
     pub legacy: LegacyConfig,
     /// What a call may use.
@@ -112,7 +125,9 @@ impl From<End> for Answer {
 
 /// What the server offers. Changes of lists are announced where there is a stream for it.
 pub(crate) fn capabilities(tools: ListChanged) -> ServerCapabilities {
-    ServerCapabilities { tools: Some(tools), ..ServerCapabilities::default() }
+    // Only revisions that have extensions are told of them.
+    let nothing = JsonText::from(&serde_json::Value::Object(serde_json::Map::new()));
+    ServerCapabilities { tools: Some(tools), extensions: vec![(mcp::task::EXTENSION.into(), nothing)], ..ServerCapabilities::default() }
 }
 
 /// How long lists may be kept: a dropped plugin shows within seconds, and nobody but the caller may keep what was chosen for it.
@@ -125,6 +140,13 @@ impl Rooms {
         match (&*request.method, context.revision.handshake_methods()) {
             ("tools/list", _) => tools_list::tools_list(self, &context, params).into(),
             ("tools/call", _) => tools_call::tools_call(self, context, params).await,
+            ("tasks/get", false) => task::get(self, &context, params).await.into(),
+            ("tasks/update", false) => task::update(self, context, params).await.into(),
+            ("tasks/cancel", false) => task::cancel(self, &context, params).await.into(),
+            ("subscriptions/listen", false) => match listen::listen(self, context, &request.id, params).await {
+                Ok(run) => Answer::Running(run),
+                Err(failure) => Answer::Now(Err(failure)),
+            },
             ("server/discover", false) => discover::discover(self, &context).into(),
             ("ping", true) => Ok(mcp::result::empty(context.revision, &self.implementation)).into(),
             (unknown, _) => Err(Failure::MethodNotFound(unknown.into())).into(),

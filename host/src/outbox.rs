@@ -29,6 +29,11 @@ pub trait Run: Send {
     /// Whether its client asked to be told of its progress.
     fn reports(&self) -> bool;
 
+    /// Whether it has no end of its own: then it has no place in one JSON body.
+    fn is_endless(&self) -> bool {
+        false
+    }
+
     /// It is not begun, for that reason.
     fn refuse(self: Box<Self>, reason: &'static str);
 }

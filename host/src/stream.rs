@@ -10,7 +10,7 @@ mod pump;
 
 pub use follow::{Follow, Next};
 pub use ids::{EventIds, Place};
-pub use places::{Counted, Counter, Taken};
+pub use places::{Counter, Taken};
 pub use pump::pump;
 
 use bytes::Bytes;

@@ -18,7 +18,7 @@ pub use answer::Answer;
 pub use events::{Event, Events};
 pub use gateway::{Gateway, Setup};
 pub use paths::{binary, fixture, plugin, root};
-pub use requests::{Modern, call_params, initialize_params, rpc};
+pub use requests::{MODERN, Modern, call_params, initialize_params, rpc};
 
 use std::future::Future;
 use std::time::{Duration, Instant};

@@ -181,7 +181,10 @@ async fn each_failure_of_the_contract_has_its_answer() {
     check(&gateway, "fail_unknown", json!({}), -32603, "").await;
     let internal = check(&gateway, "fail_internal", json!({}), -32603, "").await;
     assert_eq!(internal.error()["message"], "The tool failed for a reason of its own");
-    let asked = check(&gateway, "ask", json!({}), -32603, "").await;
+    let cannot = gateway.call("ask", json!({})).await;
+    assert_eq!((cannot.status, cannot.code()), (400, -32021), "its client cannot be asked");
+    let legacy = gateway.session("2025-11-25").await;
+    let asked = gateway.legacy(Some(&legacy), rpc(1, "tools/call", call_params("ask", json!({})))).await;
     assert_eq!(asked.error()["message"], "The tool asks for input, which this gateway cannot pass on yet");
 
     let refused = gateway.call("fail_arguments", json!({})).await;

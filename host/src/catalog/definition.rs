@@ -1,6 +1,6 @@
 //! A guest's own words about its tools, checked before anybody hears them.
 
-use super::Tool;
+use super::{TaskNeed, TaskSupport, Tool};
 use crate::config::PluginLimits;
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::{Draft, PatternOptions, Validator};
@@ -10,8 +10,10 @@ use mcp::{JsonLimits, JsonText, Revision};
 use sandbox::Guest;
 use sandbox::contract;
 use serde_json::Value;
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What is wrong with a tool's definition.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -89,6 +91,27 @@ impl Schema {
     }
 }
 
+/// `gatehouse/task` of a tool's `_meta`.
+fn task_support(meta: Option<&JsonText>) -> Result<TaskSupport, String> {
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Said {
+        support: Option<Box<str>>,
+        after_ms: Option<u64>,
+    }
+    let Some(meta) = meta else { return Ok(TaskSupport::default()) };
+    let members: HashMap<String, Value> = serde_json::from_str(meta.as_str()).unwrap_or_default();
+    let Some(said) = members.get("gatehouse/task") else { return Ok(TaskSupport::default()) };
+    let said: Said = serde_json::from_value(said.clone()).map_err(|error| format!("its _meta member gatehouse/task: {error}"))?;
+    let need = match said.support.as_deref() {
+        None | Some("optional") => TaskNeed::Optional,
+        Some("required") => TaskNeed::Required,
+        Some("forbidden") => TaskNeed::Forbidden,
+        Some(_) => return Err("its _meta member gatehouse/task: support is optional, required or forbidden".to_owned()),
+    };
+    Ok(TaskSupport { need, after: said.after_ms.map(Duration::from_millis) })
+}
+
 /// Checks a guest's list and makes tools of it.
 ///
 /// # Errors
@@ -142,6 +165,7 @@ fn make(plugin: &Arc<str>, guest: &Guest, tool: &contract::Tool, limits: &Plugin
         }
     };
     let meta = tool.meta.as_ref().map(|text| object("meta", text)).transpose()?;
+    let task = task_support(meta.as_ref())?;
     let icons = tool.icons.iter().map(icon).collect::<Result<_, _>>()?;
     let hints = &tool.annotations;
     let definition = mcp::tool::Tool {
@@ -167,6 +191,7 @@ fn make(plugin: &Arc<str>, guest: &Guest, tool: &contract::Tool, limits: &Plugin
         guest: guest.clone(),
         plugin: Arc::clone(plugin),
         definition,
+        task,
         input,
         output,
         mirrored,

@@ -15,6 +15,8 @@ pub struct Limits {
     pub sessions: SessionLimits,
     /// Their event streams.
     pub streams: StreamLimits,
+    /// Calls whose result is fetched later.
+    pub tasks: TaskLimits,
     /// How many calls may run.
     pub calls: CallLimits,
     /// What one call may use.
@@ -88,6 +90,21 @@ pub struct StreamLimits {
     pub connection_max: Option<Duration>,
     /// How long a stream can be resumed after its end.
     pub keep: Duration,
+}
+
+/// Calls whose result is fetched later.
+#[derive(Debug, Clone)]
+pub struct TaskLimits {
+    /// A call that has not ended by then becomes a task, where client and tool can.
+    pub after: Duration,
+    /// How long a call that can become a task may take.
+    pub wall: Duration,
+    /// How long a task is kept, from when it was made.
+    pub ttl: Duration,
+    /// How often clients are told to ask.
+    pub poll_interval: Duration,
+    /// Tasks of one principal that have not come to their end.
+    pub per_principal_max: usize,
 }
 
 /// How many calls may run.
@@ -167,6 +184,13 @@ impl Limits {
                 stall_timeout: seconds("stream_stall_timeout_s", 30, 1..=3_600),
                 connection_max: Some(seconds("stream_connection_s", 0, 0..=86_400)).filter(|limit| !limit.is_zero()),
                 keep: seconds("stream_keep_s", 600, 1..=604_800),
+            },
+            tasks: TaskLimits {
+                after: millis("task_after_ms", 5_000, 0..=86_400_000),
+                wall: seconds("task_wall_time_s", 600, 1..=86_400),
+                ttl: seconds("task_keep_s", 3_600, 60..=2_592_000),
+                poll_interval: millis("task_poll_interval_ms", 1_000, 10..=3_600_000),
+                per_principal_max: count("tasks_per_principal_max", 32, 1..=1_000_000),
             },
             calls: CallLimits {
                 in_flight_max: count("calls_in_flight_max", 256, 1..=4_000),

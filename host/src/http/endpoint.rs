@@ -377,6 +377,9 @@ async fn respond(front: &Front, answer: Answer, id: Id, era: Era, accepts: Accep
         Answer::Now(end) => return sse::single(&error::message(&id, end, era)),
         Answer::Running(run) => run,
     };
+    if !accepts.events && run.is_endless() {
+        return error::refusal(StatusCode::NOT_ACCEPTABLE, "this is answered as an event stream: accept text/event-stream\n");
+    }
     if !accepts.events {
         let end = outbox::end(&mut *run).await;
         return whole_response(&id, end, era);

@@ -98,6 +98,11 @@ pub(super) fn map(failure: &Failure, era: Era) -> Mapped {
             ErrorCode::OUTCOME_UNKNOWN,
             "The gateway was restarted while the tool ran; whether it did its work is unknown, and it was not run again",
         ),
+        Failure::TaskQuota => later(S::TOO_MANY_REQUESTS, ErrorCode::QUOTA, "The caller has as many tasks as it may have"),
+        Failure::UnknownTask => plain(S::OK, ErrorCode::INVALID_PARAMS, "params.taskId names no task of this caller"),
+        Failure::BadRequestState => {
+            plain(S::OK, ErrorCode::INVALID_PARAMS, "params.requestState was not given out for this request, or its time is over")
+        }
         Failure::StoreUnavailable => {
             later(S::SERVICE_UNAVAILABLE, ErrorCode::OVERLOADED, "The gateway cannot use its store now; try again later")
         }

@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use crate::method::tools_changed;
 use crate::outbox::{End, Reply, Run};
 use crate::session::{Attached, Session};
-use crate::stream::{Counted, Follow, Next, Place, STANDALONE, Shown, Stream, Taken, pump};
+use crate::stream::{Follow, Next, Place, STANDALONE, Shown, Stream, Taken, pump};
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use bytes::Bytes;
@@ -69,8 +69,7 @@ fn whole(id: &Id, end: End, accepts: Accepts) -> Response<Body> {
 }
 
 fn take_place(front: &Front, session: &Session) -> Option<Taken> {
-    let counted = Counted { partition: session.partition.clone(), owner: session.owner.clone() };
-    front.rooms.stream_places.take(counted)
+    front.rooms.stream_places.take(Some(&session.partition), session.owner.clone())
 }
 
 /// Makes a stream of a running call. The stream is in the store before the client hears of it.

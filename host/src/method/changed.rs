@@ -13,6 +13,8 @@ impl Rooms {
         for id in servers {
             let (Some(old), Some(new)) = (before.server(id), now.server(id)) else { continue };
             if !is_same(old, new) {
+                // Nobody may listen.
+                let _ = self.lists_changed.send(id.cloned());
                 self.sessions.at(id).iter().for_each(|session| self.tell_tools_changed(session));
             }
         }

@@ -9,15 +9,6 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
-/// For whom streams are counted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Counted {
-    /// The session.
-    pub partition: Partition,
-    /// Its owner.
-    pub owner: Owner,
-}
-
 /// Counts them.
 #[derive(Debug)]
 pub struct Counter {
@@ -36,7 +27,8 @@ struct Counts {
 #[derive(Debug)]
 pub struct Taken {
     counter: Arc<Counter>,
-    counted: Counted,
+    session: Option<Partition>,
+    owner: Owner,
 }
 
 impl Counter {
@@ -45,29 +37,33 @@ impl Counter {
         Self { limits, counts: Mutex::default() }
     }
 
-    /// A place for one more; none if there are as many as there may be.
-    pub fn take(self: &Arc<Self>, counted: Counted) -> Option<Taken> {
+    /// A place for one more, in a session or outside of any; none if there are as many as there may be.
+    pub fn take(self: &Arc<Self>, session: Option<&Partition>, owner: Owner) -> Option<Taken> {
         let mut counts = self.counts.lock();
-        let full = count(&counts.sessions, &counted.partition) >= self.limits.per_session_max
-            || count(&counts.principals, &counted.owner) >= self.limits.per_principal_max
-            || count(&counts.tenants, counted.owner.tenant()) >= self.limits.per_tenant_max;
+        let full = session.is_some_and(|session| count(&counts.sessions, session) >= self.limits.per_session_max)
+            || count(&counts.principals, &owner) >= self.limits.per_principal_max
+            || count(&counts.tenants, owner.tenant()) >= self.limits.per_tenant_max;
         if full {
             return None;
         }
-        *counts.sessions.entry(counted.partition.clone()).or_default() += 1;
-        *counts.principals.entry(counted.owner.clone()).or_default() += 1;
-        *counts.tenants.entry(counted.owner.tenant().clone()).or_default() += 1;
+        if let Some(session) = session {
+            *counts.sessions.entry(session.clone()).or_default() += 1;
+        }
+        *counts.principals.entry(owner.clone()).or_default() += 1;
+        *counts.tenants.entry(owner.tenant().clone()).or_default() += 1;
         drop(counts);
-        Some(Taken { counter: Arc::clone(self), counted })
+        Some(Taken { counter: Arc::clone(self), session: session.cloned(), owner })
     }
 }
 
 impl Drop for Taken {
     fn drop(&mut self) {
         let mut counts = self.counter.counts.lock();
-        give_back(&mut counts.sessions, &self.counted.partition);
-        give_back(&mut counts.principals, &self.counted.owner);
-        give_back(&mut counts.tenants, self.counted.owner.tenant());
+        if let Some(session) = &self.session {
+            give_back(&mut counts.sessions, session);
+        }
+        give_back(&mut counts.principals, &self.owner);
+        give_back(&mut counts.tenants, self.owner.tenant());
     }
 }
 

@@ -7,7 +7,7 @@
 //! 3. [`jsonrpc`]: the messages in a body; [`error`]: how they are refused;
 //! 4. [`era`], [`modern`], [`header`], [`mirrored`]: the ladder that a request of 2026-07-28 climbs;
 //! 5. [`params`], [`meta`], [`capability`]: what clients send;
-//! 6. [`tool`], [`content`], [`result`], [`progress`]: what they are told, in the words of their revision;
+//! 6. [`tool`], [`content`], [`result`], [`progress`], [`task`]: what they are told, in the words of their revision;
 //! 7. [`mod@write`]: whole messages as bytes; [`text`]: JSON text, and foreign words made safe to repeat.
 //!
 //! Clauses are named by their number in `protocol.md` (`M1`, `E3`, rung 4) and `reliability.md` (`J12`).
@@ -28,6 +28,7 @@ pub mod params;
 pub mod progress;
 pub mod result;
 pub mod revision;
+pub mod task;
 pub mod text;
 pub mod tool;
 pub mod write;

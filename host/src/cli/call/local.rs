@@ -7,10 +7,12 @@ use crate::catalog::{Catalog, Loader, load_file};
 use crate::cli::{Failed, Settings, runtime};
 use crate::gateway::{CodeIsKept, make_sandbox};
 use crate::journal::Journal;
-use crate::method::{Answer, Context, MirroredHeaders, Rooms};
+use crate::keys::{Keys, Purpose};
+use crate::method::{Answer, Context, Dialogs, MirroredHeaders, Rooms};
 use crate::outbox::Reply;
 use crate::session::Sessions;
 use crate::stream::{Counter, Streams};
+use crate::task::Tasks;
 use crate::tenant::{Admission, Tenant};
 use mcp::{Id, Request, Revision};
 use serde_json::{Map, Value, json};
@@ -37,6 +39,7 @@ pub(super) fn call(file: &Path, settings: &Settings, tool: &str, given: Given) -
 
         let tenant = Arc::new(Tenant::only(1));
         // Nothing of one call is kept.
+        let keys = Keys::for_this_process().map_err(|error| Failed::other(error.to_string()))?;
         let store = event_store::memory(config.store.settings.clone());
         let rooms = Arc::new(Rooms {
             implementation: crate::gateway::implementation(),
@@ -47,6 +50,10 @@ pub(super) fn call(file: &Path, settings: &Settings, tool: &str, given: Given) -
             sessions: Sessions::new(config.limits.sessions.clone(), Arc::clone(&store), false),
             streams: Arc::new(Streams::new(Arc::clone(&store), false, config.limits.streams.keep)),
             stream_places: Arc::new(Counter::new(config.limits.streams.clone())),
+            task_store: Tasks::new(Arc::clone(&store), config.limits.tasks.clone()),
+            dialogs: Dialogs::new(&keys.key(Purpose::RequestState), config.limits.tasks.ttl),
+            lists_changed: tokio::sync::broadcast::Sender::new(1),
+            error_text: |failure| crate::http::public_error(failure).write(),
             store,
             legacy: config.legacy,
             limits: config.limits.guest,

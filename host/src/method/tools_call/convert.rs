@@ -2,9 +2,12 @@
 
 use mcp::capability::{Capability, ClientCapabilities};
 use mcp::content::{Blob, Content, ResourceBody, ResourceContents, ResourceLink};
-use mcp::result::CallToolResult;
+use mcp::result::{CallToolResult, InputRequest};
 use mcp::{JsonLimits, JsonText};
 use sandbox::contract::{self, ClientFeatures};
+
+/// Questions that a client is asked at once.
+const QUESTIONS_MAX: usize = 16;
 
 /// A guest's reply as a result, with everything that claims to be JSON checked.
 ///
@@ -66,6 +69,40 @@ fn object(member: &str, text: Option<String>, limits: &JsonLimits) -> Result<Opt
         Ok(_) => Err(format!("its {member} is no JSON object")),
         Err(error) => Err(format!("its {member} is refused: {error}")),
     }
+}
+
+/// What a guest asks, each with what the client must be able to do.
+///
+/// # Errors
+///
+/// What of it is not what it claims to be.
+pub(super) fn questions(asked: Vec<(String, contract::Question)>, limits: &JsonLimits) -> Result<Vec<InputRequest>, String> {
+    if asked.is_empty() || asked.len() > QUESTIONS_MAX {
+        return Err(format!("it asks {} questions at once; 1 to {QUESTIONS_MAX} are allowed", asked.len()));
+    }
+    let mut questions: Vec<InputRequest> = Vec::with_capacity(asked.len());
+    for (key, question) in asked {
+        if questions.iter().any(|other| *other.key == *key) {
+            return Err("two of its questions have one key".to_owned());
+        }
+        let text = |text: &str| JsonText::string(text).into_string();
+        let (needs, params) = match question {
+            contract::Question::ElicitForm(form) => {
+                let schema = object("question's schema", Some(form.schema), limits)?.ok_or("a form without a schema")?;
+                let params = format!("{{\"mode\":\"form\",\"message\":{},\"requestedSchema\":{}}}", text(&form.message), schema.as_str());
+                (Capability::ElicitationForm, params)
+            }
+            contract::Question::ElicitUrl(page) => {
+                let params = format!("{{\"mode\":\"url\",\"message\":{},\"url\":{}}}", text(&page.message), text(&page.url));
+                (Capability::ElicitationUrl, params)
+            }
+            contract::Question::Sample(params) => (Capability::Sampling, params),
+            contract::Question::ListRoots => (Capability::Roots, "{}".to_owned()),
+        };
+        let params = object("question", Some(params), limits)?.ok_or("a question without parameters")?;
+        questions.push(InputRequest { key: key.into(), needs, params });
+    }
+    Ok(questions)
 }
 
 /// What the client declared, in the contract's words.

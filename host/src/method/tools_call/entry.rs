@@ -1,7 +1,7 @@
 //! A call's entry in the journal: begun when the tool is known, written once, however the call ends.
 
-use super::super::{Context, Rooms};
-use crate::catalog::Tool;
+use super::super::Rooms;
+use super::Start;
 use crate::failure::Failure;
 use crate::journal::{Outcome, Record};
 use crate::outbox::End;
@@ -19,20 +19,20 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn begin(rooms: &Arc<Rooms>, context: &Context, tool: &Tool, arguments: &str) -> Self {
+    pub(super) fn begin(rooms: &Arc<Rooms>, start: &Start) -> Self {
         let record = rooms.journal.is_on().then(|| {
-            let principal = context.caller.principal();
+            let (tool, arguments, principal) = (&start.tool, start.arguments.as_str(), start.caller.principal());
             let named =
                 principal.subject.as_deref().map(|subject| format!("{} {subject}", principal.issuer.as_deref().unwrap_or_default()));
             Record {
                 at_ms: Record::now_ms(),
-                tenant: Cow::Owned(context.caller.tenant().id.as_str().to_owned()),
+                tenant: Cow::Owned(start.caller.tenant().id.as_str().to_owned()),
                 principal: named,
-                server: context.server.id.as_ref().map(ToString::to_string),
+                server: start.server.id.as_ref().map(ToString::to_string),
                 plugin: tool.plugin.to_string(),
                 tool: tool.definition.name.to_string(),
                 component: tool.guest.digest().to_string(),
-                revision: Cow::Borrowed(context.revision.as_str()),
+                revision: Cow::Borrowed(start.revision.as_str()),
                 arguments_bytes: arguments.len() as u64,
                 arguments_sha256: Record::digest(arguments.as_bytes()),
                 result_bytes: 0,
@@ -65,6 +65,11 @@ impl Entry {
             Err(failure @ Failure::Fault(_)) => self.write(Outcome::Fault, Some(failure.word()), usage.cpu),
             Err(failure) => self.write(Outcome::Refused, Some(failure.word()), usage.cpu),
         }
+    }
+
+    /// It asks before it goes on: the call with the answers has an entry of its own.
+    pub(super) fn asked(&mut self, usage: &Usage) {
+        self.write(Outcome::Result, Some("input_required"), usage.cpu);
     }
 
     fn write(&mut self, outcome: Outcome, reason: Option<&'static str>, cpu: Duration) {

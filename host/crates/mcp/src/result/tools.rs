@@ -106,21 +106,30 @@ impl InputRequest {
     }
 }
 
+impl InputRequest {
+    /// Questions by their keys, as an object.
+    pub(crate) fn map(requests: &[InputRequest]) -> JsonText {
+        let mut map = Object::new();
+        for request in requests {
+            if let Some(method) = request.method() {
+                let mut question = Object::new();
+                question.string("method", method);
+                question.raw("params", &request.params);
+                map.raw(&request.key, &question.end());
+            }
+        }
+        map.end()
+    }
+}
+
 impl InputRequiredResult {
     /// The result on the wire; it never carries cache hints (3.3).
     #[must_use]
     pub fn write(&self, revision: Revision, server: &Implementation) -> JsonText {
         let mut shell = Shell::new(revision, server, "input_required");
-        let mut requests = Object::new();
-        for request in &self.requests {
-            if let Some(method) = request.method() {
-                let mut question = Object::new();
-                question.string("method", method);
-                question.raw("params", &request.params);
-                requests.raw(&request.key, &question.end());
-            }
+        if !self.requests.is_empty() {
+            shell.object.raw("inputRequests", &InputRequest::map(&self.requests));
         }
-        shell.object.raw_if("inputRequests", requests.end_unless_empty().as_ref());
         shell.object.string_if("requestState", self.state.as_deref());
         shell.end(None)
     }

@@ -1,0 +1,124 @@
+//! `subscriptions/listen` (1.8): what a modern client hears of outside of its calls. The acknowledgement comes first, then only what was
+//! asked for, and each message names the subscription.
+
+use super::{Context, Rooms, task};
+use crate::failure::Failure;
+use crate::outbox::{Reply, Run};
+use crate::stream::Taken;
+use crate::task::Task;
+use mcp::Id;
+use mcp::task::ListenParams;
+use serde_json::value::RawValue;
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+
+/// Begins to listen.
+///
+/// # Errors
+///
+/// For parameters of a wrong shape, too many listeners, and tasks without their extension.
+pub(super) async fn listen(rooms: &Arc<Rooms>, context: Context, id: &Id, params: Option<&RawValue>) -> Result<Box<dyn Run>, Failure> {
+    let mut params = ListenParams::read(params)?;
+    if !params.task_ids.is_empty() {
+        task::declared(&context)?;
+    }
+    if rooms.draining.is_cancelled() {
+        return Err(Failure::Draining);
+    }
+    let place = rooms.stream_places.take(None, context.caller.owner()).ok_or(Failure::StreamQuota)?;
+    // Before anything is looked at: what changes from here on is heard.
+    let (lists, changes) = (rooms.lists_changed.subscribe(), rooms.task_store.changes());
+    let mut tasks = Vec::new();
+    for id in &params.task_ids {
+        let unknown_outcome = || (rooms.error_text)(&Failure::OutcomeUnknown);
+        tasks.extend(rooms.task_store.find(&context.caller.owner(), id, unknown_outcome).await);
+    }
+    // A task that is not there, or somebody else's, is left out of what is acknowledged.
+    params.task_ids = tasks.iter().map(|task| task.id.clone()).collect();
+    let mut waiting: VecDeque<_> = [params.acknowledged(id)].into();
+    for task in &tasks {
+        waiting.push_back(told(rooms, task, id).await);
+    }
+    let rooms = Arc::clone(rooms);
+    Ok(Box::new(Listening { rooms, context, id: id.clone(), params, tasks, waiting, lists, changes, _place: place }))
+}
+
+async fn told(rooms: &Rooms, task: &Task, id: &Id) -> Vec<u8> {
+    let view = task.view().await;
+    task::wire(task, &view, rooms).notification(&view.detail, id)
+}
+
+struct Listening {
+    rooms: Arc<Rooms>,
+    context: Context,
+    id: Id,
+    params: ListenParams,
+    /// Held, so that the last state of one that ended can be told.
+    tasks: Vec<Arc<Task>>,
+    waiting: VecDeque<Vec<u8>>,
+    lists: broadcast::Receiver<Option<crate::config::ServerId>>,
+    changes: broadcast::Receiver<Arc<Task>>,
+    _place: Taken,
+}
+
+impl Listening {
+    async fn hear(&mut self) -> Reply {
+        loop {
+            if let Some(message) = self.waiting.pop_front() {
+                return Reply::Notification(message);
+            }
+            tokio::select! {
+                biased;
+                () = self.rooms.draining.cancelled() => {
+                    let ended = mcp::result::listen_ended(self.context.revision, &self.rooms.implementation, &self.id);
+                    return Reply::End(Box::new(Ok(ended)));
+                }
+                changed = self.lists.recv(), if self.params.tools_list_changed => {
+                    let concerns = match changed {
+                        Ok(server) => server == self.context.server.id,
+                        Err(RecvError::Lagged(_)) => true,
+                        Err(RecvError::Closed) => return Reply::End(Box::new(Err(Failure::Internal))),
+                    };
+                    if concerns {
+                        self.waiting.push_back(mcp::write::subscription_notification("notifications/tools/list_changed", &self.id));
+                    }
+                }
+                changed = self.changes.recv(), if !self.tasks.is_empty() => {
+                    let concerned: Vec<_> = match changed {
+                        Ok(changed) => self.tasks.iter_mut().filter(|task| task.id == changed.id).map(|task| {
+                            *task = Arc::clone(&changed);
+                            changed.clone()
+                        }).collect(),
+                        // Too much happened at once: where they are now is what counts.
+                        Err(RecvError::Lagged(_)) => self.tasks.clone(),
+                        Err(RecvError::Closed) => return Reply::End(Box::new(Err(Failure::Internal))),
+                    };
+                    for task in concerned {
+                        let message = told(&self.rooms, &task, &self.id).await;
+                        self.waiting.push_back(message);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Run for Listening {
+    fn next(&mut self) -> Pin<Box<dyn Future<Output = Reply> + Send + '_>> {
+        Box::pin(self.hear())
+    }
+
+    fn reports(&self) -> bool {
+        true
+    }
+
+    fn is_endless(&self) -> bool {
+        true
+    }
+
+    fn refuse(self: Box<Self>, _reason: &'static str) {}
+}

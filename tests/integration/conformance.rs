@@ -1,0 +1,45 @@
+//! The official conformance suite, as far as it is about what this gateway serves.
+
+use crate::harness::{Gateway, Setup, root};
+use std::process::Stdio;
+use std::time::Duration;
+use tokio::process::Command;
+
+const SUITE: &str = "target/clients/node/node_modules/@modelcontextprotocol/conformance/dist/index.js";
+
+/// Runs one scenario; how many checks passed, and what was said.
+async fn scenario(gateway: &Gateway, name: &str) -> (bool, u32, String) {
+    let (node, suite) = (root().join("target/clients/bin/node"), root().join(SUITE));
+    assert!(suite.exists(), "{} is missing; `scripts/install-test-clients` makes it", suite.display());
+    let mut command = Command::new(node);
+    command.arg(suite).args(["server", "--url", &gateway.url(), "--scenario", name]).stdin(Stdio::null()).kill_on_drop(true);
+    let output = tokio::time::timeout(Duration::from_secs(120), command.output()).await.expect("in time").expect("it runs");
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    // `Passed: 9/9, 0 failed, 0 warnings`
+    let line = said.lines().rev().find_map(|line| line.trim().strip_prefix("Passed: ")).unwrap_or_default();
+    let (passed, all) = line.split(',').next().and_then(|counts| counts.split_once('/')).unwrap_or(("0", "none"));
+    let whole = passed == all && line.ends_with("0 failed, 0 warnings");
+    (output.status.success() && whole, passed.parse().unwrap_or(0), said)
+}
+
+/// All ten of the tasks extension; one of them has no checks yet, by its authors' own words.
+#[tokio::test]
+async fn the_task_scenarios_pass() {
+    let gateway = Gateway::with(Setup { fixtures: vec!["tasks"], ..Setup::default() }).await;
+    let scenarios = [
+        ("tasks-lifecycle", 9),
+        ("tasks-capability-negotiation", 5),
+        ("tasks-wire-fields", 4),
+        ("tasks-request-state-removal", 3),
+        ("tasks-mrtr-input", 4),
+        ("tasks-request-headers", 5),
+        ("tasks-dispatch-and-envelope", 9),
+        ("tasks-status-notifications", 0),
+        ("tasks-required-task-error", 3),
+        ("tasks-mrtr-composition", 2),
+    ];
+    for (name, checks) in scenarios {
+        let (passed, count, said) = scenario(&gateway, name).await;
+        assert!(passed && count == checks, "{name}: {count} of {checks} checks\n{said}");
+    }
+}
