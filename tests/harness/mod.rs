@@ -7,6 +7,7 @@
 //! - [`eventually`] waits for something that takes a moment, without sleeping longer than it takes.
 
 mod answer;
+mod cutter;
 mod events;
 mod gateway;
 pub mod http2;
@@ -15,6 +16,7 @@ pub mod raw;
 mod requests;
 
 pub use answer::Answer;
+pub use cutter::{Cut, Cutter};
 pub use events::{Event, Events};
 pub use gateway::{Gateway, Setup};
 pub use paths::{binary, fixture, plugin, root};

@@ -20,6 +20,7 @@ mod modern;
 mod restart;
 mod rust_sdk;
 mod sessions;
+mod soak;
 mod start;
 mod store;
 mod streams;
