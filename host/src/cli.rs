@@ -6,6 +6,7 @@ mod inspect;
 mod journal;
 mod output;
 mod serve;
+mod store;
 
 use crate::gateway::COMPILE_WORKER;
 use clap::{Args, Parser, Subcommand};
@@ -44,6 +45,8 @@ enum Command {
     Call(call::Arguments),
     /// Read the record of calls, and prove that it is whole
     Journal(journal::Arguments),
+    /// Look after the store of sessions, streams and tasks, of a stopped or a running gateway
+    Store(store::Arguments),
     #[command(name = COMPILE_WORKER, hide = true)]
     CompileWorker,
 }
@@ -98,10 +101,13 @@ impl From<crate::gateway::StartError> for Failed {
         use crate::gateway::StartError as E;
         use event_store::OpenError;
         let code = match &error {
-            E::Sandbox(_) | E::Program(_) => 71,                                                          // EX_OSERR
-            E::Cache(_) | E::Journal { .. } | E::Key { .. } | E::Store(OpenError::Unusable { .. }) => 74, // EX_IOERR
+            E::Sandbox(_) | E::Program(_) => 71, // EX_OSERR
+            E::Cache(_)
+            | E::Journal { .. }
+            | E::Key { .. }
+            | E::Store(OpenError::Unusable { .. } | OpenError::Missing { .. } | OpenError::Damaged { .. }) => 74, // EX_IOERR
             E::Store(OpenError::Locked { .. }) => 75, // EX_TEMPFAIL: not while the other one runs
-            E::Listen { .. } => 69,                   // EX_UNAVAILABLE
+            E::Listen { .. } => 69,              // EX_UNAVAILABLE
             E::PluginDirectory { .. } | E::PluginDirectoryOpen(_) | E::Store(OpenError::Newer { .. }) => 78, // EX_CONFIG
         };
         Self { code, message: error.to_string() }
@@ -116,6 +122,7 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Call(arguments) => call::run(arguments),
         Command::Journal(arguments) => journal::run(&arguments),
+        Command::Store(arguments) => store::run(&arguments),
         Command::CompileWorker => return ExitCode::from(u8::try_from(sandbox::run_worker()).unwrap_or(1)),
     };
     match done {

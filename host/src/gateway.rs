@@ -3,6 +3,7 @@
 use crate::auth::{Authenticator, Policy};
 use crate::catalog::{Catalog, Library, Loader, Problem};
 use crate::config::{Config, StoreBackend};
+use crate::control;
 use crate::http::{Front, OriginPolicy, Readiness, Stalls, accept, public_error, router};
 use crate::journal::Journal;
 use crate::keys::{Keys, Purpose};
@@ -140,6 +141,8 @@ pub struct Gateway {
     tasks: TaskTracker,
     draining: CancellationToken,
     drain_timeout: Duration,
+    /// Where questions about the store are taken; none where there is none on the disk.
+    control: Option<PathBuf>,
 }
 
 impl Gateway {
@@ -189,6 +192,7 @@ impl Gateway {
         };
         rooms.sessions.load().await;
         let kept = config.store.backend != StoreBackend::None;
+        let control = (config.store.backend == StoreBackend::Sled).then(|| control::socket(&config.store.directory));
         let front = Front {
             rooms: Arc::new(rooms),
             authenticator: Authenticator::open(tenant),
@@ -199,7 +203,16 @@ impl Gateway {
             event_ids,
             stalls: Arc::new(Stalls::new(config.limits.streams.stall_timeout)),
         };
-        Ok(Self { address, listener, library, front: Arc::new(front), tasks, draining, drain_timeout: config.limits.http.drain_timeout })
+        Ok(Self {
+            address,
+            listener,
+            library,
+            front: Arc::new(front),
+            tasks,
+            draining,
+            drain_timeout: config.limits.http.drain_timeout,
+            control,
+        })
     }
 
     /// Where it listens.
@@ -220,6 +233,9 @@ impl Gateway {
     /// Answers until `stop` is done; then takes no new work, lets calls in flight end, and returns. Says whether all of them did.
     pub async fn serve(self, stop: impl Future<Output = ()>) -> bool {
         let connections = TaskTracker::new();
+        if let Some(path) = self.control {
+            self.tasks.spawn(control::serve(path, Arc::clone(&self.front.rooms.store), self.draining.clone()));
+        }
         let telling = AbortOnDropHandle::new(self.tasks.spawn(tell_changes(Arc::clone(&self.front), self.library.published())));
         let watching = AbortOnDropHandle::new(self.tasks.spawn(self.library.run()));
         let sweeping = AbortOnDropHandle::new(self.tasks.spawn(sweep(Arc::clone(&self.front))));

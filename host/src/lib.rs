@@ -4,6 +4,7 @@
 //!
 //! - [`cli`]: the commands.
 //! - [`config`]: settings and limits.
+//! - [`control`]: what an operator may ask a running gateway.
 //! - [`gateway`]: what the process is made of; start, serve, drain.
 //! - [`http`]: connections, the endpoint's gates, event streams, the table of errors.
 //! - [`method`]: one file for each MCP method.
@@ -23,6 +24,7 @@ pub mod auth;
 pub mod catalog;
 pub mod cli;
 pub mod config;
+pub mod control;
 pub mod failure;
 pub mod gateway;
 pub mod http;

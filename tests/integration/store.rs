@@ -120,3 +120,62 @@ async fn the_store_is_its_users_own() {
     let events: Vec<Event> = Events::of(gateway.legacy_request(Some(&session), &count(1, 1))).await.rest().await;
     assert!(!events.is_empty() && !gateway.log().contains(&session), "no session's name is in the log");
 }
+
+/// Runs `gatehouse store COMMAND` on a gateway's data.
+fn store(data: &Path, command: &[&str]) -> (i32, String, String) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let output = Command::new(binary()).arg("store").args(command).arg("--data").arg(data).current_dir(directory.path()).output();
+    let output = output.expect("it runs");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code().expect("it ends"), text(&output.stdout), text(&output.stderr))
+}
+
+/// A running gateway is asked, a stopped one's store is opened: both say the same.
+#[tokio::test]
+async fn the_store_can_be_looked_into() {
+    let mut gateway = with("").await;
+    let data = gateway.data();
+    let session = gateway.session("2025-11-25").await;
+    let all = Events::of(gateway.legacy_request(Some(&session), &count(30, 1))).await.rest().await;
+    assert!(all.len() > 30);
+    let stats = |told: &str| -> Value { serde_json::from_str(told).unwrap_or_else(|error| panic!("{error}: {told}")) };
+    let mut said = Vec::new();
+    for stopped in [false, true] {
+        if stopped {
+            gateway.kill().await;
+        }
+        let (code, told, error) = store(&data, &["stats", "--json"]);
+        let told = stats(&told);
+        assert_eq!((code, &told["sessions"], &told["streams"], &told["events"]), (0, &json!(1), &json!(1), &json!(31)), "{told} {error}");
+        assert!(told["bytes_by_tenant"]["default"].as_u64().expect("bytes") > 1_000);
+        let (code, told, _) = store(&data, &["stats"]);
+        assert!(code == 0 && told.contains("  Sessions  1\n") && told.contains("  Tenant    default: "), "{told}");
+        let (code, told, _) = store(&data, &["verify"]);
+        assert_eq!((code, &*told), (0, "1 records, 1 streams, 31 events: all whole\n"));
+        let (code, told, _) = store(&data, &["export"]);
+        let lines: Vec<Value> = told.lines().map(stats).collect();
+        assert_eq!((code, lines.len()), (0, 33));
+        assert_eq!((&lines[0]["kind"], &lines[0]["id"], &lines[32]["final"]), (&json!("record"), &json!(session), &json!(true)));
+        let last: Value = serde_json::from_str(lines[32]["data"].as_str().expect("text")).expect("a message");
+        assert_eq!(last["result"]["content"][0]["text"], "done");
+        said.push(lines.into_iter().skip(1).collect::<Vec<_>>());
+        let (code, told, error) = store(&data, &["compact"]);
+        if stopped {
+            assert!(code == 0 && told.contains("entries; "), "{told}{error}");
+        } else {
+            assert!(code == 75 && error.contains("stop the gateway first"), "{told}{error}");
+        }
+    }
+    assert_eq!(said[0], said[1]);
+    gateway.start_again().await;
+    let rest = get(&gateway, &session, all.last().expect("one").id()).await;
+    assert_eq!(rest, 200, "what was compacted goes on");
+    let empty = tempfile::tempdir().expect("a directory");
+    let (code, _, error) = store(empty.path(), &["verify"]);
+    assert!(code == 1 && error.contains("there is no store in"), "{error}");
+}
+
+async fn get(gateway: &Gateway, session: &str, last_event_id: &str) -> u16 {
+    let request = gateway.client.get(gateway.url()).header("accept", "text/event-stream").header("mcp-session-id", session);
+    request.header("last-event-id", last_event_id).send().await.expect("an answer").status().as_u16()
+}

@@ -307,6 +307,32 @@ pub struct Swept {
     pub more: bool,
 }
 
+/// Where a page of a walk ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor(pub(crate) Vec<u8>);
+
+/// A page of a walk.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Walk {
+    /// In the store's own order.
+    pub items: Vec<Item>,
+    /// Where to go on; none at the end.
+    pub next: Option<Cursor>,
+}
+
+/// Something that is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Item {
+    /// A partition's record.
+    Record(Partition, Record),
+    /// A stream.
+    Stream(StreamKey, Header),
+    /// An event of a stream.
+    Event(StreamKey, Event),
+    /// Something that does not fit its checksum, its key or its length.
+    Damaged,
+}
+
 /// An operation under way. See rule 2 of the contract.
 pub type Pending<T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'static>>;
 
@@ -345,6 +371,10 @@ pub trait EventStore: Send + Sync + fmt::Debug {
     /// Counts what is there.
     fn statistics(&self) -> Pending<Statistics>;
 
+    /// Some of what is there, as it lies: records first, then streams, then events. `after` is where the page before ended. For verifying
+    /// and exporting, not for requests: it crosses tenants. What is damaged is told and passed over.
+    fn walk(&self, after: Option<Cursor>, max: usize) -> Pending<Walk>;
+
     /// How it is. Cheap: does not touch the disk.
     fn health(&self) -> Health;
 
@@ -368,6 +398,8 @@ pub enum Start {
     Required,
     /// Begin degraded, and try until it can.
     Degraded,
+    /// For looking: a store that is not there is not made, and one that is damaged is told of and left as it is.
+    Look,
 }
 
 /// Why a store is not opened.
@@ -389,6 +421,20 @@ pub enum OpenError {
         /// The newest one that this version knows.
         known: u32,
     },
+    /// There is none. Only said to who looks.
+    #[error("there is no store in {}", .path.display())]
+    Missing {
+        /// Where one was looked for.
+        path: PathBuf,
+    },
+    /// It makes no sense. Only said to who looks: otherwise it is set aside.
+    #[error("{} is damaged: {reason}", .path.display())]
+    Damaged {
+        /// The store's directory.
+        path: PathBuf,
+        /// What was found.
+        reason: String,
+    },
     /// The disk refuses.
     #[error("{} cannot be used: {reason}", .path.display())]
     Unusable {
@@ -409,4 +455,25 @@ pub enum OpenError {
 /// [`OpenError::Locked`] and [`OpenError::Newer`] always, [`OpenError::Unusable`] if `start` says so.
 pub fn sled(directory: &Path, settings: Settings, start: Start) -> Result<Arc<dyn EventStore>, OpenError> {
     sled::open(directory, settings, start)
+}
+
+/// What a compaction did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Compacted {
+    /// Entries of the database, all of which were copied.
+    pub entries: u64,
+    /// On the disk, before.
+    pub bytes_before: u64,
+    /// On the disk, after.
+    pub bytes_after: u64,
+}
+
+/// Writes a store that nobody has open anew, into files that hold nothing else. `progress` is told of entries as they are copied. At no
+/// moment is there less than one whole store: the new one takes the old one's place in one step.
+///
+/// # Errors
+///
+/// As of opening it to look, and when the disk refuses; the store is then as it was.
+pub fn compact(directory: &Path, settings: &Settings, progress: &mut dyn FnMut(u64)) -> Result<Compacted, OpenError> {
+    sled::compact(directory, settings, progress)
 }

@@ -3,8 +3,8 @@
 use crate::clock::Clock;
 use crate::limits::{self, ABOUT_BYTES_MAX, SWEEP_MAX};
 use crate::{
-    Event, EventStore, Header, Health, Kind, NewEvent, Page, Partition, Pending, Record, Seq, Settings, Space, Statistics, StoreError,
-    StoreTime, StreamKey, Swept, TenantKey,
+    Cursor, Event, EventStore, Header, Health, Item, Kind, NewEvent, Page, Partition, Pending, Record, Seq, Settings, Space, Statistics,
+    StoreError, StoreTime, StreamKey, Swept, TenantKey, Walk,
 };
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -40,6 +40,10 @@ struct Stream {
 }
 
 impl Stream {
+    fn header(&self) -> Header {
+        Header { about: self.about.clone(), last: self.last, gone: self.gone, complete: self.expires.is_some() }
+    }
+
     fn bytes(&self) -> u64 {
         self.events.iter().map(|event| limits::event_cost(event.data.len())).sum()
     }
@@ -258,12 +262,7 @@ impl EventStore for Memory {
     }
 
     fn header(&self, stream: &StreamKey) -> Pending<Option<Header>> {
-        let header = self.kept.lock().streams.get(stream).map(|stream| Header {
-            about: stream.about.clone(),
-            last: stream.last,
-            gone: stream.gone,
-            complete: stream.expires.is_some(),
-        });
+        let header = self.kept.lock().streams.get(stream).map(Stream::header);
         Box::pin(ready(Ok(header)))
     }
 
@@ -289,6 +288,20 @@ impl EventStore for Memory {
         let later = kept.records.iter().filter(|(key, _)| key.space == space && after.is_none_or(|after| *key > after));
         let page = later.take(max).map(|(key, record)| (key.clone(), record.clone())).collect();
         Box::pin(ready(Ok(page)))
+    }
+
+    fn walk(&self, after: Option<Cursor>, _max: usize) -> Pending<Walk> {
+        let kept = self.kept.lock();
+        let mut items = Vec::new();
+        // All in one page.
+        if after.is_none() {
+            items.extend(kept.records.iter().map(|(key, record)| Item::Record(key.clone(), record.clone())));
+            items.extend(kept.streams.iter().map(|(key, stream)| Item::Stream(key.clone(), stream.header())));
+            for (key, stream) in &kept.streams {
+                items.extend(stream.events.iter().map(|event| Item::Event(key.clone(), event.clone())));
+            }
+        }
+        Box::pin(ready(Ok(Walk { items, next: None })))
     }
 
     fn sweep(&self) -> Pending<Swept> {

@@ -7,18 +7,21 @@
 //! Reads take the database shared, the writer takes it alone until a group is durable: what is read is on the disk.
 
 mod commit;
+mod compact;
 mod layout;
 mod open;
 mod plan;
 mod queue;
 mod read;
+mod walk;
 
+pub(crate) use compact::compact;
 pub(crate) use open::open;
 
 use crate::clock::Clock;
 use crate::{
-    EventStore, Header, Health, NewEvent, Page, Partition, Pending, Record, Seq, Settings, Space, Statistics, StoreError, StoreTime,
-    StreamKey, Swept,
+    Cursor, EventStore, Header, Health, NewEvent, Page, Partition, Pending, Record, Seq, Settings, Space, Statistics, StoreError,
+    StoreTime, StreamKey, Swept, Walk,
 };
 use bytes::Bytes;
 use commit::Committer;
@@ -47,6 +50,8 @@ struct Shared {
     /// None while the disk refuses.
     database: RwLock<Option<Database>>,
     queue: Queue,
+    /// Whoever only looks sets nothing aside.
+    looks: bool,
     readers: Arc<Semaphore>,
 }
 
@@ -120,6 +125,7 @@ impl Shared {
                 self.health.lock().errors += 1;
                 Err(StoreError::Unavailable { maybe_applied: false, reason })
             }
+            Ok(Err(Fault::Damaged(_))) | Err(_) if self.looks => Err(StoreError::Damaged),
             Ok(Err(Fault::Damaged(reason))) => {
                 self.queue.report_damage(generation, reason);
                 Err(StoreError::Damaged)
@@ -180,6 +186,10 @@ impl EventStore for SledStore {
     fn list(&self, space: Space, after: Option<&Partition>, max: usize) -> Pending<Vec<(Partition, Record)>> {
         let after = after.cloned();
         self.read(None, Ok(Vec::new()), move |database| read::records(&database.db, space, after.as_ref()).take(max).collect())
+    }
+
+    fn walk(&self, after: Option<Cursor>, max: usize) -> Pending<Walk> {
+        self.read(None, Ok(Walk::default()), move |database| walk::page(&database.db, after, max))
     }
 
     fn sweep(&self) -> Pending<Swept> {

@@ -4,7 +4,7 @@ use super::open::{Database, Lock, Opened};
 use super::plan::{Fault, Memo, Plan};
 use super::queue::{Work, Write};
 use super::{Shared, layout, open};
-use crate::{Durability, StoreError, Swept};
+use crate::{Durability, Start, StoreError, Swept};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -147,7 +147,7 @@ impl Committer {
     fn try_again(&mut self) {
         self.tried = Instant::now();
         let shared = &self.shared;
-        match Opened::open(&shared.directory, &shared.settings, &mut self.lock, &shared.clock, &shared.incarnation) {
+        match Opened::open(&shared.directory, &shared.settings, Start::Degraded, &mut self.lock, &shared.clock, &shared.incarnation) {
             Ok(opened) => {
                 let mut health = self.shared.health.lock();
                 if let Some(aside) = opened.quarantined {

@@ -173,6 +173,14 @@ pub(super) fn read_record_key(prefix: &[u8]) -> Result<Partition, Damage> {
     Reader(prefix.get(2..).ok_or(Damage)?).partition()
 }
 
+/// The stream in a key of it alone, or in what its events' keys begin with.
+pub(super) fn read_stream_key(key: &[u8]) -> Result<StreamKey, Damage> {
+    let mut reader = Reader(key.get(1..).ok_or(Damage)?);
+    let partition = reader.partition()?;
+    let stream = reader.number()?;
+    if reader.0.is_empty() { Ok(StreamKey { partition, stream }) } else { Err(Damage) }
+}
+
 pub(super) fn read_doomed_key(key: &[u8]) -> Result<Partition, Damage> {
     Reader(key.get(1..).ok_or(Damage)?).partition()
 }

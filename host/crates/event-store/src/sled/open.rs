@@ -23,6 +23,8 @@ const FORMAT: u32 = 1;
 const OPEN_TIMEOUT: Duration = Duration::from_secs(300);
 /// A closed database lets go of its files when the last of its threads has ended.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+/// For a lock that is about to be let go.
+const LOCK_WAIT: Duration = Duration::from_millis(300);
 /// Set-aside databases that are kept for whoever wants to look into them.
 const ASIDE_MAX: usize = 3;
 
@@ -55,7 +57,10 @@ pub(super) struct Opened {
 pub(crate) fn open(directory: &Path, settings: Settings, start: Start) -> Result<Arc<dyn EventStore>, OpenError> {
     let (clock, incarnation, mut lock) = (Clock::default(), AtomicU32::new(0), None);
     let (mut health, mut database, mut memo) = (Health::default(), None, Memo::default());
-    match Opened::open(directory, &settings, &mut lock, &clock, &incarnation) {
+    if start == Start::Look && (read_format(directory)?.is_none() || !directory.join("sled").is_dir()) {
+        return Err(OpenError::Missing { path: directory.to_owned() });
+    }
+    match Opened::open(directory, &settings, start, &mut lock, &clock, &incarnation) {
         Ok(opened) => {
             health.generation = u64::from(opened.quarantined.is_some());
             health.quarantined = opened.quarantined;
@@ -73,6 +78,7 @@ pub(crate) fn open(directory: &Path, settings: Settings, start: Start) -> Result
         health: Mutex::new(health),
         database: RwLock::new(database),
         queue: Queue::default(),
+        looks: start == Start::Look,
         readers: Arc::new(Semaphore::new(READERS_MAX)),
     });
     let committer = Committer { shared: Arc::clone(&shared), memo, lock, tried: Instant::now() };
@@ -90,6 +96,7 @@ impl Opened {
     pub(super) fn open(
         directory: &Path,
         settings: &Settings,
+        start: Start,
         lock: &mut Option<Lock>,
         clock: &Clock,
         incarnation: &AtomicU32,
@@ -107,11 +114,14 @@ impl Opened {
             }
             write_format(directory).map_err(fail)?;
         }
-        let attempt = || match open_database(directory, settings) {
+        let attempt = || match open_database(&directory.join("sled"), settings) {
             Ok(database) => begin(directory, database, clock, incarnation),
             Err(fault) => Err(fault),
         };
         let first = match attempt() {
+            Err(Fault::Damaged(reason)) if start == Start::Look => {
+                return Err(OpenError::Damaged { path: directory.to_owned(), reason });
+            }
             Err(Fault::Damaged(reason)) => {
                 quarantined = Some(set_aside(directory, &reason).map_err(fail)?);
                 attempt()
@@ -127,19 +137,24 @@ impl Opened {
 }
 
 impl Lock {
-    fn take(directory: &Path) -> Result<Self, OpenError> {
+    pub(super) fn take(directory: &Path) -> Result<Self, OpenError> {
         let path = directory.join("LOCK");
         let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(|error| unusable(&path, &error))?;
-        match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Self(file)),
-            Err(rustix::io::Errno::WOULDBLOCK) => Err(OpenError::Locked { path: directory.to_owned() }),
-            Err(error) => Err(unusable(&path, &error)),
+        let begun = Instant::now();
+        loop {
+            match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(Self(file)),
+                // A process that is just being started by the one that closed it may hold it for a moment more.
+                Err(rustix::io::Errno::WOULDBLOCK) if begun.elapsed() < LOCK_WAIT => std::thread::sleep(Duration::from_millis(5)),
+                Err(rustix::io::Errno::WOULDBLOCK) => return Err(OpenError::Locked { path: directory.to_owned() }),
+                Err(error) => return Err(unusable(&path, &error)),
+            }
         }
     }
 }
 
 /// The number in `FORMAT`; none if there is no such file, or it is not one of ours.
-fn read_format(directory: &Path) -> Result<Option<u32>, OpenError> {
+pub(super) fn read_format(directory: &Path) -> Result<Option<u32>, OpenError> {
     let path = directory.join("FORMAT");
     let text = match fs::read(&path) {
         Ok(text) => text,
@@ -163,9 +178,9 @@ fn write_format(directory: &Path) -> io::Result<()> {
 }
 
 /// sled on a thread of its own: it asserts what it believes of its files, and may never come back.
-fn open_database(directory: &Path, settings: &Settings) -> Result<sled::Db, Fault> {
+pub(super) fn open_database(path: &Path, settings: &Settings) -> Result<sled::Db, Fault> {
     let config = sled::Config::new()
-        .path(directory.join("sled"))
+        .path(path)
         .cache_capacity(settings.cache_bytes)
         // Four times what a page of the tree can grow to with values of our size: nothing becomes a blob file.
         .segment_size(2 << 20)

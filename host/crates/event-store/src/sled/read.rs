@@ -24,6 +24,23 @@ pub(super) struct Value {
 }
 
 impl Values {
+    pub(super) fn new(entries: sled::Iter, header_bytes: usize) -> Self {
+        Self { entries, header_bytes }
+    }
+
+    /// One entry as it lies.
+    pub(super) fn next_entry(&mut self) -> Option<Result<(sled::IVec, sled::IVec), sled::Error>> {
+        self.entries.next()
+    }
+
+    /// The next value with the key of its first part.
+    pub(super) fn next_with_key(&mut self) -> Option<(Vec<u8>, Result<Value, Fault>)> {
+        Some(match self.entries.next()? {
+            Ok((key, value)) => (key.to_vec(), self.next_value(&key, &value)),
+            Err(error) => (vec![u8::MAX], Err(error.into())),
+        })
+    }
+
     fn next_value(&mut self, key: &[u8], value: &[u8]) -> Result<Value, Fault> {
         let (prefix, number) = key.split_last_chunk::<2>().ok_or(Damage)?;
         let payload = layout::unseal(key, value)?;
@@ -96,7 +113,7 @@ pub(super) fn page(tree: &sled::Tree, stream: &StreamKey, after: Seq, events_max
     Ok(Page { events, gap: head.gone > after, end, complete: head.expires.is_some() })
 }
 
-fn read_record(value: Value) -> Result<(Partition, Record), Fault> {
+pub(super) fn read_record(value: Value) -> Result<(Partition, Record), Fault> {
     let expires = StoreTime(layout::Reader(&value.header).number()?);
     Ok((layout::read_record_key(&value.prefix)?, Record { data: value.data.into(), expires }))
 }

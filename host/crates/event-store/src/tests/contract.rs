@@ -1,8 +1,8 @@
 //! The contract as a test-suite: every back end passes all of it.
 
 use crate::{
-    Durability, Event, EventStore, Kind, NewEvent, Page, Partition, Record, Seq, Settings, Space, Start, StoreError, StoreTime, StreamKey,
-    TenantKey,
+    Durability, Event, EventStore, Item, Kind, NewEvent, Page, Partition, Record, Seq, Settings, Space, Start, StoreError, StoreTime,
+    StreamKey, TenantKey,
 };
 use bytes::Bytes;
 use std::sync::Arc;
@@ -275,6 +275,32 @@ pub(crate) async fn names_never_run_together(store: Arc<dyn EventStore>) {
     }
 }
 
+pub(crate) async fn a_walk_sees_everything_once(store: Arc<dyn EventStore>) {
+    let (one, other) = (begun(&*store, "acme", 1).await, begun(&*store, "umbrella", 2).await);
+    for (key, seq, bytes) in [(&one, 1, 40_000), (&one, 2, 3), (&other, 7, 0)] {
+        store.append(key, message(seq, vec![9; bytes])).await.expect("appended");
+    }
+    store.put(&session("acme", 3), record(&"long".repeat(9_000), 5)).await.expect("put");
+    for max in [1, 2, usize::MAX] {
+        let (mut items, mut after) = (Vec::new(), None);
+        loop {
+            let walk = store.walk(after, max).await.expect("walked");
+            items.extend(walk.items);
+            after = walk.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        let records = items.iter().filter(|item| matches!(item, Item::Record(..))).count();
+        let streams = items.iter().filter(|item| matches!(item, Item::Stream(_, header) if &header.about[..] == b"about")).count();
+        let events: Vec<_> =
+            items.iter().filter_map(|item| if let Item::Event(key, event) = item { Some((key, event)) } else { None }).collect();
+        assert_eq!((records, streams, events.len(), items.len()), (3, 2, 3, 8), "{max}");
+        assert!(events.iter().any(|(key, event)| **key == one && event.seq == Seq(1) && event.data == vec![9; 40_000]));
+        assert!(items.contains(&Item::Record(session("acme", 3), record(&"long".repeat(9_000), 5))));
+    }
+}
+
 macro_rules! suite {
     ($make:expr; $($name:ident)*) => {$(
         #[tokio::test]
@@ -313,4 +339,5 @@ suites! {
     what_has_expired_is_swept
     a_tenant_pays_for_itself
     names_never_run_together
+    a_walk_sees_everything_once
 }

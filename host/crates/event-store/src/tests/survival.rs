@@ -150,3 +150,45 @@ async fn damage_is_never_served() {
     }
     println!("{quarantined} of 40 were set aside");
 }
+
+/// Compaction leaves everything but what was overwritten.
+#[tokio::test]
+async fn a_compacted_store_holds_the_same() {
+    let (store, directory) = durable();
+    let path = directory.path().join("store");
+    fill(&*store).await;
+    let key = stream(&session("acme", 0), 1);
+    for seq in 6..2_000 {
+        store.append(&key, message(seq, vec![1; 3_000])).await.expect("appended");
+    }
+    let before = store.walk(None, usize::MAX).await.expect("walked");
+    assert!(matches!(crate::compact(&path, &small(), &mut |_| {}), Err(OpenError::Locked { .. })), "not while it is open");
+    drop(store);
+    let mut told = 0;
+    let compacted = crate::compact(&path, &small(), &mut |entries| told = entries).expect("compacted");
+    assert!(compacted.entries > 0 && told == compacted.entries && compacted.bytes_after <= compacted.bytes_before, "{compacted:?}");
+    let store = open(&path).expect("opened");
+    assert_eq!(store.walk(None, usize::MAX).await.expect("walked"), before);
+    store.append(&key, message(2_000, "on")).await.expect("goes on");
+    assert!(!path.join("sled.new").exists());
+}
+
+/// Who only looks changes nothing: what is not there is not made, what is damaged stays where it is.
+#[tokio::test]
+async fn looking_changes_nothing() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("store");
+    let look = |path: &Path| crate::sled(path, small(), Start::Look);
+    assert_eq!(look(&path).expect_err("refused"), OpenError::Missing { path: path.clone() });
+    assert!(!path.exists());
+    let store = open(&path).expect("opened");
+    fill(&*store).await;
+    let there = store.walk(None, usize::MAX).await.expect("walked");
+    drop(store);
+    let store = look(&path).expect("opened");
+    assert_eq!(store.walk(None, usize::MAX).await.expect("walked"), there);
+    drop(store);
+    fs::write(path.join("sled/conf"), "no configuration").expect("written");
+    assert!(matches!(look(&path), Err(OpenError::Damaged { .. })));
+    assert!(path.join("sled/db").exists());
+}

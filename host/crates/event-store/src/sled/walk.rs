@@ -1,0 +1,68 @@
+//! Everything that is stored, page by page, damage included.
+
+use super::layout::{self, Damage, Head};
+use super::plan::Fault;
+use super::read::{self, Values};
+use crate::{Cursor, Header, Item, StreamKey, Walk};
+
+/// What is walked through, in this order.
+const KINDS: [u8; 3] = [layout::RECORD, layout::STREAM, layout::EVENT];
+
+pub(super) fn page(tree: &sled::Tree, after: Option<Cursor>, max: usize) -> Result<Walk, Fault> {
+    let mut walk = Walk::default();
+    let begin = after.map_or_else(|| vec![layout::RECORD], |Cursor(key)| key);
+    let at = begin.first().copied().unwrap_or(layout::RECORD);
+    let mut from = Some(begin);
+    for kind in KINDS.into_iter().skip_while(|kind| *kind != at) {
+        let first = from.take().unwrap_or_else(|| vec![kind]);
+        let mut values = Values::new(tree.range(first..vec![kind + 1]), header_bytes(kind));
+        while let Some((next, item)) = next(kind, &mut values) {
+            walk.items.push(item);
+            if walk.items.len() >= max.max(1) {
+                walk.next = Some(Cursor(next));
+                return Ok(walk);
+            }
+        }
+    }
+    Ok(walk)
+}
+
+fn header_bytes(kind: u8) -> usize {
+    match kind {
+        layout::RECORD => read::RECORD_HEADER,
+        _ => read::EVENT_HEADER,
+    }
+}
+
+/// Where to go on, and the next thing. What is damaged takes one entry, whatever it was.
+fn next(kind: u8, values: &mut Values) -> Option<(Vec<u8>, Item)> {
+    // The smallest key that is greater.
+    let behind = |key: &[u8]| [key, &[0]].concat();
+    if kind == layout::STREAM {
+        return Some(match values.next_entry()? {
+            Ok((key, value)) => (behind(&key), stream(&key, &value).unwrap_or(Item::Damaged)),
+            Err(_) => (vec![u8::MAX], Item::Damaged),
+        });
+    }
+    let (key, value) = values.next_with_key()?;
+    let Ok(value) = value else { return Some((behind(&key), Item::Damaged)) };
+    let behind_all_parts = behind(&layout::part(&value.prefix, u16::MAX));
+    let item = match kind {
+        layout::RECORD => read::read_record(value).map(|(key, record)| Item::Record(key, record)),
+        _ => event(value),
+    };
+    Some((behind_all_parts, item.unwrap_or(Item::Damaged)))
+}
+
+fn stream(key: &[u8], value: &[u8]) -> Result<Item, Damage> {
+    let head = Head::read(layout::unseal(key, value)?)?;
+    let header = Header { about: head.about.into(), last: head.last, gone: head.gone, complete: head.expires.is_some() };
+    Ok(Item::Stream(layout::read_stream_key(key)?, header))
+}
+
+fn event(value: read::Value) -> Result<Item, Fault> {
+    let (prefix, seq) = value.prefix.split_last_chunk::<8>().ok_or(Damage)?;
+    let key: StreamKey = layout::read_stream_key(prefix)?;
+    let event = crate::Event { seq: crate::Seq(u64::from_be_bytes(*seq)), is_final: value.header == [1], data: value.data.into() };
+    Ok(Item::Event(key, event))
+}

@@ -1,0 +1,159 @@
+//! What an operator may ask a running gateway about its store: a socket in the store's directory, which only the gateway's user can enter.
+//!
+//! One line asks (`stats` or `walk`), JSON lines answer, the last one is `{"end":true}`. Nothing can be changed this way.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use event_store::{EventStore, Item, Partition, Space, Statistics, StreamKey};
+use serde_json::{Map, Value};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio_util::sync::CancellationToken;
+
+/// The last line of an answer.
+pub const END: &str = "{\"end\":true}";
+/// Entries that are read at once: readers of requests do not wait behind more.
+pub const PAGE_ITEMS: usize = 500;
+/// For a question to come, and for each page to be taken.
+const PATIENCE: Duration = Duration::from_secs(10);
+const QUESTION_BYTES_MAX: u64 = 64;
+
+/// Where the socket of a store is.
+pub fn socket(directory: &Path) -> PathBuf {
+    directory.join("SOCKET")
+}
+
+/// Answers until `stop` fires, one question after the other.
+pub async fn serve(path: PathBuf, store: Arc<dyn EventStore>, stop: CancellationToken) {
+    // Left by a process that was killed; the lock beside it says that there is no other.
+    let _ = std::fs::remove_file(&path);
+    let listener = match UnixListener::bind(&path) {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::warn!(%error, path = %path.display(), "`gatehouse store` cannot ask this gateway while it runs");
+            return;
+        }
+    };
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => tokio::select! {
+                    () = stop.cancelled() => break,
+                    answered = answer(stream, &*store) => if let Err(error) = answered {
+                        tracing::debug!(%error, "a question about the store was not answered to its end");
+                    },
+                },
+                Err(error) => {
+                    tracing::warn!(%error, "questions about the store cannot be taken");
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+            }
+        }
+    }
+    let _ = std::fs::remove_file(&path);
+}
+
+async fn answer(stream: UnixStream, store: &dyn EventStore) -> io::Result<()> {
+    let (reader, mut writer) = stream.into_split();
+    let mut question = String::new();
+    let mut reader = BufReader::new(reader.take(QUESTION_BYTES_MAX));
+    tokio::time::timeout(PATIENCE, reader.read_line(&mut question)).await??;
+    match question.trim() {
+        "stats" => {
+            let statistics = store.statistics().await.map_err(io::Error::other)?;
+            let mut told = stats(&statistics);
+            if let Some(reason) = store.health().degraded {
+                told.insert("degraded".to_owned(), reason.into());
+            }
+            send(&mut writer, &format!("{}\n", Value::Object(told))).await?;
+        }
+        "walk" => {
+            let mut after = None;
+            loop {
+                let walk = store.walk(after, PAGE_ITEMS).await.map_err(io::Error::other)?;
+                let page: String = walk.items.iter().map(|item| format!("{}\n", line(item))).collect();
+                send(&mut writer, &page).await?;
+                after = walk.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+        }
+        _ => return Err(io::Error::other("it is none that is known")),
+    }
+    send(&mut writer, &format!("{END}\n")).await
+}
+
+async fn send(writer: &mut tokio::net::unix::OwnedWriteHalf, text: &str) -> io::Result<()> {
+    tokio::time::timeout(PATIENCE, writer.write_all(text.as_bytes())).await?
+}
+
+/// Counts, for programs.
+pub fn stats(statistics: &Statistics) -> Map<String, Value> {
+    let by_tenant = statistics.bytes_by_tenant.iter().map(|(tenant, bytes)| (tenant.as_str().to_owned(), Value::from(*bytes)));
+    object([
+        ("backend", statistics.backend.into()),
+        ("sessions", statistics.sessions.into()),
+        ("tasks", statistics.tasks.into()),
+        ("streams", statistics.streams.into()),
+        ("events", statistics.events.into()),
+        ("disk_bytes", statistics.disk_bytes.into()),
+        ("bytes_by_tenant", Value::Object(by_tenant.collect())),
+    ])
+}
+
+/// Something that is stored, as one line of JSON.
+pub fn line(item: &Item) -> Value {
+    Value::Object(match item {
+        Item::Record(partition, record) => {
+            let rest = [("expires_ms", record.expires.0.into()), data("data", "data_base64", &record.data)];
+            place("record", partition).into_iter().chain(object(rest)).collect()
+        }
+        Item::Stream(key, header) => {
+            let rest = [
+                stream(key),
+                data("about", "about_base64", &header.about),
+                ("last", header.last.0.into()),
+                ("gone", header.gone.0.into()),
+                ("complete", header.complete.into()),
+            ];
+            place("stream", &key.partition).into_iter().chain(object(rest)).collect()
+        }
+        Item::Event(key, event) => {
+            let rest =
+                [stream(key), ("seq", event.seq.0.into()), ("final", event.is_final.into()), data("data", "data_base64", &event.data)];
+            place("event", &key.partition).into_iter().chain(object(rest)).collect()
+        }
+        Item::Damaged => object([("kind", "damaged".into())]),
+    })
+}
+
+fn object<const N: usize>(members: [(&str, Value); N]) -> Map<String, Value> {
+    members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+fn place(kind: &str, partition: &Partition) -> Map<String, Value> {
+    let space = match partition.space {
+        Space::Session => "session",
+        Space::Task => "task",
+    };
+    let id: String = partition.id.iter().map(|byte| format!("{byte:02x}")).collect();
+    object([("kind", kind.into()), ("tenant", partition.tenant.as_str().into()), ("space", space.into()), ("id", id.into())])
+}
+
+/// As text: the number has more digits than most readers of JSON keep.
+fn stream(key: &StreamKey) -> (&'static str, Value) {
+    ("stream", key.stream.to_string().into())
+}
+
+fn data<'n>(name: &'n str, otherwise: &'n str, data: &[u8]) -> (&'n str, Value) {
+    match std::str::from_utf8(data) {
+        Ok(text) => (name, text.into()),
+        Err(_) => (otherwise, STANDARD.encode(data).into()),
+    }
+}
