@@ -1,12 +1,13 @@
 //! Measures calls through the shipped binary beside a bare axum route, in one run on one machine: ratios can be compared, absolute figures
 //! only within the run.
 //!
-//! `gatehouse-bench [SECONDS]` prints a table. Servers are processes of their own; the load comes from this one.
+//! `gatehouse-bench [SECONDS]` prints tables: calls, then the store. Servers are processes of their own; the load comes from this one.
 
 #![expect(clippy::disallowed_methods, reason = "the bans are about the serving process; this one ends with its tasks")]
 
 mod load;
 mod servers;
+mod store;
 
 use anyhow::{Context, Result};
 use load::{Measured, Request, run};
@@ -60,7 +61,8 @@ async fn measure(each: Duration) -> Result<()> {
             print(&format!("{name:<28}{connections:>12}{per_second:>12.0}{p50_us:>10.0}{p99_us:>10.0}{cpu_us:>12.1}{ratio:>10.2}"));
         }
     }
-    Ok(())
+    drop((bare, gateway));
+    store::measure(each).await
 }
 
 fn modern_echo(arguments: &serde_json::Value) -> Request {

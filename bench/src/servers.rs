@@ -29,13 +29,26 @@ impl Server {
 
     /// The shipped binary with the text toolbox.
     pub(crate) async fn gatehouse() -> Result<Self> {
+        Self::gatehouse_with("").await
+    }
+
+    /// The same with settings.
+    pub(crate) async fn gatehouse_with(settings: &str) -> Result<Self> {
         let directory = tempfile::tempdir()?;
+        let config = directory.path().join("gatehouse.toml");
+        std::fs::write(&config, settings)?;
         let plugins = directory.path().join("plugins");
         std::fs::create_dir(&plugins)?;
         let toolbox = existing("target/plugins/text-toolbox.wasm", "make plugins")?;
         std::fs::copy(toolbox, plugins.join("text-toolbox.wasm"))?;
         let mut command = Command::new(existing("target/release/gatehouse", "make build")?);
-        command.args(["serve", "--listen", "127.0.0.1:0", "--plugins"]).arg(&plugins).arg("--data").arg(directory.path().join("data"));
+        command
+            .args(["serve", "--listen", "127.0.0.1:0", "--config"])
+            .arg(&config)
+            .arg("--plugins")
+            .arg(&plugins)
+            .arg("--data")
+            .arg(directory.path().join("data"));
         Self::start(command, Some(directory)).await
     }
 
@@ -64,6 +77,13 @@ impl Server {
         let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<u64>().ok()).context("a field of /proc/PID/stat");
         // utime and stime, in hundredths of a second on every Linux that matters.
         Ok(Duration::from_millis((ticks(11)? + ticks(12)?) * 10))
+    }
+
+    /// Memory that the process has.
+    pub(crate) fn resident_kb(&self) -> Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("a line of /proc/PID/status")?;
+        Ok(line.trim().trim_end_matches(" kB").parse()?)
     }
 
     /// Begins a session of 2025-11-25.
