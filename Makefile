@@ -6,7 +6,7 @@ DATA ?= target/gatehouse-data
 LISTEN ?= 127.0.0.1:8080
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build plugins fixtures run test test-unit test-edge crash check fmt bench clean
+.PHONY: help setup build plugins fixtures run test test-unit test-edge crash powercut check fmt bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ test-edge: build plugins fixtures
 SECONDS ?= 600
 crash: setup ## Kill a writing store again and again for SECONDS=600, and look for what it acknowledged
 	GATEHOUSE_CRASH_SECONDS=$(SECONDS) $(CARGO) test --release --locked -p gatehouse-event-store -- --nocapture nothing_acknowledged
+
+powercut: setup ## Cut the power of a writing store, in an image of its own file system; needs root
+	$(CARGO) test --release --locked -p gatehouse-event-store -- --nocapture --ignored power_cut
 
 check: setup ## Check formatting, lints, documentation, dependencies
 	$(CARGO) fmt --all --check
