@@ -86,17 +86,27 @@ impl SledStore {
         none: Result<T, StoreError>,
         read: impl FnOnce(&Database) -> Result<T, Fault> + Send + 'static,
     ) -> Pending<T> {
-        let (shared, partition) = (Arc::clone(&self.shared), partition.cloned());
-        Box::pin(async move {
-            let unavailable = |reason: &str| StoreError::Unavailable { maybe_applied: false, reason: reason.to_owned() };
-            let permit = Arc::clone(&shared.readers).acquire_owned().await.map_err(|_| unavailable("the store has been closed"))?;
-            let read = tokio::task::spawn_blocking(move || {
-                let _permit = permit;
-                shared.read(partition.as_ref(), none, read)
-            });
-            read.await.map_err(|_| unavailable("reading was broken off"))?
-        })
+        read_later(&self.shared, partition.cloned(), none, read)
     }
+}
+
+/// Reads on a thread that may wait for the disk.
+fn read_later<T: Send + 'static>(
+    shared: &Arc<Shared>,
+    partition: Option<Partition>,
+    none: Result<T, StoreError>,
+    read: impl FnOnce(&Database) -> Result<T, Fault> + Send + 'static,
+) -> Pending<T> {
+    let shared = Arc::clone(shared);
+    Box::pin(async move {
+        let unavailable = |reason: &str| StoreError::Unavailable { maybe_applied: false, reason: reason.to_owned() };
+        let permit = Arc::clone(&shared.readers).acquire_owned().await.map_err(|_| unavailable("the store has been closed"))?;
+        let read = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            shared.read(partition.as_ref(), none, read)
+        });
+        read.await.map_err(|_| unavailable("reading was broken off"))?
+    })
 }
 
 impl Shared {
@@ -197,7 +207,17 @@ impl EventStore for SledStore {
     }
 
     fn statistics(&self) -> Pending<Statistics> {
-        self.read(None, Ok(Statistics::default()), |database| read::statistics(&database.db))
+        let shared = Arc::clone(&self.shared);
+        // Bite by bite: counting takes long, and the writer waits for readers.
+        Box::pin(async move {
+            let mut so_far = read_later(&shared, None, Ok(Statistics::default()), |database| read::usage(&database.db)).await?;
+            let mut from = Some(Vec::new());
+            while let Some(key) = from.take() {
+                let none = Ok((Statistics::default(), None));
+                (so_far, from) = read_later(&shared, None, none, move |database| read::count(&database.db, &key, so_far)).await?;
+            }
+            Ok(so_far)
+        })
     }
 
     fn health(&self) -> Health {

@@ -12,7 +12,9 @@ use std::collections::{HashMap, HashSet, VecDeque};
 /// Streams that are remembered between groups; all are forgotten when there are more.
 const LIVE_STREAMS_MAX: usize = 50_000;
 /// Keys that one operation takes away at once of what was removed. The rest follows group by group, so that nobody waits for it.
-const BURIED_AT_ONCE: usize = 2_000;
+const BURIED_AT_ONCE: usize = 500;
+/// Keys that one sweep takes away.
+const SWEPT_AT_ONCE: usize = 2_000;
 
 /// Why an operation is not done.
 #[derive(Debug)]
@@ -214,21 +216,27 @@ impl<'g> Plan<'g> {
     }
 
     pub(super) fn remove(&mut self, partition: &Partition) -> Result<(), Fault> {
+        self.take_away(partition).map(|_| ())
+    }
+
+    /// As `remove`; how many keys that were so far.
+    fn take_away(&mut self, partition: &Partition) -> Result<usize, Fault> {
         self.freshen()?;
         if let Some(record) = read::record(self.tree, partition)? {
             self.delete_record(partition, &record);
             self.subtract(&partition.tenant, limits::record_cost(record.data.len()));
         }
-        if !self.bury(partition)? && self.doomed.insert(partition.clone()) {
+        let (keys, all) = self.bury(partition)?;
+        if !all && self.doomed.insert(partition.clone()) {
             self.put_sealed(layout::partition(layout::DOOMED, partition), &[]);
         }
-        Ok(())
+        Ok(keys)
     }
 
     /// Goes on with what was removed. Whether there is more to do.
     pub(super) fn go_on_burying(&mut self) -> Result<bool, Fault> {
         if let Some(partition) = self.doomed.iter().next().cloned()
-            && self.bury(&partition)?
+            && self.bury(&partition)?.1
         {
             self.batch.remove(layout::partition(layout::DOOMED, &partition));
             self.doomed.remove(&partition);
@@ -236,21 +244,21 @@ impl<'g> Plan<'g> {
         Ok(!self.doomed.is_empty())
     }
 
-    /// Takes some of a partition's streams away; whether that was all.
-    fn bury(&mut self, partition: &Partition) -> Result<bool, Fault> {
+    /// Takes some of a partition's streams away: how many keys, and whether that was all.
+    fn bury(&mut self, partition: &Partition) -> Result<(usize, bool), Fault> {
         self.freshen()?;
         let prefix = layout::partition(layout::STREAM, partition);
         let mut keys = 0;
         for entry in self.tree.scan_prefix(&prefix) {
             if keys > BURIED_AT_ONCE {
-                return Ok(false);
+                return Ok((keys, false));
             }
             let (found, value) = entry?;
             let head = Head::read(layout::unseal(&found, &value)?)?;
             let stream = layout::Reader(found.get(prefix.len()..).ok_or(Damage)?).number()?;
             keys += self.delete_stream(&StreamKey { partition: partition.clone(), stream }, &head)?;
         }
-        Ok(true)
+        Ok((keys, true))
     }
 
     pub(super) fn sweep(&mut self) -> Result<Swept, Fault> {
@@ -263,9 +271,8 @@ impl<'g> Plan<'g> {
                 // A record that was written again has another time, and another key.
                 (at, Target::Partition(partition)) => {
                     if read::record(self.tree, &partition)?.is_some_and(|record| record.expires == at) {
-                        self.remove(&partition)?;
+                        keys += self.take_away(&partition)? + 2;
                         swept.partitions.push(partition);
-                        keys += BURIED_AT_ONCE / 100;
                     }
                 }
                 (at, Target::Stream(stream)) => {
@@ -277,7 +284,7 @@ impl<'g> Plan<'g> {
                 }
             }
             self.batch.remove(key);
-            if keys > BURIED_AT_ONCE {
+            if keys > SWEPT_AT_ONCE {
                 swept.more = true;
                 break;
             }

@@ -138,33 +138,33 @@ pub(super) fn records(
     values.map(|value| read_record(value?))
 }
 
-/// Counts all that is there: reads every key, no value.
-pub(super) fn statistics(db: &sled::Db) -> Result<Statistics, Fault> {
-    let first_parts = |prefix: Vec<u8>| -> Result<u64, Fault> {
-        let mut count = 0;
-        for key in db.scan_prefix(prefix).keys() {
-            count += u64::from(key?.ends_with(&[0, 0]));
+/// Keys that are counted at once: the writer does not wait behind more.
+const COUNTED_AT_ONCE: usize = 5_000;
+
+/// Counts some of what is there, from a key on: reads keys, no values. Gives the key to go on at.
+pub(super) fn count(db: &sled::Db, from: &[u8], mut so_far: Statistics) -> Result<(Statistics, Option<Vec<u8>>), Fault> {
+    let mut keys = db.range(from..).keys();
+    for key in keys.by_ref().take(COUNTED_AT_ONCE) {
+        let key = key?;
+        let first_part = u64::from(key.ends_with(&[0, 0]));
+        match key.first() {
+            Some(&layout::EVENT) => so_far.events += first_part,
+            Some(&layout::RECORD) if key.starts_with(&layout::records(Space::Task)) => so_far.tasks += first_part,
+            Some(&layout::RECORD) => so_far.sessions += first_part,
+            Some(&layout::STREAM) => so_far.streams += 1,
+            _ => {}
         }
-        Ok(count)
-    };
-    let mut streams = 0;
-    for key in db.scan_prefix([layout::STREAM]).keys() {
-        key?;
-        streams += 1;
     }
+    Ok((so_far, keys.next().transpose()?.map(|key| key.to_vec())))
+}
+
+/// What each tenant keeps, and what the disk has.
+pub(super) fn usage(db: &sled::Db) -> Result<Statistics, Fault> {
     let mut bytes_by_tenant = Vec::new();
     for entry in db.scan_prefix([layout::USAGE]) {
         let (key, value) = entry?;
         bytes_by_tenant.push((layout::read_usage_key(&key)?, layout::Reader(layout::unseal(&key, &value)?).number()?));
     }
     bytes_by_tenant.sort();
-    Ok(Statistics {
-        backend: "sled",
-        sessions: first_parts(layout::records(Space::Session))?,
-        tasks: first_parts(layout::records(Space::Task))?,
-        streams,
-        events: first_parts(vec![layout::EVENT])?,
-        bytes_by_tenant,
-        disk_bytes: db.size_on_disk()?,
-    })
+    Ok(Statistics { backend: "sled", bytes_by_tenant, disk_bytes: db.size_on_disk()?, ..Statistics::default() })
 }
