@@ -8,6 +8,7 @@ mod changed;
 mod discover;
 mod initialize;
 mod listen;
+mod set_level;
 mod task;
 mod tools_call;
 mod tools_list;
@@ -29,6 +30,7 @@ use crate::tenant::Admission;
 use event_store::EventStore;
 use mcp::capability::{ClientCapabilities, ListChanged, ServerCapabilities};
 use mcp::header::HeaderValues;
+use mcp::params::LogLevel;
 use mcp::result::{CacheHints, CacheScope, Implementation};
 use mcp::{JsonText, Notification, Request, Revision};
 use sandbox::Sandbox;
@@ -91,6 +93,10 @@ pub struct Context {
     pub revision: Revision,
     /// What the client can be asked.
     pub capabilities: Option<ClientCapabilities>,
+    /// The least level of the log lines that it wants; none: no lines.
+    pub log_level: Option<LogLevel>,
+    /// Its session.
+    pub session: Option<Arc<Session>>,
     /// Its place in its session.
     pub in_flight: Option<InFlight>,
     /// Headers that repeat arguments.
@@ -127,7 +133,12 @@ impl From<End> for Answer {
 pub(crate) fn capabilities(tools: ListChanged) -> ServerCapabilities {
     // Only revisions that have extensions are told of them.
     let nothing = JsonText::from(&serde_json::Value::Object(serde_json::Map::new()));
-    ServerCapabilities { tools: Some(tools), extensions: vec![(mcp::task::EXTENSION.into(), nothing)], ..ServerCapabilities::default() }
+    ServerCapabilities {
+        tools: Some(tools),
+        logging: true,
+        extensions: vec![(mcp::task::EXTENSION.into(), nothing)],
+        ..ServerCapabilities::default()
+    }
 }
 
 /// How long lists may be kept: a dropped plugin shows within seconds, and nobody but the caller may keep what was chosen for it.
@@ -148,6 +159,7 @@ impl Rooms {
                 Err(failure) => Answer::Now(Err(failure)),
             },
             ("server/discover", false) => discover::discover(self, &context).into(),
+            ("logging/setLevel", true) => set_level::set_level(self, &context, params).await.into(),
             ("ping", true) => Ok(mcp::result::empty(context.revision, &self.implementation)).into(),
             (unknown, _) => Err(Failure::MethodNotFound(unknown.into())).into(),
         }

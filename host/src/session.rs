@@ -13,6 +13,7 @@ pub use all::{NoSession, Sessions};
 use crate::auth::Owner;
 use crate::config::{ServerId, SessionLimits};
 use event_store::{EventStore, Partition, Pending, Record, Space, StoreTime, TenantKey};
+use mcp::params::LogLevel;
 use mcp::{Id, Revision};
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -69,6 +70,7 @@ pub struct Session {
 struct State {
     initialized: bool,
     last_use: StoreTime,
+    log_level: Option<LogLevel>,
     in_flight: HashMap<Id, CancellationToken>,
     /// Connections that wait for its events.
     attached: usize,
@@ -109,6 +111,18 @@ impl Session {
     /// The client sent `notifications/initialized`. A request says the same.
     pub fn initialized(&self) {
         self.state.lock().set_initialized();
+    }
+
+    /// From now on its calls tell their client of log lines of that level and above. Kept like the session.
+    pub fn set_log_level(&self, level: LogLevel) {
+        let mut state = self.state.lock();
+        state.log_level = Some(level);
+        state.saved = None;
+    }
+
+    /// The least level of the log lines that its client wants; none: no lines.
+    pub fn log_level(&self) -> Option<LogLevel> {
+        self.state.lock().log_level
     }
 
     /// The server that it is used at.
@@ -181,7 +195,7 @@ impl Session {
         // Some way after its time would be over, since not every use is written down.
         let idle = state.last_use.after(limits.idle_timeout.saturating_mul(3) / 2);
         let expires = idle.min(self.began.after(limits.lifetime));
-        let data = record::write(self, state.initialized, state.last_use);
+        let data = record::write(self, &state);
         state.saved = Some(state.last_use);
         // Queued under the lock: a removal comes after it, or not at all.
         Some(store.put(&self.partition, Record { data, expires }))

@@ -56,6 +56,8 @@ pub struct Stream {
     /// None: nothing of it is kept.
     store: Option<Arc<dyn EventStore>>,
     keep: Duration,
+    /// Which life of the store it was begun in.
+    generation: u64,
     state: Mutex<State>,
     changed: Notify,
 }
@@ -88,7 +90,8 @@ struct Waiting {
 
 impl Stream {
     fn new(key: StreamKey, store: Option<Arc<dyn EventStore>>, keep: Duration, state: State) -> Arc<Self> {
-        Arc::new(Self { key, store, keep, state: Mutex::new(state), changed: Notify::new() })
+        let generation = store.as_ref().map_or(0, |store| store.health().generation);
+        Arc::new(Self { key, store, keep, generation, state: Mutex::new(state), changed: Notify::new() })
     }
 
     /// As the store has it.
@@ -252,7 +255,8 @@ impl Streams {
     pub async fn standalone(&self, partition: &Partition) -> Arc<Stream> {
         let key = StreamKey { partition: partition.clone(), stream: STANDALONE };
         let live = self.live(&key);
-        if let Some(live) = live.as_ref().filter(|live| live.is_kept() || !self.kept) {
+        let current = |live: &&Arc<Stream>| live.is_kept() && live.generation == self.store.health().generation;
+        if let Some(live) = live.as_ref().filter(|live| current(live) || !self.kept) {
             return Arc::clone(live);
         }
         let kept = if self.open(&key, Bytes::new()).await {
@@ -265,7 +269,7 @@ impl Streams {
             None => Stream::new(key, None, self.keep, State::default()),
         };
         if let Some(live) = live.filter(|_| stream.is_kept()) {
-            // It began while the store was away: from now on it can be resumed.
+            // It began while the store was away, or in one that is gone: from now on it can be resumed.
             self.over(&live);
         }
         self.register(stream)

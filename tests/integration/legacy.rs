@@ -44,7 +44,7 @@ async fn initialize_settles_the_revision() {
         assert_eq!((answer.status, answer.is_stream(), &answer.message()["id"]), (200, false, &json!("i")), "{asked}");
         let result = answer.result();
         assert_eq!(result["protocolVersion"], settled, "{asked}");
-        assert_eq!(result["capabilities"], json!({ "tools": { "listChanged": true } }), "{asked}");
+        assert_eq!(result["capabilities"], json!({ "tools": { "listChanged": true }, "logging": {} }), "{asked}");
         assert_eq!(result["serverInfo"]["name"], "gatehouse", "{asked}");
         let titled = result["serverInfo"].get("title").is_some();
         assert_eq!(titled, matches!(settled, "2025-06-18" | "2025-11-25"), "{asked}");

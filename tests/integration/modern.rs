@@ -42,7 +42,10 @@ async fn discover_says_what_is_served() {
     let result = answer.result();
     assert_eq!(result["resultType"], "complete");
     assert_eq!(result["supportedVersions"], json!(["2026-07-28"]));
-    assert_eq!(result["capabilities"], json!({ "tools": { "listChanged": true }, "extensions": { "io.modelcontextprotocol/tasks": {} } }));
+    assert_eq!(
+        result["capabilities"],
+        json!({ "tools": { "listChanged": true }, "logging": {}, "extensions": { "io.modelcontextprotocol/tasks": {} } })
+    );
     assert_eq!(result["instructions"], "Be kind.");
     assert_eq!((&result["ttlMs"], &result["cacheScope"]), (&json!(1000), &json!("private")));
     assert_eq!(result["_meta"][SERVER_INFO]["name"], "gatehouse");

@@ -1,6 +1,6 @@
 //! What is there after the process was killed: sessions, streams, answers.
 
-use crate::harness::{Answer, Event, Events, Gateway, Setup, call_params, eventually, fixture, initialize_params, plugin, rpc};
+use crate::harness::{Answer, Event, Events, Gateway, Modern, Setup, call_params, eventually, fixture, initialize_params, plugin, rpc};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 use std::fs;
@@ -155,4 +155,33 @@ async fn down_time_counts_for_the_lifetime() {
     gateway.restart().await;
     let over = async || (gateway.legacy(Some(&session), rpc(1, "ping", json!({}))).await.status == 404).then_some(());
     eventually("it is over", Duration::from_secs(10), over).await;
+}
+
+/// The log level that a client set is kept with its session.
+#[tokio::test]
+async fn the_log_level_is_kept() {
+    let mut gateway = with("").await;
+    let session = gateway.session("2025-11-25").await;
+    let call = || rpc(1, "tools/call", call_params("log_forge", json!({})));
+    let quiet = gateway.legacy(Some(&session), call()).await;
+    assert_eq!(quiet.notifications(), &[] as &[Value], "nobody asked for lines");
+    let unknown = gateway.legacy(Some(&session), rpc(2, "logging/setLevel", json!({ "level": "loud" }))).await;
+    assert_eq!((unknown.status, unknown.code()), (200, -32602));
+    for level in ["emergency", "debug"] {
+        let set = gateway.legacy(Some(&session), rpc(2, "logging/setLevel", json!({ "level": level }))).await;
+        assert_eq!(set.result(), &json!({}));
+        gateway.restart().await;
+        let told = gateway.legacy(Some(&session), call()).await;
+        let lines: Vec<_> = told.notifications().iter().filter(|told| told["method"] == "notifications/message").collect();
+        assert_eq!(lines.is_empty(), level == "emergency", "{level}: {told:?}");
+        assert!(lines.iter().all(|line| line["params"]["level"].is_string() && !line["params"]["data"].is_null()), "{lines:?}");
+    }
+    // The modern era says it in each request.
+    let modern =
+        Modern::call("log_forge", json!({})).body(|body| body["params"]["_meta"]["io.modelcontextprotocol/logLevel"] = "debug".into());
+    assert!(!gateway.modern(modern).await.notifications().is_empty());
+    assert!(gateway.call("log_forge", json!({})).await.notifications().is_empty());
+    let unknown =
+        Modern::call("log_forge", json!({})).body(|body| body["params"]["_meta"]["io.modelcontextprotocol/logLevel"] = "loud".into());
+    assert_eq!(gateway.modern(unknown).await.code(), -32602);
 }

@@ -164,3 +164,60 @@ async fn a_session_does_not_live_for_ever() {
     eventually("it is over although it is used", Duration::from_secs(5), over).await;
     assert!(began.elapsed() >= Duration::from_secs(1));
 }
+
+/// S09: one caller has only so many, all of them in use; and is told how to get on.
+#[tokio::test]
+async fn a_caller_has_only_so_many_sessions() {
+    let gateway = with("[limits]\nsessions_per_principal_max = 3\nsessions_per_tenant_max = 5\n").await;
+    let mut sessions = Vec::new();
+    for _ in 0..3 {
+        sessions.push(begun(&gateway).await);
+    }
+    for _ in 0..5 {
+        let full = initialize(&gateway, None).await;
+        assert_eq!((full.status, full.code(), full.header("retry-after")), (429, -31005, Some("60")));
+        assert!(full.header("mcp-session-id").is_none());
+    }
+    for session in &sessions {
+        assert_eq!(ping(&gateway, session).await, 200, "those that are there go on");
+    }
+    assert_eq!(delete(&gateway, "/mcp", Some(&sessions[0])).await.status, 204);
+    begun(&gateway).await;
+}
+
+/// S01: all different, none like another.
+#[tokio::test]
+async fn names_of_sessions_cannot_be_guessed() {
+    let gateway = with("").await;
+    let mut names = std::collections::HashSet::new();
+    let mut ones = 0_u32;
+    for _ in 0..500 {
+        let session = begun(&gateway).await;
+        assert_eq!(delete(&gateway, "/mcp", Some(&session)).await.status, 204);
+        assert!(session.len() == 32 && session.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        ones += u128::from_str_radix(&session, 16).expect("hexadecimal").count_ones();
+        names.insert(session);
+    }
+    assert_eq!(names.len(), 500);
+    // 64,000 bits: half of them ones, within six standard deviations.
+    assert!((31_240..=32_760).contains(&ones), "{ones}");
+    let prefixes: std::collections::HashSet<_> = names.iter().map(|name| &name[..8]).collect();
+    assert_eq!(prefixes.len(), 500, "no two begin alike");
+}
+
+/// S13, S16: what is no name is refused, and nobody chooses a name.
+#[tokio::test]
+async fn names_of_sessions_are_the_gateways_own() {
+    let gateway = with("").await;
+    let chosen = "c".repeat(32);
+    let fresh = initialize(&gateway, Some(&chosen)).await;
+    assert_ne!(fresh.header("mcp-session-id").expect("a session"), chosen);
+    assert_eq!(ping(&gateway, &chosen).await, 404);
+    let long = "a".repeat(4_096);
+    for bad in [&*long, "a b"] {
+        assert_eq!(ping(&gateway, bad).await, 400, "{}", bad.len());
+    }
+    let mut request = gateway.legacy_request(None, &rpc(1, "ping", json!({}))).build().expect("a request");
+    request.headers_mut().insert("mcp-session-id", reqwest::header::HeaderValue::from_bytes(b"\xe9").expect("a value"));
+    assert_eq!(gateway.client.execute(request).await.expect("an answer").status(), 400);
+}

@@ -207,5 +207,5 @@ async fn listeners_hear_what_they_asked_for() {
 async fn what_is_served_is_announced() {
     let gateway = with("").await;
     let capabilities = gateway.modern(Modern::new("server/discover", json!({}))).await.result()["capabilities"].clone();
-    assert_eq!(capabilities, json!({ "tools": { "listChanged": true }, "extensions": { EXTENSION: {} } }), "{MODERN}");
+    assert_eq!(capabilities, json!({ "tools": { "listChanged": true }, "logging": {}, "extensions": { EXTENSION: {} } }), "{MODERN}");
 }

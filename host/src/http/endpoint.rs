@@ -213,10 +213,16 @@ impl Exchange {
             Ok(envelope) => envelope,
             Err(refusal) => return error::response(Some(&request.id), &Failure::Ladder(refusal), Era::Modern),
         };
+        let log_level = match envelope.log_level() {
+            Ok(level) => level,
+            Err(error) => return error::response(Some(&request.id), &error.into(), Era::Modern),
+        };
         let context = Context {
             caller: self.caller,
             server: self.server,
             catalog: self.catalog,
+            log_level,
+            session: None,
             revision: envelope.revision,
             capabilities: Some(envelope.client_capabilities),
             in_flight: None,
@@ -294,6 +300,8 @@ impl Exchange {
             catalog: Arc::clone(&self.catalog),
             revision,
             capabilities: session.map(|session| session.capabilities.clone()),
+            log_level: session.and_then(|session| session.log_level()),
+            session: session.cloned(),
             in_flight,
             mirrored: MirroredHeaders::default(),
         };

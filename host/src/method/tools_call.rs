@@ -18,7 +18,7 @@ use crate::session::InFlight;
 use entry::Entry;
 use mcp::capability::{Capability, ClientCapabilities};
 use mcp::meta::ProgressToken;
-use mcp::params::{ARGUMENTS_BYTES_MAX, CallToolParams, arguments_text};
+use mcp::params::{ARGUMENTS_BYTES_MAX, CallToolParams, LogLevel, arguments_text};
 use mcp::result::CallToolResult;
 use mcp::{JsonText, Revision};
 use sandbox::contract::Resume;
@@ -46,6 +46,7 @@ pub(super) struct Start {
     pub(super) arguments: JsonText,
     pub(super) meta: Option<JsonText>,
     pub(super) token: Option<ProgressToken>,
+    pub(super) log_level: Option<LogLevel>,
     pub(super) in_flight: Option<InFlight>,
     pub(super) resume: Option<Resume>,
     /// How long it may take.
@@ -90,6 +91,7 @@ async fn prepare(rooms: &Arc<Rooms>, context: Context, params: Option<&RawValue>
         arguments,
         meta: params.meta.extra,
         token: params.meta.progress_token,
+        log_level: context.log_level,
         in_flight: context.in_flight,
         resume,
         wall: if taskable { rooms.task_store.limits().wall } else { rooms.limits.wall },
@@ -166,6 +168,7 @@ impl Start {
             capabilities: self.capabilities,
             revision: self.revision,
             token: self.token,
+            log_level: self.log_level,
         };
         let run = ToolRun::new(Arc::clone(rooms), about, slot, self.in_flight, entry, self.permit, call, events);
         Ok(Started::Running(Box::new(run)))

@@ -122,6 +122,7 @@ impl Sessions {
             state: Mutex::new(State {
                 initialized: false,
                 last_use: now,
+                log_level: None,
                 in_flight: HashMap::new(),
                 attached: 0,
                 saved: None,
@@ -160,6 +161,11 @@ impl Sessions {
         }
         all.insert(Arc::clone(session));
         Ok(replaced)
+    }
+
+    /// Brings the store up to date with a session; if it cannot be written now, later.
+    pub async fn keep(&self, session: &Session) {
+        self.save(session).await;
     }
 
     /// Whether the store has it now.

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use event_store::{Partition, StoreTime};
 use mcp::Revision;
 use mcp::capability::ClientCapabilities;
+use mcp::params::LogLevel;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -28,9 +29,11 @@ struct Written<'a> {
     began_ms: u64,
     last_use_ms: u64,
     initialized: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    log_level: Option<Box<str>>,
 }
 
-pub(super) fn write(session: &Session, initialized: bool, last_use: StoreTime) -> Bytes {
+pub(super) fn write(session: &Session, state: &State) -> Bytes {
     let text = session.capabilities.text().as_str();
     let (issuer, subject) = session.owner.identity();
     let written = Written {
@@ -41,8 +44,9 @@ pub(super) fn write(session: &Session, initialized: bool, last_use: StoreTime) -
         subject: subject.map(Into::into),
         server: session.server.as_ref().map(|server| server.to_string().into()),
         began_ms: session.began.0,
-        last_use_ms: last_use.0,
-        initialized,
+        last_use_ms: state.last_use.0,
+        initialized: state.initialized,
+        log_level: state.log_level.map(|level| level.as_str().into()),
     };
     serde_json::to_vec(&written).unwrap_or_default().into()
 }
@@ -69,6 +73,7 @@ pub(super) fn read(found: &Partition, data: &[u8], now: StoreTime, limits: &Sess
         state: Mutex::new(State {
             initialized: written.initialized,
             last_use: now,
+            log_level: written.log_level.as_deref().and_then(LogLevel::parse),
             in_flight: HashMap::new(),
             attached: 0,
             saved: Some(StoreTime(written.last_use_ms)),

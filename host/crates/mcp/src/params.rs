@@ -207,9 +207,15 @@ impl LogLevel {
         }
     }
 
+    /// The level of that name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<LogLevel> {
+        LogLevel::ALL.into_iter().find(|level| level.as_str() == name)
+    }
+
     pub(crate) fn from_json(raw: &str) -> Option<LogLevel> {
         let name: Box<str> = serde_json::from_str(raw).ok()?;
-        LogLevel::ALL.into_iter().find(|level| level.as_str() == &*name)
+        LogLevel::parse(&name)
     }
 }
 

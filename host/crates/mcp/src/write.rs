@@ -1,6 +1,7 @@
 //! Whole messages as bytes. What is already JSON text is spliced, not parsed again.
 
 use crate::jsonrpc::Id;
+use crate::params::LogLevel;
 use crate::text::{JsonText, Object};
 use crate::{ErrorObject, meta};
 
@@ -37,6 +38,16 @@ pub fn notification(method: &str, params: Option<&JsonText>) -> Vec<u8> {
     message.string("method", method);
     message.raw_if("params", params);
     bytes(message)
+}
+
+/// `notifications/message`: a line of a tool's log. `data` is any JSON.
+#[must_use]
+pub fn log_message(level: LogLevel, logger: Option<&str>, data: &JsonText) -> Vec<u8> {
+    let mut params = Object::with_capacity(data.as_str().len() + ENVELOPE_BYTES);
+    params.string("level", level.as_str());
+    params.string_if("logger", logger);
+    params.raw("data", data);
+    notification("notifications/message", Some(&params.end()))
 }
 
 /// A notification on a listen stream: [`meta::SUBSCRIPTION_ID`] is the id of the listen request, with its JSON type

@@ -67,6 +67,8 @@ pub(super) fn call(file: &Path, settings: &Settings, tool: &str, given: Given) -
             catalog,
             revision: Revision::V2026_07_28,
             capabilities: None,
+            log_level: None,
+            session: None,
             in_flight: None,
             mirrored: MirroredHeaders(headers.into_iter().map(|(name, value)| (name.into(), value.into_bytes())).collect()),
         };

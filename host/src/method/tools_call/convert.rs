@@ -2,6 +2,7 @@
 
 use mcp::capability::{Capability, ClientCapabilities};
 use mcp::content::{Blob, Content, ResourceBody, ResourceContents, ResourceLink};
+use mcp::params::LogLevel;
 use mcp::result::{CallToolResult, InputRequest};
 use mcp::{JsonLimits, JsonText};
 use sandbox::contract::{self, ClientFeatures};
@@ -116,6 +117,20 @@ pub(super) fn client_features(capabilities: Option<&ClientCapabilities>) -> Clie
     ];
     let declared = table.iter().filter(|(capability, _)| capabilities.is_some_and(|client| client.has(capability)));
     declared.fold(ClientFeatures::empty(), |features, (_, feature)| features | *feature)
+}
+
+/// A level of a guest's log, in the wire's words.
+pub(super) fn log_level(level: sandbox::LogLevel) -> LogLevel {
+    match level {
+        sandbox::LogLevel::Debug => LogLevel::Debug,
+        sandbox::LogLevel::Info => LogLevel::Info,
+        sandbox::LogLevel::Notice => LogLevel::Notice,
+        sandbox::LogLevel::Warning => LogLevel::Warning,
+        sandbox::LogLevel::Error => LogLevel::Error,
+        sandbox::LogLevel::Critical => LogLevel::Critical,
+        sandbox::LogLevel::Alert => LogLevel::Alert,
+        sandbox::LogLevel::Emergency => LogLevel::Emergency,
+    }
 }
 
 /// The first of the features that a guest misses.

@@ -17,7 +17,7 @@ use mcp::progress::{Amount, Progress};
 use mcp::result::{CallToolResult, InputRequest, InputRequiredResult};
 use mcp::{JsonText, Revision};
 use sandbox::contract::{Failure as GuestFailure, Outcome};
-use sandbox::{Call, EventReceiver, Finished, GuestEvent, LogLevel, LogLine, Permit, Usage};
+use sandbox::{Call, EventReceiver, Finished, GuestEvent, LogLevel, LogLine, Permit, Stream, Usage};
 use serde_json::Value;
 use std::future::Future;
 use std::pin::Pin;
@@ -33,6 +33,8 @@ pub(super) struct About {
     pub(super) capabilities: Option<ClientCapabilities>,
     pub(super) revision: Revision,
     pub(super) token: Option<ProgressToken>,
+    /// The least level of the log lines that the client wants.
+    pub(super) log_level: Option<mcp::params::LogLevel>,
 }
 
 /// The next thing that a run says.
@@ -85,12 +87,19 @@ impl ToolRun {
         Self { rooms, about, guest, finished: None, events, cancelled, in_flight, entry }
     }
 
-    /// What an event becomes for the client; log lines go to the operator.
+    /// What an event becomes for the client. Log lines go to the operator, whoever else gets them.
     fn notification(&self, event: GuestEvent) -> Option<Vec<u8>> {
         match event {
             GuestEvent::Log(line) => {
                 log(&self.about.tool, &line);
-                None
+                let level = convert::log_level(line.level);
+                // What went to standard output is between the guest and the operator.
+                let wanted = line.stream == Stream::Log && self.about.log_level.is_some_and(|least| level >= least);
+                wanted.then(|| {
+                    let data = JsonText::parse(line.data.as_str(), &self.rooms.json_limits);
+                    let data = data.unwrap_or_else(|_| JsonText::string(&line.data));
+                    mcp::write::log_message(level, line.logger.as_deref(), &data)
+                })
             }
             GuestEvent::Progress(report) => {
                 let progress = Progress {
@@ -309,7 +318,7 @@ impl Run for ToolRun {
     }
 
     fn reports(&self) -> bool {
-        self.about.token.is_some()
+        self.about.token.is_some() || self.about.log_level.is_some()
     }
 
     fn refuse(mut self: Box<Self>, reason: &'static str) {
