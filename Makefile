@@ -6,7 +6,7 @@ DATA ?= target/gatehouse-data
 LISTEN ?= 127.0.0.1:8080
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build plugins fixtures run test test-unit test-edge crash powercut check fmt bench clean
+.PHONY: help setup build plugins fixtures run test test-unit test-edge crash powercut fulldisk check fmt bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ crash: setup ## Kill a writing store again and again for SECONDS=600, and look f
 
 powercut: setup ## Cut the power of a writing store, in an image of its own file system; needs root
 	$(CARGO) test --release --locked -p gatehouse-event-store -- --nocapture --ignored power_cut
+
+fulldisk: build plugins ## Fill the store's disk under a running gateway; needs root
+	$(CARGO) test --locked -p gatehouse-tests -- --nocapture --ignored full_disk
 
 check: setup ## Check formatting, lints, documentation, dependencies
 	$(CARGO) fmt --all --check

@@ -211,6 +211,14 @@ impl Session {
         self.state.lock().saved = None;
     }
 
+    /// Use goes on while somebody waits.
+    fn refresh(&self, now: StoreTime) {
+        let mut state = self.state.lock();
+        if state.in_use() {
+            state.last_use = now;
+        }
+    }
+
     fn used(&self, now: StoreTime) {
         self.state.lock().last_use = now;
     }

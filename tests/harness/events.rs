@@ -81,6 +81,11 @@ impl Events {
     }
 }
 
+/// What is left of a stream, without the places to come back to.
+pub async fn messages(events: Events) -> Vec<Event> {
+    events.rest().await.into_iter().filter(|event| !event.is_priming()).collect()
+}
+
 fn parse(block: &str) -> Option<Event> {
     let field = |name: &str| {
         let lines = block.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(':'));

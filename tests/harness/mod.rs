@@ -17,10 +17,10 @@ mod requests;
 
 pub use answer::Answer;
 pub use cutter::{Cut, Cutter};
-pub use events::{Event, Events};
+pub use events::{Event, Events, messages};
 pub use gateway::{Gateway, Setup};
 pub use paths::{binary, fixture, plugin, root};
-pub use requests::{MODERN, Modern, call_params, initialize_params, rpc};
+pub use requests::{MODERN, Modern, call_params, count, initialize_params, rpc};
 
 use std::future::Future;
 use std::time::{Duration, Instant};

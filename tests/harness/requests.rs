@@ -1,6 +1,6 @@
 //! Requests of both eras, as a correct client makes them; tests then break one thing.
 
-use super::{Answer, Gateway};
+use super::{Answer, Event, Events, Gateway};
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -16,6 +16,13 @@ pub fn rpc(id: impl Into<Value>, method: &str, params: Value) -> Value {
 /// The parameters of `tools/call`.
 pub fn call_params(name: &str, arguments: Value) -> Value {
     json!({ "name": name, "arguments": arguments })
+}
+
+/// A call of `slow_count`: n progress reports and a final answer, n + 1 events.
+pub fn count(id: impl Into<Value>, n: u64, interval_ms: u64) -> Value {
+    let mut call = rpc(id, "tools/call", call_params("slow_count", json!({ "message": "done", "n": n, "interval_ms": interval_ms })));
+    call["params"]["_meta"]["progressToken"] = "p".into();
+    call
 }
 
 /// The parameters of `initialize`.
@@ -155,6 +162,17 @@ impl Gateway {
     /// Sends a legacy POST and reads the whole answer.
     pub async fn legacy(&self, session: Option<&str>, body: Value) -> Answer {
         Answer::of(self.legacy_request(session, &body)).await
+    }
+
+    /// A GET of a session: its own stream, or the rest of one after an event.
+    pub fn events_request(&self, session: &str, last_event_id: Option<&str>) -> RequestBuilder {
+        let request = self.client.get(self.url()).header("accept", "text/event-stream").header("mcp-session-id", session);
+        last_event_id.iter().fold(request, |request, id| request.header("last-event-id", *id))
+    }
+
+    /// Goes on with a stream after an event.
+    pub async fn resume(&self, session: &str, event: &Event) -> Events {
+        Events::of(self.events_request(session, Some(event.id()))).await
     }
 
     /// Shakes hands for a revision and gives the session's id.

@@ -1,29 +1,14 @@
 //! What is there after the process was killed: sessions, streams, answers.
 
-use crate::harness::{Answer, Event, Events, Gateway, Modern, Setup, call_params, eventually, fixture, initialize_params, plugin, rpc};
-use reqwest::{Method, RequestBuilder};
+use crate::harness::{
+    Answer, Events, Gateway, Modern, Setup, call_params, count, eventually, fixture, initialize_params, messages, plugin, rpc,
+};
 use serde_json::{Value, json};
 use std::fs;
 use std::time::Duration;
 
 async fn with(settings: &str) -> Gateway {
     Gateway::with(Setup { plugins: vec!["text-toolbox"], fixtures: vec!["misbehave"], settings: settings.to_owned() }).await
-}
-
-fn count(id: impl Into<Value>, n: u64, interval_ms: u64) -> Value {
-    let mut call = rpc(id, "tools/call", call_params("slow_count", json!({ "message": "done", "n": n, "interval_ms": interval_ms })));
-    call["params"]["_meta"]["progressToken"] = "p".into();
-    call
-}
-
-fn get(gateway: &Gateway, session: &str, last_event_id: Option<&str>) -> RequestBuilder {
-    let request =
-        gateway.client.request(Method::GET, gateway.url()).header("accept", "text/event-stream").header("mcp-session-id", session);
-    last_event_id.iter().fold(request, |request, id| request.header("last-event-id", *id))
-}
-
-async fn messages(events: Events) -> Vec<Event> {
-    events.rest().await.into_iter().filter(|event| !event.is_priming()).collect()
 }
 
 #[tokio::test]
@@ -66,10 +51,10 @@ async fn a_finished_answer_is_there_after_a_crash() {
     assert_eq!(all.len(), 21);
     for after in [0, 7, 19] {
         gateway.restart().await;
-        let rest = messages(Events::of(get(&gateway, &session, Some(all[after].id()))).await).await;
+        let rest = messages(Events::of(gateway.events_request(&session, Some(all[after].id()))).await).await;
         assert_eq!(rest, &all[after + 1..], "after {after}");
     }
-    assert_eq!(messages(Events::of(get(&gateway, &session, Some(priming.id()))).await).await, all);
+    assert_eq!(messages(Events::of(gateway.events_request(&session, Some(priming.id()))).await).await, all);
 }
 
 /// Decision 9: a call that ran at the crash is answered when it is asked for, and not run again.
@@ -88,7 +73,7 @@ async fn a_call_that_ran_at_the_crash_is_answered_and_not_run_again() {
     gateway.restart().await;
     let mut ends = Vec::new();
     for _ in 0..2 {
-        let rest = messages(Events::of(get(&gateway, &session, Some(seen[2].id()))).await).await;
+        let rest = messages(Events::of(gateway.events_request(&session, Some(seen[2].id()))).await).await;
         assert_eq!(&rest[..2], &seen[3..], "what was shown is there");
         let end = rest.last().expect("an end").clone();
         let message = end.message();
@@ -100,7 +85,7 @@ async fn a_call_that_ran_at_the_crash_is_answered_and_not_run_again() {
     // The id is free again, and another crash changes nothing.
     assert_eq!(gateway.legacy(Some(&session), count("lost", 1, 1)).await.message()["result"]["content"][0]["text"], "done");
     gateway.restart().await;
-    let rest = messages(Events::of(get(&gateway, &session, Some(seen[4].id()))).await).await;
+    let rest = messages(Events::of(gateway.events_request(&session, Some(seen[4].id()))).await).await;
     assert_eq!(rest.last(), ends.last());
 }
 
@@ -109,14 +94,14 @@ async fn a_call_that_ran_at_the_crash_is_answered_and_not_run_again() {
 async fn the_standalone_stream_goes_on_after_a_crash() {
     let mut gateway = with("").await;
     let session = gateway.session("2025-11-25").await;
-    let mut events = Events::of(get(&gateway, &session, None)).await;
+    let mut events = Events::of(gateway.events_request(&session, None)).await;
     assert!(events.next().await.expect("a first event").is_priming());
     gateway.drop_in("text-template", &fs::read(plugin("text-template")).expect("read"));
     let changed = events.next().await.expect("a change");
     gateway.kill().await;
     drop(events);
     gateway.start_again().await;
-    let mut events = Events::of(get(&gateway, &session, Some(changed.id()))).await;
+    let mut events = Events::of(gateway.events_request(&session, Some(changed.id()))).await;
     assert!(events.next().await.expect("a first event").is_priming());
     let told = events.next().await.expect("a word");
     assert_eq!(told.message()["method"], "notifications/tools/list_changed");
@@ -131,7 +116,7 @@ async fn other_back_ends_promise_less() {
     let mut gateway = with("[store]\nbackend = \"memory\"\n").await;
     let session = gateway.session("2025-11-25").await;
     let all = Events::of(gateway.legacy_request(Some(&session), &count(1, 3, 5))).await.rest().await;
-    let rest = messages(Events::of(get(&gateway, &session, Some(all[1].id()))).await).await;
+    let rest = messages(Events::of(gateway.events_request(&session, Some(all[1].id()))).await).await;
     assert_eq!(rest, &all[2..]);
     gateway.restart().await;
     assert_eq!(gateway.legacy(Some(&session), rpc(1, "ping", json!({}))).await.status, 404);
@@ -140,8 +125,8 @@ async fn other_back_ends_promise_less() {
     let session = gateway.session("2025-11-25").await;
     let all = Events::of(gateway.legacy_request(Some(&session), &count(1, 3, 5))).await.rest().await;
     assert!(all.len() == 4 && all.iter().all(|event| event.id.is_none()), "{all:?}");
-    assert_eq!(Answer::of(get(&gateway, &session, Some("A"))).await.code(), -31012);
-    let mut events = Events::of(get(&gateway, &session, None)).await;
+    assert_eq!(Answer::of(gateway.events_request(&session, Some("A"))).await.code(), -31012);
+    let mut events = Events::of(gateway.events_request(&session, None)).await;
     gateway.drop_in("mirrored", &fs::read(fixture("mirrored")).expect("read"));
     let changed = events.next().await.expect("a change");
     assert_eq!((changed.id.as_deref(), &changed.message()["method"]), (None, &json!("notifications/tools/list_changed")));

@@ -1,6 +1,6 @@
 //! What becomes of the gateway when its store is taken, of another version, damaged or full (reliability group D).
 
-use crate::harness::{Answer, Event, Events, Gateway, Setup, binary, call_params, eventually, plugin, rpc};
+use crate::harness::{Answer, Event, Events, Gateway, Setup, binary, count, eventually, messages, plugin, rpc};
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -10,12 +10,6 @@ use std::time::{Duration, Instant};
 
 async fn with(settings: &str) -> Gateway {
     Gateway::with(Setup { plugins: vec!["text-toolbox"], settings: settings.to_owned(), ..Setup::default() }).await
-}
-
-fn count(n: u64, interval_ms: u64) -> Value {
-    let mut call = rpc(1, "tools/call", call_params("slow_count", json!({ "message": "done", "n": n, "interval_ms": interval_ms })));
-    call["params"]["_meta"]["progressToken"] = "p".into();
-    call
 }
 
 async fn readiness(gateway: &Gateway) -> Value {
@@ -78,14 +72,14 @@ async fn a_store_that_cannot_be_opened_stops_the_start_only_if_it_is_required() 
     assert_eq!((&readiness(&gateway).await["ready"], &readiness(&gateway).await["store"]), (&json!(true), &json!("degraded")));
     // Calls are served, without ids.
     let session = gateway.session("2025-11-25").await;
-    let all = Events::of(gateway.legacy_request(Some(&session), &count(3, 5))).await.rest().await;
+    let all = Events::of(gateway.legacy_request(Some(&session), &count(1, 3, 5))).await.rest().await;
     assert!(all.len() == 4 && all.iter().all(|event| event.id.is_none()), "{all:?}");
     // It recovers by itself, and what was begun meanwhile is kept from then on.
     fs::remove_file(&in_the_way).expect("removed");
     let well = async || (readiness(&gateway).await["store"] == "ok").then_some(());
     eventually("the store works", Duration::from_secs(30), well).await;
     let kept = async || {
-        let all = Events::of(gateway.legacy_request(Some(&session), &count(1, 5))).await.rest().await;
+        let all = Events::of(gateway.legacy_request(Some(&session), &count(1, 1, 5))).await.rest().await;
         all.iter().all(|event| event.id.is_some()).then_some(all)
     };
     eventually("events have ids again", Duration::from_secs(30), kept).await;
@@ -117,7 +111,7 @@ async fn the_store_is_its_users_own() {
     let mode = |path: &str| fs::metadata(gateway.data().join(path)).expect("there").permissions().mode() & 0o777;
     assert_eq!((mode("store"), mode("key")), (0o700, 0o600));
     let session = gateway.session("2025-11-25").await;
-    let events: Vec<Event> = Events::of(gateway.legacy_request(Some(&session), &count(1, 1))).await.rest().await;
+    let events: Vec<Event> = Events::of(gateway.legacy_request(Some(&session), &count(1, 1, 1))).await.rest().await;
     assert!(!events.is_empty() && !gateway.log().contains(&session), "no session's name is in the log");
 }
 
@@ -136,7 +130,7 @@ async fn the_store_can_be_looked_into() {
     let mut gateway = with("").await;
     let data = gateway.data();
     let session = gateway.session("2025-11-25").await;
-    let all = Events::of(gateway.legacy_request(Some(&session), &count(30, 1))).await.rest().await;
+    let all = Events::of(gateway.legacy_request(Some(&session), &count(1, 30, 1))).await.rest().await;
     assert!(all.len() > 30);
     let stats = |told: &str| -> Value { serde_json::from_str(told).unwrap_or_else(|error| panic!("{error}: {told}")) };
     let mut said = Vec::new();
@@ -168,14 +162,85 @@ async fn the_store_can_be_looked_into() {
     }
     assert_eq!(said[0], said[1]);
     gateway.start_again().await;
-    let rest = get(&gateway, &session, all.last().expect("one").id()).await;
-    assert_eq!(rest, 200, "what was compacted goes on");
+    let rest = gateway.events_request(&session, Some(all.last().expect("one").id())).send().await.expect("an answer");
+    assert_eq!(rest.status(), 200, "what was compacted goes on");
     let empty = tempfile::tempdir().expect("a directory");
     let (code, _, error) = store(empty.path(), &["verify"]);
     assert!(code == 1 && error.contains("there is no store in"), "{error}");
 }
 
-async fn get(gateway: &Gateway, session: &str, last_event_id: &str) -> u16 {
-    let request = gateway.client.get(gateway.url()).header("accept", "text/event-stream").header("mcp-session-id", session);
-    request.header("last-event-id", last_event_id).send().await.expect("an answer").status().as_u16()
+/// D03, D05: the disk is full in the middle of a stream, and free again. Needs root, to mount a disk that is small enough.
+#[tokio::test]
+#[ignore = "needs root: make fulldisk"]
+async fn a_full_disk_costs_ids_and_nothing_else() {
+    let disk = Disk::of_8_mib();
+    let gateway = with(&format!("[store]\ndirectory = {:?}\n", disk.path().join("store"))).await;
+    let session = gateway.session("2025-11-25").await;
+    // 20 s of events.
+    let mut events = Events::of(gateway.legacy_request(Some(&session), &count(1, 1_000, 20))).await;
+    let mut seen: Vec<Event> = Vec::new();
+    let ballast = disk.path().join("ballast");
+    let (mut full, mut without, mut back) = (false, 0, 0);
+    while let Some(event) = events.next().await {
+        match (full, event.id.is_some()) {
+            (false, true) if seen.len() == 100 => {
+                fill(&ballast);
+                full = true;
+            }
+            (true, false) if without == 0 => {
+                assert_eq!(readiness(&gateway).await["store"], "degraded");
+                assert_eq!(gateway.legacy(Some(&session), rpc(9, "ping", json!({}))).await.status, 200);
+                without += 1;
+            }
+            (true, false) => {
+                without += 1;
+                if without == 100 {
+                    fs::remove_file(&ballast).expect("removed");
+                }
+            }
+            (true, true) if without > 0 => back += 1,
+            _ => {}
+        }
+        seen.push(event);
+    }
+    println!("{without} events without an id, {back} with one after the disk was free again");
+    let steps: Vec<_> = seen.iter().filter_map(|event| event.data.as_deref().filter(|data| !data.is_empty())).collect();
+    assert_eq!(steps.len(), 1_001, "the client missed nothing");
+    assert!(without >= 100 && back > 0, "{without} {back}");
+    assert_eq!(readiness(&gateway).await["store"], "ok");
+    assert!(!gateway.log().contains("panicked"), "{}", gateway.log());
+    let rest = messages(gateway.resume(&session, seen.iter().rev().nth(20).expect("one")).await).await;
+    assert_eq!(rest.len(), 20, "what has ids can be resumed");
+}
+
+/// A small disk in memory; unmounted with the guard.
+struct Disk(tempfile::TempDir);
+
+impl Disk {
+    fn of_8_mib() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=8m", "none"]).arg(directory.path()).status();
+        assert!(mounted.expect("it runs").success(), "a small disk is mounted, as root");
+        Self(directory)
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // Lazily: the gateway may not have ended yet.
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
+/// Writes until nothing more goes onto the disk.
+fn fill(path: &Path) {
+    use std::io::Write as _;
+    let mut file = fs::File::create(path).expect("a file");
+    for bytes in [64 << 10, 4 << 10, 1] {
+        while file.write_all(&vec![0; bytes]).is_ok() {}
+    }
 }

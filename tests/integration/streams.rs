@@ -1,7 +1,6 @@
 //! Event streams of the handshake era: ids, resuming, who has which, and their limits (reliability group E).
 
-use crate::harness::{Answer, Event, Events, Gateway, Setup, call_params, eventually, plugin, raw, rpc};
-use reqwest::{Method, RequestBuilder};
+use crate::harness::{Answer, Event, Events, Gateway, Setup, call_params, count, eventually, messages, plugin, raw, rpc};
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::fs;
@@ -10,31 +9,6 @@ use tokio::io::AsyncReadExt as _;
 
 async fn with(settings: &str) -> Gateway {
     Gateway::with(Setup { plugins: vec!["text-toolbox"], fixtures: vec!["misbehave"], settings: settings.to_owned() }).await
-}
-
-/// `slow_count`: n progress reports and a final answer, n + 1 events.
-fn count(id: impl Into<Value>, n: u64, interval_ms: u64) -> Value {
-    let mut call = rpc(id, "tools/call", call_params("slow_count", json!({ "message": "done", "n": n, "interval_ms": interval_ms })));
-    call["params"]["_meta"]["progressToken"] = "p".into();
-    call
-}
-
-fn get(gateway: &Gateway, session: &str, last_event_id: Option<&str>) -> RequestBuilder {
-    let request =
-        gateway.client.request(Method::GET, gateway.url()).header("accept", "text/event-stream").header("mcp-session-id", session);
-    match last_event_id {
-        Some(id) => request.header("last-event-id", id),
-        None => request,
-    }
-}
-
-async fn resume(gateway: &Gateway, session: &str, event: &Event) -> Events {
-    Events::of(get(gateway, session, Some(event.id()))).await
-}
-
-/// What is left of a stream, without the places to come back to.
-async fn messages(events: Events) -> Vec<Event> {
-    events.rest().await.into_iter().filter(|event| !event.is_priming()).collect()
 }
 
 /// E01: whichever event the connection is cut after, the rest comes exactly once, in order, with the same ids and bytes.
@@ -54,9 +28,9 @@ async fn a_cut_stream_goes_on_where_it_was() {
     }
     assert_eq!(all[90].message()["result"]["content"][0]["text"], "done");
     for after in [0, 1, 29, 30, 31, 32, 33, 57, 88, 89] {
-        assert_eq!(messages(resume(&gateway, &session, &all[after]).await).await, &all[after + 1..], "after {after}");
+        assert_eq!(messages(gateway.resume(&session, &all[after]).await).await, &all[after + 1..], "after {after}");
     }
-    assert_eq!(messages(resume(&gateway, &session, &priming).await).await, all, "from the beginning");
+    assert_eq!(messages(gateway.resume(&session, &priming).await).await, all, "from the beginning");
 
     // Cut in the middle of the call, again and again: it runs on, and nothing is lost.
     let mut live = Events::of(gateway.legacy_request(Some(&session), &count("d", 90, 5))).await;
@@ -68,7 +42,7 @@ async fn a_cut_stream_goes_on_where_it_was() {
                 seen.push(event);
             }
         }
-        live = resume(&gateway, &session, seen.last().expect("one")).await;
+        live = gateway.resume(&session, seen.last().expect("one")).await;
     }
     let steps: Vec<_> = seen.iter().take(90).map(|event| event.message()["params"]["progress"].clone()).collect();
     assert_eq!(steps, (1..=90).map(Value::from).collect::<Vec<_>>());
@@ -84,7 +58,7 @@ async fn every_revision_resumes() {
         let all = Events::of(gateway.legacy_request(Some(&session), &count(1, 3, 10))).await.rest().await;
         assert!(all.iter().all(|event| !event.is_priming() && event.retry_ms.is_none() && event.id.is_some()), "{revision}: {all:?}");
         assert_eq!(all.len(), 4);
-        assert_eq!(resume(&gateway, &session, &all[1]).await.rest().await, &all[2..], "{revision}");
+        assert_eq!(gateway.resume(&session, &all[1]).await.rest().await, &all[2..], "{revision}");
     }
 }
 
@@ -96,7 +70,7 @@ async fn a_call_goes_on_without_its_connection() {
     let mut live = Events::of(gateway.legacy_request(Some(&session), &count("c", 3, 50))).await;
     let priming = live.next().await.expect("a first event");
     drop(live);
-    let all = messages(resume(&gateway, &session, &priming).await).await;
+    let all = messages(gateway.resume(&session, &priming).await).await;
     assert_eq!(all.last().expect("an answer").message()["result"]["content"][0]["text"], "done");
     assert_eq!(all.len(), 4);
 }
@@ -111,7 +85,7 @@ async fn a_silent_call_can_be_resumed() {
     let priming = live.next().await.expect("a first event");
     assert!(priming.is_priming());
     drop(live);
-    let all = messages(resume(&gateway, &session, &priming).await).await;
+    let all = messages(gateway.resume(&session, &priming).await).await;
     assert_eq!((all.len(), &all[0].message()["id"]), (1, &json!("s")));
     // A fast one is plain JSON.
     let fast = gateway.legacy(Some(&session), rpc("f", "tools/call", call_params("echo", json!({ "message": "hello" })))).await;
@@ -132,16 +106,16 @@ async fn a_foreign_id_is_no_id() {
     let changed = String::from_utf8(changed).expect("ASCII");
     let cut = &good[..good.len() - 1];
     for bad in [of_theirs[1].id(), "", &longer, "../../x", "%00", "-1", "18446744073709551616", &changed, cut] {
-        let answer = Answer::of(get(&gateway, &mine, Some(bad))).await;
+        let answer = Answer::of(gateway.events_request(&mine, Some(bad))).await;
         assert_eq!(
             (answer.status, answer.code(), answer.kind(), &answer.message()["id"]),
             (400, -31012, "bad_event_id", &Value::Null),
             "{bad}"
         );
     }
-    let twice = get(&gateway, &mine, Some(&good)).header("last-event-id", &good);
+    let twice = gateway.events_request(&mine, Some(&good)).header("last-event-id", &good);
     assert_eq!(Answer::of(twice).await.code(), -31012);
-    assert_eq!(messages(resume(&gateway, &mine, &of_mine[1]).await).await, &of_mine[2..]);
+    assert_eq!(messages(gateway.resume(&mine, &of_mine[1]).await).await, &of_mine[2..]);
 }
 
 /// E04: two streams of one session do not run together.
@@ -152,8 +126,8 @@ async fn a_resumed_stream_has_its_own_events_only() {
     let one = gateway.legacy_request(Some(&session), &count("one", 20, 3));
     let two = gateway.legacy_request(Some(&session), &count("two", 20, 3));
     let (one, two) = tokio::join!(async { messages(Events::of(one).await).await }, async { messages(Events::of(two).await).await });
-    assert_eq!(messages(resume(&gateway, &session, &one[4]).await).await, &one[5..]);
-    assert_eq!(messages(resume(&gateway, &session, &two[4]).await).await, &two[5..]);
+    assert_eq!(messages(gateway.resume(&session, &one[4]).await).await, &one[5..]);
+    assert_eq!(messages(gateway.resume(&session, &two[4]).await).await, &two[5..]);
     assert!(one.iter().map(Event::id).collect::<HashSet<_>>().is_disjoint(&two.iter().map(Event::id).collect()));
 }
 
@@ -164,8 +138,8 @@ async fn what_is_left_of_a_long_stream_comes() {
     let session = gateway.session("2025-11-25").await;
     let all = messages(Events::of(gateway.legacy_request(Some(&session), &count("c", 40, 1))).await).await;
     assert_eq!(all.len(), 41, "live, nothing is missing");
-    assert_eq!(messages(resume(&gateway, &session, &all[2]).await).await, &all[36..]);
-    assert_eq!(messages(resume(&gateway, &session, &all[38]).await).await, &all[39..]);
+    assert_eq!(messages(gateway.resume(&session, &all[2]).await).await, &all[36..]);
+    assert_eq!(messages(gateway.resume(&session, &all[38]).await).await, &all[39..]);
 }
 
 /// Decision 8: the newest connection has the stream.
@@ -175,14 +149,14 @@ async fn the_newest_connection_wins() {
     let session = gateway.session("2025-11-25").await;
     let mut first = Events::of(gateway.legacy_request(Some(&session), &count("c", 10, 100))).await;
     let priming = first.next().await.expect("a first event");
-    let second = resume(&gateway, &session, &priming).await;
+    let second = gateway.resume(&session, &priming).await;
     let left = tokio::time::timeout(Duration::from_secs(5), first.rest()).await.expect("the older one is closed");
     assert!(left.len() < 5, "{left:?}");
     assert_eq!(messages(second).await.len(), 11);
 
-    let mut older = Events::of(get(&gateway, &session, None)).await;
+    let mut older = Events::of(gateway.events_request(&session, None)).await;
     assert!(older.next().await.expect("a first event").is_priming());
-    let mut newer = Events::of(get(&gateway, &session, None)).await;
+    let mut newer = Events::of(gateway.events_request(&session, None)).await;
     assert!(newer.next().await.expect("a first event").is_priming());
     assert_eq!(tokio::time::timeout(Duration::from_secs(5), older.next()).await.expect("the older one is closed"), None);
 }
@@ -193,7 +167,7 @@ async fn tools_that_change_are_told_of() {
     let gateway = with("[servers.one]\ntools = [\"echo\"]\n").await;
     let session = gateway.session("2025-11-25").await;
     let at_one = gateway.session_at("/servers/one/mcp", "2025-11-25").await;
-    let mut events = Events::of(get(&gateway, &session, None)).await;
+    let mut events = Events::of(gateway.events_request(&session, None)).await;
     let unconcerned = gateway.client.get(format!("{}/servers/one/mcp", gateway.origin)).header("accept", "text/event-stream");
     let mut unconcerned = Events::of(unconcerned.header("mcp-session-id", &at_one)).await;
     assert!(unconcerned.next().await.expect("a first event").is_priming());
@@ -208,12 +182,12 @@ async fn tools_that_change_are_told_of() {
     let gone = async || (!gateway.tools().await.iter().any(|name| name.starts_with("template"))).then_some(());
     eventually("the tool is gone", Duration::from_secs(20), gone).await;
     // Nobody was there when it went; whoever comes back hears of it, once.
-    let mut events = resume(&gateway, &session, &changed).await;
+    let mut events = gateway.resume(&session, &changed).await;
     assert!(events.next().await.expect("a first event").is_priming());
     let again = events.next().await.expect("a change");
     assert_eq!(again.message()["method"], "notifications/tools/list_changed");
     assert_ne!(again.id, changed.id);
-    let mut from_the_beginning = resume(&gateway, &session, &priming).await;
+    let mut from_the_beginning = gateway.resume(&session, &priming).await;
     assert!(from_the_beginning.next().await.expect("a first event").is_priming());
     assert_eq!(from_the_beginning.next().await, Some(changed));
     assert_eq!(from_the_beginning.next().await, Some(again));
@@ -232,14 +206,14 @@ async fn a_get_follows_the_rules() {
     assert_eq!((answer.status, answer.code()), (400, -32600));
     let unknown = "0".repeat(32);
     for (name, status) in [(&*unknown, 404), ("0a,x", 404), ("\"quoted\"", 404), (&*"a".repeat(200), 400)] {
-        assert_eq!(Answer::of(get(&gateway, name, None)).await.status, status, "{name}");
+        assert_eq!(Answer::of(gateway.events_request(name, None)).await.status, status, "{name}");
     }
-    let mut raw = get(&gateway, "x", None).build().expect("a request");
+    let mut raw = gateway.events_request("x", None).build().expect("a request");
     let bad = reqwest::header::HeaderValue::from_bytes(b"caf\xe9").expect("a value");
     raw.headers_mut().insert("mcp-session-id", bad);
     assert_eq!(gateway.client.execute(raw).await.expect("an answer").status(), 400);
     // E20
-    let response = get(&gateway, &session, None).header("accept-encoding", "gzip, br").send().await.expect("an answer");
+    let response = gateway.events_request(&session, None).header("accept-encoding", "gzip, br").send().await.expect("an answer");
     let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
     assert_eq!((header("content-encoding"), header("x-accel-buffering")), (None, Some("no")));
     assert!(header("cache-control").expect("a rule").contains("no-store"));
@@ -259,11 +233,11 @@ async fn there_are_only_so_many_streams() {
     }
     let full = gateway.legacy(Some(&session), count("x", 1, 1)).await;
     assert_eq!((full.status, full.code(), full.header("retry-after")), (429, -31005, Some("1")));
-    assert_eq!(Answer::of(get(&gateway, &session, None)).await.status, 429);
+    assert_eq!(Answer::of(gateway.events_request(&session, None)).await.status, 429);
     // Without progress there is an answer all the same, in one piece.
     let silent = gateway.legacy(Some(&session), rpc("s", "tools/call", call_params("sleep", json!({ "ms": 200 })))).await;
     assert_eq!((silent.status, silent.is_stream(), silent.tool_text()), (200, false, "slept 200 ms"));
-    let third = Events::of(get(&gateway, &other, None)).await;
+    let third = Events::of(gateway.events_request(&other, None)).await;
     assert_eq!(gateway.legacy(Some(&other), count("x", 1, 1)).await.status, 429, "the owner has as many as it may have");
     // A place is given back with its stream.
     drop(third);
@@ -281,7 +255,7 @@ async fn there_are_only_so_many_streams() {
 async fn streams_end_with_their_session() {
     let gateway = with("").await;
     let session = gateway.session("2025-11-25").await;
-    let mut standalone = Events::of(get(&gateway, &session, None)).await;
+    let mut standalone = Events::of(gateway.events_request(&session, None)).await;
     let priming = standalone.next().await.expect("a first event");
     let mut running = Events::of(gateway.legacy_request(Some(&session), &count("c", 1_000, 1_000))).await;
     running.next().await.expect("a first event");
@@ -291,7 +265,7 @@ async fn streams_end_with_their_session() {
     assert_eq!(standalone.next().await, None);
     assert_eq!(messages(running).await.last().expect("an end").message()["error"]["code"], -32800);
     assert!(began.elapsed() < Duration::from_secs(10));
-    assert_eq!(Answer::of(get(&gateway, &session, Some(priming.id()))).await.status, 404);
+    assert_eq!(Answer::of(gateway.events_request(&session, Some(priming.id()))).await.status, 404);
 }
 
 /// SEP-1699: the gateway closes a connection, and its client comes back.
@@ -314,7 +288,7 @@ async fn a_connection_may_be_closed_before_the_answer() {
             None if seen.last().is_some_and(|message| message.get("result").is_some()) => break,
             None => {
                 connections += 1;
-                events = resume(&gateway, &session, last.as_ref().expect("an id")).await;
+                events = gateway.resume(&session, last.as_ref().expect("an id")).await;
             }
         }
     }
@@ -325,16 +299,19 @@ async fn a_connection_may_be_closed_before_the_answer() {
 /// E16, and a session with an open stream is in use.
 #[tokio::test]
 async fn a_quiet_stream_stays_open() {
-    let gateway = with("[limits]\nkeep_alive_interval_s = 1\nsession_idle_timeout_s = 2\n").await;
+    let mut gateway = with("[limits]\nkeep_alive_interval_s = 1\nsession_idle_timeout_s = 2\n").await;
     let session = gateway.session("2025-11-25").await;
-    let mut response = get(&gateway, &session, None).send().await.expect("an answer");
+    let mut response = gateway.events_request(&session, None).send().await.expect("an answer");
     let mut comments = 0;
-    while comments < 5 {
+    while comments < 10 {
         let chunk = response.chunk().await.expect("open").expect("open");
         let text = String::from_utf8_lossy(&chunk).into_owned();
         comments += text.matches(": keep-alive\n\n").count();
         assert!(text.starts_with(": keep-alive") || text.starts_with("id: "), "{text}");
     }
+    assert_eq!(gateway.legacy(Some(&session), rpc(1, "ping", json!({}))).await.status, 200);
+    // The store knows of it as well.
+    gateway.restart().await;
     assert_eq!(gateway.legacy(Some(&session), rpc(1, "ping", json!({}))).await.status, 200);
 }
 
@@ -343,7 +320,7 @@ async fn a_quiet_stream_stays_open() {
 async fn a_stop_lets_streams_end() {
     let gateway = with("").await;
     let session = gateway.session("2025-11-25").await;
-    let mut waiting = Events::of(get(&gateway, &session, None)).await;
+    let mut waiting = Events::of(gateway.events_request(&session, None)).await;
     waiting.next().await.expect("a first event");
     let mut running = Events::of(gateway.legacy_request(Some(&session), &count("c", 3, 300))).await;
     running.next().await.expect("a first event");
@@ -378,7 +355,7 @@ async fn a_peer_that_does_not_read_is_cut_off() {
     assert_eq!(others.tool_text(), "others go on");
     let cut = async || gateway.log().contains("the peer does not read").then_some(());
     eventually("the connection is closed", Duration::from_secs(30), cut).await;
-    let rest = messages(Events::of(get(&gateway, &session, Some(&id))).await).await;
+    let rest = messages(Events::of(gateway.events_request(&session, Some(&id))).await).await;
     let steps: Vec<_> = rest.iter().filter_map(|event| event.message()["params"]["progress"].as_u64()).collect();
     assert_eq!(rest.last().expect("an end").message()["id"], "c");
     assert_eq!(steps, (1_001 - steps.len() as u64..=1_000).collect::<Vec<_>>(), "in order, each once");

@@ -261,7 +261,10 @@ impl Sessions {
     /// Ends every session whose time is over, and brings the store up to date with the others. Gives those that ended.
     pub async fn sweep(&self) -> Vec<Arc<Session>> {
         let now = self.store.now();
-        let over: Vec<_> = self.every(|session| session.is_over(now, &self.limits));
+        let over: Vec<_> = self.every(|session| {
+            session.refresh(now);
+            session.is_over(now, &self.limits)
+        });
         for session in &over {
             self.end(session).await;
         }
