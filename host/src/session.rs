@@ -23,6 +23,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
+/// Uses are written down that much later, at most, than a quarter of the idle time after they happened.
+const WRITTEN_LATE: Duration = Duration::from_secs(15);
+
 /// The name of a session: 32 hexadecimal digits of the system's randomness.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct SessionId(Arc<str>);
@@ -193,7 +196,7 @@ impl Session {
             return None;
         }
         // Some way after its time would be over, since not every use is written down.
-        let idle = state.last_use.after(limits.idle_timeout.saturating_mul(3) / 2);
+        let idle = state.last_use.after(limits.idle_timeout.saturating_mul(3) / 2 + WRITTEN_LATE);
         let expires = idle.min(self.began.after(limits.lifetime));
         let data = record::write(self, &state);
         state.saved = Some(state.last_use);

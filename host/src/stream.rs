@@ -24,6 +24,8 @@ use tokio::sync::Notify;
 
 /// What a client sees goes out without an id when the disk needs longer than this (reliability D10).
 const DISK_WAIT: Duration = Duration::from_secs(1);
+/// How long a stream does without a disk that needed longer: its call must not crawl at the pace of its time-outs.
+const DISK_PAUSE: Duration = Duration::from_secs(5);
 /// What a stream remembers that the store has as well.
 const RECENT_EVENTS_MAX: usize = 32;
 const RECENT_BYTES_MAX: usize = 64 << 10;
@@ -78,6 +80,10 @@ struct State {
     /// Counts connections; the newest one is the reader.
     readers: u64,
     attached: bool,
+    /// Until then the store is not asked to keep what is not final.
+    pause: Option<Instant>,
+    /// A reader that was waited for long enough; until it has caught up.
+    not_waited_for: u64,
     /// Where the reader is; the next one goes on there if it does not say otherwise.
     read_through: u64,
 }
@@ -125,15 +131,23 @@ impl Stream {
         let seq = state.last;
         let kind = if is_final { Kind::Final { keep_for: self.keep } } else { Kind::Message };
         // Queued under the lock, so that the store's order is the stream's.
-        let storing = self.store.as_ref().map(|store| store.append(&self.key, NewEvent { seq: Seq(seq), kind, data: data.clone() }));
+        let paused = !is_final && state.pause.is_some_and(|until| until > Instant::now());
+        let storing = self
+            .store
+            .as_ref()
+            .filter(|_| !paused)
+            .map(|store| store.append(&self.key, NewEvent { seq: Seq(seq), kind, data: data.clone() }));
         state.waiting.push_back(Waiting { event: Shown { seq, data, kept: false, is_final }, settled: false });
         drop(state);
         async move {
             let kept = match storing {
-                Some(storing) => tokio::time::timeout(DISK_WAIT, storing).await.is_ok_and(|stored| stored.is_ok()),
-                None => false,
+                Some(storing) => tokio::time::timeout(DISK_WAIT, storing).await,
+                None => Ok(Err(StoreError::Unknown)),
             };
-            stream.settle(seq, kept);
+            if kept.is_err() {
+                stream.state.lock().pause = Instant::now().checked_add(DISK_PAUSE);
+            }
+            stream.settle(seq, kept.is_ok_and(|stored| stored.is_ok()));
         }
     }
 
@@ -170,8 +184,11 @@ impl Stream {
     }
 
     /// Waits while the reader is about to lose what the stream remembers, up to a limit: so that one which is merely slower than a fast tool
-    /// gets everything, while one that does not read holds nobody up for long.
+    /// gets everything from memory, while one that does not read holds its call up once and not again.
     async fn pace(&self) {
+        if !self.is_far_ahead() {
+            return;
+        }
         let limit = if self.is_kept() { Duration::from_secs(2) } else { Duration::from_secs(30) };
         let caught_up = async {
             loop {
@@ -183,14 +200,19 @@ impl Stream {
             }
         };
         // Over the limit it goes on without its reader, which finds in the store what it missed.
-        let _ = tokio::time::timeout(limit, caught_up).await;
+        if tokio::time::timeout(limit, caught_up).await.is_err() {
+            let mut state = self.state.lock();
+            state.not_waited_for = state.readers;
+        }
     }
 
     fn is_far_ahead(&self) -> bool {
         let (events_max, bytes_max) = self.recent_max();
         let state = self.state.lock();
         let unread = || state.recent.iter().filter(|event| event.seq > state.read_through);
-        state.attached && (unread().count() > events_max / 2 || unread().map(|event| event.data.len()).sum::<usize>() > bytes_max / 2)
+        state.attached
+            && state.not_waited_for != state.readers
+            && (unread().count() > events_max / 2 || unread().map(|event| event.data.len()).sum::<usize>() > bytes_max / 2)
     }
 
     fn recent_max(&self) -> (usize, usize) {

@@ -11,6 +11,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 pub const DATA: u8 = 0;
 pub const HEADERS: u8 = 1;
 pub const RST_STREAM: u8 = 3;
+pub const SETTINGS: u8 = 4;
 pub const GOAWAY: u8 = 7;
 pub const CONTINUATION: u8 = 9;
 pub const END_STREAM: u8 = 1;
@@ -36,8 +37,8 @@ impl Http2 {
         let mut stream = TcpStream::connect(address).await.expect("the gateway listens");
         stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.expect("the connection is open");
         let mut connection = Self(stream);
-        // SETTINGS, all as they are by default.
-        assert!(connection.send(4, 0, 0, &[]).await, "the connection is open");
+        // All as they are by default.
+        assert!(connection.send(SETTINGS, 0, 0, &[]).await, "the connection is open");
         connection
     }
 

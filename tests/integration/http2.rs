@@ -1,11 +1,12 @@
 //! The front door over HTTP/2 without TLS: the rest of group H (reliability 3.H), frame by frame.
 
 use crate::harness::http2::{
-    CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, Http2, REFUSED_STREAM, RST_STREAM, block, integer,
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, Http2, REFUSED_STREAM, RST_STREAM, SETTINGS, block, integer,
 };
-use crate::harness::{Gateway, Modern};
+use crate::harness::{Gateway, Modern, Setup, count};
 use serde_json::json;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// The head of a correct `tools/list`.
 fn head() -> Vec<u8> {
@@ -105,4 +106,31 @@ async fn h30_a_hundred_streams_and_no_more() {
         answered.insert(frame.stream);
     }
     assert_eq!(answered.last(), Some(&199));
+}
+
+/// E10: streams that are opened and never read, on one connection.
+#[tokio::test]
+async fn streams_without_a_window_end_their_connection() {
+    let settings = "[limits]\nstream_stall_timeout_s = 1\nstreams_per_session_max = 200\nstreams_per_principal_max = 200\n".to_owned();
+    let gateway = Gateway::with(Setup { plugins: vec!["text-toolbox"], settings, ..Setup::default() }).await;
+    let session = gateway.session("2025-11-25").await;
+    let mut connection = Http2::connect(&gateway.address()).await;
+    // SETTINGS_INITIAL_WINDOW_SIZE = 0: nothing of a body may be sent.
+    assert!(connection.send(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]).await);
+    let head = block(&[
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":authority", "localhost"),
+        (":path", "/mcp"),
+        ("content-type", "application/json"),
+        ("mcp-session-id", &session),
+    ]);
+    for stream in (1..100).step_by(2) {
+        let body = count(stream, 50, 1).to_string().into_bytes();
+        assert!(connection.send(HEADERS, END_HEADERS, stream, &head).await && connection.send(DATA, END_STREAM, stream, &body).await);
+    }
+    assert!(connection.next_of(&[HEADERS]).await.expect("an answer begins").is_ok());
+    let end = tokio::time::timeout(Duration::from_secs(30), async { while connection.next_of(&[DATA]).await.is_some() {} }).await;
+    assert!(end.is_ok(), "the connection is closed");
+    assert_eq!(gateway.call("echo", json!({ "message": "others go on" })).await.tool_text(), "others go on");
 }

@@ -164,6 +164,9 @@ async fn the_store_can_be_looked_into() {
     gateway.start_again().await;
     let rest = gateway.events_request(&session, Some(all.last().expect("one").id())).send().await.expect("an answer");
     assert_eq!(rest.status(), 200, "what was compacted goes on");
+    let checked = Command::new(binary()).args(["check", "--plugins"]).arg(&gateway.plugins).arg("--data").arg(&data).output();
+    let checked = String::from_utf8(checked.expect("it runs").stdout).expect("text");
+    assert!(checked.contains("store      in use by a gateway that runs\n"), "{checked}");
     let empty = tempfile::tempdir().expect("a directory");
     let (code, _, error) = store(empty.path(), &["verify"]);
     assert!(code == 1 && error.contains("there is no store in"), "{error}");

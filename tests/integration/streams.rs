@@ -1,6 +1,6 @@
 //! Event streams of the handshake era: ids, resuming, who has which, and their limits (reliability group E).
 
-use crate::harness::{Answer, Event, Events, Gateway, Setup, call_params, count, eventually, messages, plugin, raw, rpc};
+use crate::harness::{Answer, Event, Events, Gateway, Setup, binary, call_params, count, eventually, messages, plugin, raw, rpc};
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::fs;
@@ -360,4 +360,73 @@ async fn a_peer_that_does_not_read_is_cut_off() {
     assert_eq!(rest.last().expect("an end").message()["id"], "c");
     assert_eq!(steps, (1_001 - steps.len() as u64..=1_000).collect::<Vec<_>>(), "in order, each once");
     assert!(steps.len() >= 990, "{}", steps.len());
+}
+
+/// E06 on the standalone stream: who missed too much is told that lists changed, before what is left.
+#[tokio::test]
+async fn who_missed_too_much_is_told_to_look_again() {
+    let mut gateway = with("[store]\nring_events = 1\n").await;
+    let session = gateway.session("2025-11-25").await;
+    let mut events = Events::of(gateway.events_request(&session, None)).await;
+    let priming = events.next().await.expect("a first event");
+    let mut seen = Vec::new();
+    for round in 0..3 {
+        match round % 2 {
+            0 => gateway.drop_in("text-template", &fs::read(plugin("text-template")).expect("read")),
+            _ => gateway.take_out("text-template"),
+        }
+        seen.push(events.next().await.expect("a change"));
+    }
+    drop(events);
+    // While the process lives, its memory has what the ring has not.
+    let mut events = gateway.resume(&session, &priming).await;
+    assert!(events.next().await.expect("a first event").is_priming());
+    assert_eq!(events.next().await.as_ref(), seen.first());
+    gateway.restart().await;
+    let mut events = gateway.resume(&session, &priming).await;
+    assert!(events.next().await.expect("a first event").is_priming());
+    let first = events.next().await.expect("a word");
+    assert_eq!((first.id.as_deref(), &first.message()["method"]), (None, &json!("notifications/tools/list_changed")));
+    let left = events.next().await.expect("what is left");
+    assert!(left.id.is_some() && left.message()["method"] == "notifications/tools/list_changed", "{left:?}");
+}
+
+/// E09: what waits for peers that do not read is bounded for each of them, and their calls are not held up.
+#[tokio::test]
+async fn many_peers_that_do_not_read_cost_little() {
+    const PEERS: u64 = 100;
+    let gateway =
+        with("[limits]\nstreams_per_principal_max = 1000\nsessions_per_principal_max = 1000\nstream_stall_timeout_s = 600\n").await;
+    let resident_kib = || {
+        let status = fs::read_to_string(format!("/proc/{}/status", gateway.pid())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number")
+    };
+    let mut call = rpc("c", "tools/call", call_params("progress_flood", json!({ "n": 2_000 })));
+    call["params"]["_meta"]["progressToken"] = "t".repeat(250).into();
+    // What the pools and as many calls cost is not the subject.
+    let sessions = futures_util::future::join_all((0..PEERS).map(|_| gateway.session("2025-11-25"))).await;
+    let warm = sessions.iter().map(|session| async { Events::of(gateway.legacy_request(Some(session), &call)).await.rest().await.len() });
+    assert!(futures_util::future::join_all(warm).await.into_iter().all(|events| events > 2_000));
+    let before = resident_kib();
+    let mut peers = Vec::new();
+    for _ in 0..PEERS {
+        let session = gateway.session("2025-11-25").await;
+        let head = format!("POST /mcp HTTP/1.1\nHost: {}\nContent-Type: application/json\nMcp-Session-Id: {session}\n", gateway.address());
+        let mut peer = raw::Raw::narrow(&gateway.address()).await;
+        peer.send(raw::message(&head, call.to_string())).await;
+        peers.push(peer);
+    }
+    let outcomes = async || {
+        let records = std::process::Command::new(binary()).args(["journal", "show", "--json", "--data"]).arg(gateway.data()).output();
+        let records = String::from_utf8(records.expect("it runs").stdout).expect("text");
+        let records = records.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let outcomes: Vec<_> = records.map(|record| record["outcome"].as_str().unwrap_or_default().to_owned()).collect();
+        (outcomes.len() as u64 == 2 * PEERS).then_some(outcomes)
+    };
+    let outcomes = eventually("all calls have ended", Duration::from_secs(120), outcomes).await;
+    assert!(outcomes.iter().all(|outcome| outcome == "result"), "{outcomes:?}");
+    let grown = resident_kib().saturating_sub(before);
+    println!("{} KiB for each of {PEERS} peers that do not read", grown / PEERS);
+    assert!(grown < PEERS * 256, "{grown} KiB for {PEERS} peers");
 }

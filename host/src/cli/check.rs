@@ -2,8 +2,10 @@
 
 use super::{Failed, Settings, output, runtime};
 use crate::catalog::{Library, Loader};
+use crate::config::{Config, StoreBackend};
 use crate::gateway::CodeIsKept;
 use clap::Args;
+use event_store::{OpenError, Start};
 use serde_json::json;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -29,7 +31,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
     })?;
     // A server that shows nothing is what a misspelt tool name looks like.
     let empty: Vec<_> = catalog.servers().filter(|server| server.tools().is_empty()).filter_map(|server| server.id.as_ref()).collect();
-    let well = problems.is_empty() && empty.is_empty();
+    let (store, store_well) = look_at_store(&config);
+    let well = problems.is_empty() && empty.is_empty() && store_well;
 
     if arguments.json {
         let plugins: Vec<_> = catalog
@@ -42,11 +45,15 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
             .collect();
         let problems: Vec<_> = problems.iter().map(|problem| json!({ "plugin": problem.plugin, "reason": problem.reason })).collect();
         let empty: Vec<_> = empty.iter().map(|id| id.as_str()).collect();
-        output::print(&format!("{:#}\n", json!({ "ok": well, "plugins": plugins, "problems": problems, "empty_servers": empty })));
+        output::print(&format!(
+            "{:#}\n",
+            json!({ "ok": well, "plugins": plugins, "problems": problems, "empty_servers": empty, "store": store })
+        ));
     } else {
         let mut text = String::new();
         // Writing to a `String` cannot fail.
         let _ = writeln!(text, "settings   ok");
+        let _ = writeln!(text, "store      {store}");
         for plugin in catalog.plugins.values() {
             let _ =
                 writeln!(text, "plugin     {}: ok, {} tools, sha256:{}", plugin.name, plugin.tools.len(), plugin.guest.digest().short());
@@ -63,4 +70,17 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
         output::print(&text);
     }
     if well { Ok(()) } else { Err(Failed::shown(1)) }
+}
+
+/// How the store is, in a few words, and whether a gateway could work with it. Changes nothing.
+fn look_at_store(config: &Config) -> (String, bool) {
+    if config.store.backend != StoreBackend::Sled {
+        return ("none on the disk".to_owned(), true);
+    }
+    match event_store::sled(&config.store.directory, config.store.settings.clone(), Start::Look) {
+        Ok(_) => ("ok".to_owned(), true),
+        Err(OpenError::Missing { .. }) => ("none yet; it is made when the gateway starts".to_owned(), true),
+        Err(OpenError::Locked { .. }) => ("in use by a gateway that runs".to_owned(), true),
+        Err(error) => (error.to_string(), false),
+    }
 }

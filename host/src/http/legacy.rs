@@ -213,13 +213,10 @@ impl Feed {
         let standalone = self.follow.as_ref()?.stream().number() == STANDALONE;
         loop {
             let follow = self.follow.as_mut()?;
-            // Nothing is left of the stream, and the client knows it: were the connection closed now, the common clients would ask again
-            // and again. It stays open for as long as the stream could have been resumed.
-            let told_all = self.resumed && !self.moved;
             let next = tokio::select! {
                 biased;
                 () = ended(&session, if standalone { Duration::ZERO } else { LAST_WORDS }) => return None,
-                () = draining.cancelled(), if standalone || told_all => return self.last_words(),
+                () = draining.cancelled(), if standalone => return self.last_words(),
                 () = deadline(self.until) => return self.last_words(),
                 next = tokio::time::timeout(keep_alive, follow.next()) => next,
             };
@@ -231,7 +228,9 @@ impl Feed {
                 }
                 Ok(Next::Gap) if standalone => return Some(sse::event(&tools_changed(), None)),
                 Ok(Next::Gap) => {}
-                Ok(Next::Over) if told_all => {
+                // Nothing is left of the stream, and the client knows it: were the connection closed now, the common clients would ask
+                // again and again. It stays open for as long as the stream could have been resumed.
+                Ok(Next::Over) if self.resumed && !self.moved => {
                     let until = self.until.or_else(|| Instant::now().checked_add(self.front.limits.streams.keep));
                     self.until = until;
                     tokio::select! {

@@ -45,7 +45,8 @@ impl Stalls {
     }
 
     pub(super) fn enter(self: &Arc<Self>, cut: Cut) -> Watched {
-        let (number, passed_ms) = (self.next.fetch_add(1, Ordering::Relaxed), Arc::new(AtomicU64::new(0)));
+        // A peer that takes nothing at all is never asked for: so the time runs from here.
+        let (number, passed_ms) = (self.next.fetch_add(1, Ordering::Relaxed), Arc::new(AtomicU64::new(self.now_ms())));
         self.open.lock().insert(number, (Arc::clone(&passed_ms), cut.0));
         Watched { stalls: Arc::clone(self), number, passed_ms }
     }

@@ -104,6 +104,9 @@ impl Follow {
         };
         self.at = next.seq;
         state.read_through = next.seq;
+        if state.read_through == state.shown_through {
+            state.not_waited_for = 0;
+        }
         drop(state);
         // The writer may wait for this.
         self.stream.changed.notify_waiters();
