@@ -19,7 +19,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
@@ -238,6 +238,7 @@ impl Gateway {
         }
         let telling = AbortOnDropHandle::new(self.tasks.spawn(tell_changes(Arc::clone(&self.front), self.library.published())));
         let watching = AbortOnDropHandle::new(self.tasks.spawn(self.library.run()));
+        let stalls = AbortOnDropHandle::new(self.tasks.spawn(watch_stalls(Arc::clone(&self.front))));
         let sweeping = AbortOnDropHandle::new(self.tasks.spawn(sweep(Arc::clone(&self.front))));
         let accepting = connections.spawn(accept::serve(
             self.listener,
@@ -251,7 +252,7 @@ impl Gateway {
 
         tracing::info!(timeout_s = self.drain_timeout.as_secs(), "stopping: no new work is taken, calls in flight go on to their end");
         self.draining.cancel();
-        drop((watching, sweeping, telling));
+        drop((watching, sweeping, stalls, telling));
         self.tasks.close();
         connections.close();
         let drained = async {
@@ -278,18 +279,21 @@ fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
     Ok(socket)
 }
 
-/// Once a second whatever stalls; less often whatever is over.
-async fn sweep(front: Arc<Front>) {
+/// Ends connections whose peers do not read. By itself: what waits for the disk must not hold it up.
+async fn watch_stalls(front: Arc<Front>) {
     let mut ticks = tokio::time::interval(STALL_LOOK);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut swept = Instant::now();
     loop {
         ticks.tick().await;
         front.stalls.sweep();
-        if swept.elapsed() < SWEEP {
-            continue;
-        }
-        swept = Instant::now();
+    }
+}
+
+/// Ends what is over, and brings the store up to date.
+async fn sweep(front: Arc<Front>) {
+    let mut ticks = tokio::time::interval(SWEEP);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
         let rooms = &front.rooms;
         for session in rooms.sessions.sweep().await {
             rooms.streams.forget(&session.partition);
