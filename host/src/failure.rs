@@ -33,6 +33,10 @@ pub enum Failure {
     MissingCapability(Capability),
     /// The tool asks for input, and this version of the gateway cannot carry the question.
     InputNotSupported,
+    /// The client did not answer a question in time.
+    NoAnswer,
+    /// The tool asks again and again.
+    TooManyRounds,
     /// No slot was free.
     NoSlot(Refused),
     /// The guest was stopped, or fell.
@@ -109,6 +113,8 @@ impl Failure {
             Self::ArgumentsTooLarge => "arguments_too_large",
             Self::MissingCapability(_) => "missing_capability",
             Self::InputNotSupported => "input_not_supported",
+            Self::NoAnswer => "no_answer",
+            Self::TooManyRounds => "too_many_rounds",
             Self::NoSlot(Refused::Tenant) => "tenant_full",
             Self::NoSlot(Refused::Host) => "host_full",
             Self::Fault(fault) => match fault {

@@ -17,6 +17,8 @@ pub type End = Result<JsonText, Failure>;
 pub enum Reply {
     /// A whole notification.
     Notification(Vec<u8>),
+    /// A request to the client (handshake era): the call goes on when it was answered.
+    Question(Vec<u8>),
     /// No more comes.
     End(Box<End>),
 }
@@ -47,8 +49,11 @@ impl std::fmt::Debug for dyn Run {
 /// The end of a call, with everything before it dropped: for a client that can take only one JSON body.
 pub async fn end(run: &mut dyn Run) -> End {
     loop {
-        if let Reply::End(end) = run.next().await {
-            return *end;
+        match run.next().await {
+            Reply::End(end) => return *end,
+            Reply::Notification(_) => {}
+            // One JSON body has no place for it.
+            Reply::Question(_) => return Err(Failure::InputNotSupported),
         }
     }
 }

@@ -14,13 +14,14 @@ use crate::auth::Owner;
 use crate::config::{ServerId, SessionLimits};
 use event_store::{EventStore, Partition, Pending, Record, Space, StoreTime, TenantKey};
 use mcp::params::LogLevel;
-use mcp::{Id, Revision};
+use mcp::{Id, JsonText, Revision};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 /// Uses are written down that much later, at most, than a quarter of the idle time after they happened.
@@ -66,6 +67,8 @@ pub struct Session {
     server: Option<ServerId>,
     began: StoreTime,
     requests_in_flight_max: usize,
+    /// Which life of the gateway it is in.
+    epoch: u32,
     state: Mutex<State>,
 }
 
@@ -75,6 +78,9 @@ struct State {
     last_use: StoreTime,
     log_level: Option<LogLevel>,
     in_flight: HashMap<Id, CancellationToken>,
+    /// Requests of the host's own that wait for their answers.
+    questions: HashMap<Id, oneshot::Sender<Option<JsonText>>>,
+    asked: u64,
     /// Connections that wait for its events.
     attached: usize,
     /// When what the store has was written; none if it has nothing, or something older.
@@ -99,6 +105,28 @@ pub struct InFlight {
 pub struct Attached {
     session: Arc<Session>,
     store: Arc<dyn EventStore>,
+}
+
+/// A request of the host's own to a session's client; forgotten on drop.
+#[derive(Debug)]
+pub struct Question {
+    /// Its id.
+    pub id: Id,
+    session: Arc<Session>,
+    answer: oneshot::Receiver<Option<JsonText>>,
+}
+
+impl Question {
+    /// The client's result; none if it refused. Cancel-safe.
+    pub async fn answer(&mut self) -> Option<JsonText> {
+        (&mut self.answer).await.ok().flatten()
+    }
+}
+
+impl Drop for Question {
+    fn drop(&mut self) {
+        self.session.state.lock().questions.remove(&self.id);
+    }
 }
 
 /// Why a request cannot begin.
@@ -138,6 +166,25 @@ impl Session {
         if let Some(cancelled) = self.state.lock().in_flight.get(id) {
             cancelled.cancel();
         }
+    }
+
+    /// Begins a question to its client.
+    pub fn ask(self: &Arc<Self>) -> Question {
+        let (told, answer) = oneshot::channel();
+        let mut state = self.state.lock();
+        state.asked += 1;
+        // Not to be mixed up with what was asked before a restart.
+        let id = Id::String(format!("gatehouse-{}-{}", self.epoch, state.asked).into());
+        state.questions.insert(id.clone(), told);
+        drop(state);
+        Question { id, session: Arc::clone(self), answer }
+    }
+
+    /// Takes an answer of its client; false if nobody waits for it.
+    pub fn answered(&self, id: &Id, answer: Option<JsonText>) -> bool {
+        let waiting = self.state.lock().questions.remove(id);
+        // Whoever asked may have gone on without it.
+        waiting.is_some_and(|told| told.send(answer).is_ok())
     }
 
     /// Whether its client has still to hear that lists may have changed while the gateway was down. Says so once.

@@ -8,6 +8,7 @@ mod command_line;
 mod conformance;
 mod content;
 mod definitions;
+mod dialogs;
 mod directory;
 mod front;
 mod guests;

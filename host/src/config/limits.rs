@@ -103,6 +103,8 @@ pub struct TaskLimits {
     pub ttl: Duration,
     /// How often clients are told to ask.
     pub poll_interval: Duration,
+    /// How long a legacy client may take to answer a question.
+    pub answer: Duration,
     /// Tasks of one principal that have not come to their end.
     pub per_principal_max: usize,
 }
@@ -190,6 +192,7 @@ impl Limits {
                 wall: seconds("task_wall_time_s", 600, 1..=86_400),
                 ttl: seconds("task_keep_s", 3_600, 60..=2_592_000),
                 poll_interval: millis("task_poll_interval_ms", 1_000, 10..=3_600_000),
+                answer: seconds("answer_timeout_s", 600, 1..=86_400),
                 per_principal_max: count("tasks_per_principal_max", 32, 1..=1_000_000),
             },
             calls: CallLimits {

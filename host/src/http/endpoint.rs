@@ -21,8 +21,9 @@ use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use axum::routing::{any, get};
 use futures_util::FutureExt as _;
 use mcp::era::EraDecision;
+use mcp::jsonrpc::Outcome;
 use mcp::modern::Envelope;
-use mcp::{Body as Messages, Era, Id, Message, Notification, Request, Revision};
+use mcp::{Body as Messages, Era, Id, JsonText, Message, Notification, Request, Response as McpResponse, Revision};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -200,6 +201,8 @@ impl Exchange {
             (EraDecision::Modern, Ok(Posted::Request(request))) => self.modern(request).await,
             // M4: the modern era defines no notification that a client posts. It is taken and dropped, so none can cancel by a guessed id.
             (EraDecision::Modern, Ok(Posted::Notification(_))) => accepted(),
+            // M3: nothing of the host's own waits for one.
+            (EraDecision::Modern, Ok(Posted::Response(_))) => unexpected_response(),
             (EraDecision::Legacy { .. }, Ok(Posted::Request(request))) if &*request.method == "initialize" => {
                 self.initialize(&request).await
             }
@@ -270,6 +273,8 @@ impl Exchange {
                 self.front.rooms.notification(session.as_deref(), &notification);
                 accepted()
             }
+            Posted::Response(response) if answered(session.as_deref(), &response) => accepted(),
+            Posted::Response(_) => unexpected_response(),
         };
         name_session(&mut response, session.as_deref());
         response
@@ -328,6 +333,10 @@ impl Exchange {
                     self.front.rooms.notification(Some(&session), notification);
                     None
                 }
+                Posted::Response(response) => {
+                    answered(Some(&session), response);
+                    None
+                }
             }
         });
         let answers: Vec<Vec<u8>> = futures_util::future::join_all(answers).await.into_iter().flatten().collect();
@@ -352,17 +361,19 @@ impl Exchange {
     }
 }
 
-/// What a client may post. A response is not among it, because no request of the server's is waiting for one (M3, J26).
+/// What a client may post.
 enum Posted {
     Request(Request),
     Notification(Notification),
+    /// To a question of the host's own (handshake era).
+    Response(McpResponse),
 }
 
 impl Posted {
     fn id(&self) -> Option<&Id> {
         match self {
             Self::Request(request) => Some(&request.id),
-            Self::Notification(_) => None,
+            Self::Notification(_) | Self::Response(_) => None,
         }
     }
 }
@@ -373,7 +384,7 @@ fn posted(message: Message) -> Result<Posted, Failure> {
         Message::Notification(notification) if notification.method.starts_with("notifications/") => Ok(Posted::Notification(notification)),
         // A request without an id: it would run and answer nobody.
         Message::Notification(_) => Err(Failure::NotARequest),
-        Message::Response(_) => Err(Failure::Ladder(mcp::modern::Refusal::UnexpectedResponse)),
+        Message::Response(response) => Ok(Posted::Response(response)),
     }
 }
 
@@ -405,6 +416,19 @@ fn whole_response(id: &Id, end: outbox::End, era: Era) -> Response<Body> {
         Ok(result) => error::json(StatusCode::OK, mcp::write::success(id, &result)),
         Err(failure) => error::response(Some(id), &failure, era),
     }
+}
+
+/// Hands a response to whoever asked in that session (J26).
+fn answered(session: Option<&Session>, response: &McpResponse) -> bool {
+    let answer = match &response.outcome {
+        Outcome::Result(result) => Some(JsonText::from(&**result)),
+        Outcome::Error(_) => None,
+    };
+    session.is_some_and(|session| session.answered(&response.id, answer))
+}
+
+fn unexpected_response() -> Response<Body> {
+    error::response(None, &Failure::Ladder(mcp::modern::Refusal::UnexpectedResponse), Era::Legacy)
 }
 
 fn accepted() -> Response<Body> {

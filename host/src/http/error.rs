@@ -55,8 +55,10 @@ pub(super) fn map(failure: &Failure, era: Era) -> Mapped {
             retry_after_s: None,
         },
         Failure::InputNotSupported => {
-            plain(S::OK, ErrorCode::INTERNAL_ERROR, "The tool asks for input, which this gateway cannot pass on yet")
+            plain(S::OK, ErrorCode::INTERNAL_ERROR, "The tool asks for input, which needs a session and an event stream")
         }
+        Failure::NoAnswer => plain(S::OK, ErrorCode::INTERNAL_ERROR, "The tool asked for input, and no answer came in time"),
+        Failure::TooManyRounds => plain(S::OK, ErrorCode::INTERNAL_ERROR, "The tool asked for input too many times"),
         Failure::NoSlot(Refused::Tenant) => {
             later(S::TOO_MANY_REQUESTS, ErrorCode::QUOTA, "As many calls are in flight as the tenant may have; try again later")
         }

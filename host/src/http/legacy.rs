@@ -55,6 +55,8 @@ pub(super) async fn respond(
         match first.take() {
             Some(Reply::End(end)) => break *end,
             Some(Reply::Notification(_)) | None => first = Some(run.next().await),
+            // One JSON body has no place for it.
+            Some(Reply::Question(_)) => break Err(Failure::InputNotSupported),
         }
     };
     whole(&id, end, accepts)

@@ -58,7 +58,7 @@ pub(super) fn response(
         };
         let bytes = match reply {
             None => KEEP_ALIVE,
-            Some(Reply::Notification(message)) => event(&message, None),
+            Some(Reply::Notification(message) | Reply::Question(message)) => event(&message, None),
             Some(Reply::End(end)) => {
                 // The stream ends with the answer, and with it the call's last resources.
                 state.run = None;

@@ -242,6 +242,7 @@ async fn restart(rooms: &Arc<Rooms>, task: &Task, caller: Caller, catalog: &Cata
         meta: called.meta.clone(),
         token: None,
         log_level: None,
+        in_session: false,
         in_flight: None,
         resume: Some(Resume { answers: answers.collect(), state: resumed.state }),
         wall: rooms.task_store.limits().wall,

@@ -1,5 +1,6 @@
 //! `tools/call`, in the order of the gates: tool → policy → headers → arguments → slot → guest → result.
 
+mod ask;
 mod convert;
 mod dialog;
 mod entry;
@@ -13,7 +14,7 @@ use super::{Answer, Context, Rooms, task};
 use crate::auth::Caller;
 use crate::catalog::{Server, TaskNeed, Tool};
 use crate::failure::Failure;
-use crate::outbox::Held;
+use crate::outbox::{Held, Run};
 use crate::session::InFlight;
 use entry::Entry;
 use mcp::capability::{Capability, ClientCapabilities};
@@ -47,6 +48,8 @@ pub(super) struct Start {
     pub(super) meta: Option<JsonText>,
     pub(super) token: Option<ProgressToken>,
     pub(super) log_level: Option<LogLevel>,
+    /// Whether a legacy client can be asked: questions and answers need a session.
+    pub(super) in_session: bool,
     pub(super) in_flight: Option<InFlight>,
     pub(super) resume: Option<Resume>,
     /// How long it may take.
@@ -81,7 +84,7 @@ async fn prepare(rooms: &Arc<Rooms>, context: Context, params: Option<&RawValue>
     let subject =
         dialog::Subject { caller: &context.caller, server: context.server.id.as_ref(), tool: &params.name, arguments: &arguments };
     let resume = if modern { rooms.dialogs.resume(&subject, &params)? } else { None };
-    let start = Start {
+    let mut start = Start {
         caller: context.caller,
         server: context.server,
         tool,
@@ -92,10 +95,16 @@ async fn prepare(rooms: &Arc<Rooms>, context: Context, params: Option<&RawValue>
         meta: params.meta.extra,
         token: params.meta.progress_token,
         log_level: context.log_level,
-        in_flight: context.in_flight,
+        in_session: context.session.is_some(),
+        in_flight: None,
         resume,
         wall: if taskable { rooms.task_store.limits().wall } else { rooms.limits.wall },
     };
+    let (session, mut in_flight) = (context.session, context.in_flight);
+    let again = ask::Again::of(&start);
+    if session.is_none() {
+        start.in_flight = in_flight.take();
+    }
     let called = taskable.then(|| task::Escalation::of(rooms, &start));
     let run = match start.run(rooms).await? {
         Started::Answered(end) => return Ok(Answer::Now(Ok(end))),
@@ -104,7 +113,13 @@ async fn prepare(rooms: &Arc<Rooms>, context: Context, params: Option<&RawValue>
     Ok(Answer::Running(match called {
         Some(escalation) => escalation.wrap(*run),
         None if modern => run,
-        None => Box::new(Held::new(run, rooms.tasks.clone())),
+        None => {
+            let run: Box<dyn Run> = match session {
+                Some(session) => Box::new(ask::Asking::new(Arc::clone(rooms), session, again, in_flight, run)),
+                None => run,
+            };
+            Box::new(Held::new(run, rooms.tasks.clone()))
+        }
     }))
 }
 
@@ -169,6 +184,7 @@ impl Start {
             revision: self.revision,
             token: self.token,
             log_level: self.log_level,
+            in_session: self.in_session,
         };
         let run = ToolRun::new(Arc::clone(rooms), about, slot, self.in_flight, entry, self.permit, call, events);
         Ok(Started::Running(Box::new(run)))

@@ -119,11 +119,14 @@ impl Sessions {
             server,
             began: now,
             requests_in_flight_max: self.limits.requests_in_flight_max,
+            epoch: self.store.incarnation(),
             state: Mutex::new(State {
                 initialized: false,
                 last_use: now,
                 log_level: None,
                 in_flight: HashMap::new(),
+                questions: HashMap::new(),
+                asked: 0,
                 attached: 0,
                 saved: None,
                 restored: false,
@@ -245,7 +248,7 @@ impl Sessions {
             after = Some(newest.clone());
             let now = self.store.now();
             for (partition, record) in page.iter().filter(|(_, record)| record.expires > now) {
-                let Some(session) = record::read(partition, &record.data, now, &self.limits) else {
+                let Some(session) = record::read(partition, &record.data, now, self.store.incarnation(), &self.limits) else {
                     tracing::warn!("a session in the store is of another version; it is left there until its time is over");
                     continue;
                 };

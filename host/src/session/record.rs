@@ -52,7 +52,7 @@ pub(super) fn write(session: &Session, state: &State) -> Bytes {
 }
 
 /// The session of a record; none if it is not one that this version understands. Down time is nobody's idle time.
-pub(super) fn read(found: &Partition, data: &[u8], now: StoreTime, limits: &SessionLimits) -> Option<Session> {
+pub(super) fn read(found: &Partition, data: &[u8], now: StoreTime, epoch: u32, limits: &SessionLimits) -> Option<Session> {
     let written: Written<'_> = serde_json::from_slice(data).ok()?;
     let owner = Owner::of(found.tenant.as_str(), written.issuer.as_deref(), written.subject.as_deref());
     let revision = Revision::negotiate(written.revision);
@@ -70,11 +70,14 @@ pub(super) fn read(found: &Partition, data: &[u8], now: StoreTime, limits: &Sess
         server,
         began: StoreTime(written.began_ms),
         requests_in_flight_max: limits.requests_in_flight_max,
+        epoch,
         state: Mutex::new(State {
             initialized: written.initialized,
             last_use: now,
             log_level: written.log_level.as_deref().and_then(LogLevel::parse),
             in_flight: HashMap::new(),
+            questions: HashMap::new(),
+            asked: 0,
             attached: 0,
             saved: Some(StoreTime(written.last_use_ms)),
             restored: true,

@@ -33,7 +33,7 @@ pub async fn pump(
             }
         };
         match reply {
-            Reply::Notification(message) => writes.push(stream.write(Bytes::from(message), false)),
+            Reply::Notification(message) | Reply::Question(message) => writes.push(stream.write(Bytes::from(message), false)),
             Reply::End(end) => break *end,
         }
         let mut pace = std::pin::pin!(stream.pace());

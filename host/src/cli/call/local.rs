@@ -83,6 +83,7 @@ pub(super) fn call(file: &Path, settings: &Settings, tool: &str, given: Given) -
                         let message: Value = serde_json::from_slice(&message).unwrap_or_default();
                         show_progress(message.get("params").unwrap_or(&Value::Null));
                     }
+                    Reply::Question(_) => {}
                     Reply::End(end) => break *end,
                 }
             },

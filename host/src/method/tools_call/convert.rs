@@ -4,8 +4,9 @@ use mcp::capability::{Capability, ClientCapabilities};
 use mcp::content::{Blob, Content, ResourceBody, ResourceContents, ResourceLink};
 use mcp::params::LogLevel;
 use mcp::result::{CallToolResult, InputRequest};
-use mcp::{JsonLimits, JsonText};
+use mcp::{JsonLimits, JsonText, Revision};
 use sandbox::contract::{self, ClientFeatures};
+use serde_json::Value;
 
 /// Questions that a client is asked at once.
 const QUESTIONS_MAX: usize = 16;
@@ -104,6 +105,23 @@ pub(super) fn questions(asked: Vec<(String, contract::Question)>, limits: &JsonL
         questions.push(InputRequest { key: key.into(), needs, params });
     }
     Ok(questions)
+}
+
+/// A question as the request of the host's own that it is in the handshake era (3.5): modes came with 2025-11-25, and there a page has an
+/// id.
+pub(super) fn legacy_question(request: &InputRequest, revision: Revision) -> JsonText {
+    let Ok(Value::Object(mut params)) = serde_json::from_str(request.params.as_str()) else { return request.params.clone() };
+    match request.needs {
+        Capability::ElicitationForm if !revision.primes_streams() => drop(params.remove("mode")),
+        Capability::ElicitationUrl => {
+            let mut id = [0; 16];
+            // Names this one page to this one client; without randomness all have one name.
+            let _ = getrandom::fill(&mut id);
+            params.insert("elicitationId".to_owned(), id.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into());
+        }
+        _ => {}
+    }
+    JsonText::from(&Value::Object(params))
 }
 
 /// What the client declared, in the contract's words.

@@ -35,6 +35,7 @@ pub(super) struct About {
     pub(super) token: Option<ProgressToken>,
     /// The least level of the log lines that the client wants.
     pub(super) log_level: Option<mcp::params::LogLevel>,
+    pub(super) in_session: bool,
 }
 
 /// The next thing that a run says.
@@ -167,7 +168,8 @@ impl ToolRun {
 
     /// The questions of a guest, if this client can be asked them.
     fn asked(&self, ask: sandbox::contract::Ask) -> Result<Asked, Failure> {
-        if !self.about.revision.disconnect_cancels() {
+        let modern = self.about.revision.disconnect_cancels();
+        if !modern && !self.about.in_session {
             return Err(Failure::InputNotSupported);
         }
         let invalid = |reason: String| self.invalid(reason);
