@@ -180,6 +180,11 @@ impl Session {
         Question { id, session: Arc::clone(self), answer }
     }
 
+    /// Whether somebody waits for the answer to that question.
+    pub fn waits_for(&self, id: &Id) -> bool {
+        self.state.lock().questions.contains_key(id)
+    }
+
     /// Takes an answer of its client; false if nobody waits for it.
     pub fn answered(&self, id: &Id, answer: Option<JsonText>) -> bool {
         let waiting = self.state.lock().questions.remove(id);

@@ -320,6 +320,10 @@ impl Exchange {
             Ok(found) => found,
             Err(failure) => return error::response(None, &failure, Era::Legacy),
         };
+        // A batch is refused whole, before anything of it runs.
+        if posted.iter().any(|posted| matches!(posted, Posted::Response(response) if !session.waits_for(&response.id))) {
+            return unexpected_response();
+        }
         let answers = posted.iter().map(|posted| async {
             match posted {
                 Posted::Request(request) => {
