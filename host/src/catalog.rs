@@ -40,6 +40,8 @@ pub struct Tool {
     pub output: Option<definition::Schema>,
     /// Whether and when its calls become tasks.
     pub task: TaskSupport,
+    /// How long a connection stays open for a call before its client has to come back (SEP-1699): `gatehouse/connection` of its `_meta`.
+    pub connection_max: Option<Duration>,
     /// The arguments that are repeated in headers.
     pub mirrored: HeaderParameters,
     /// The definition in the words of each revision, written once.

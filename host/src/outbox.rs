@@ -7,6 +7,7 @@ use crate::failure::Failure;
 use mcp::JsonText;
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 use tokio_util::task::TaskTracker;
 
 /// The end of a call: a result, or why there is none.
@@ -34,6 +35,11 @@ pub trait Run: Send {
     /// Whether it has no end of its own: then it has no place in one JSON body.
     fn is_endless(&self) -> bool {
         false
+    }
+
+    /// How long its connection is to stay open, if its tool said so.
+    fn connection_max(&self) -> Option<Duration> {
+        None
     }
 
     /// It is not begun, for that reason.
@@ -87,6 +93,10 @@ impl Run for Held {
 
     fn reports(&self) -> bool {
         self.run.as_ref().is_some_and(|run| run.reports())
+    }
+
+    fn connection_max(&self) -> Option<Duration> {
+        self.run.as_ref()?.connection_max()
     }
 
     fn refuse(mut self: Box<Self>, reason: &'static str) {

@@ -79,3 +79,11 @@ async fn whatever_is_about_tools_passes_in_both_eras() {
         assert!(ours.len() >= least, "{revision}: {} scenarios ran: {ours:?}", ours.len());
     }
 }
+
+/// SEP-1699: a connection that is closed before the answer, by a tool's own wish, and a client that comes back.
+#[tokio::test]
+async fn a_polled_call_passes() {
+    let gateway = Gateway::with(Setup { fixtures: vec!["conformance"], ..Setup::default() }).await;
+    let (passed, count, said) = scenario(&gateway, "server-sse-polling").await;
+    assert!(passed && count >= 1, "{count} checks\n{said}");
+}

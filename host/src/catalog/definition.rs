@@ -91,6 +91,24 @@ impl Schema {
     }
 }
 
+/// One of the members of a tool's `_meta` that are for this gateway.
+fn own<T: serde::de::DeserializeOwned>(meta: Option<&JsonText>, name: &str) -> Result<Option<T>, String> {
+    let Some(meta) = meta else { return Ok(None) };
+    let mut members: HashMap<String, Value> = serde_json::from_str(meta.as_str()).unwrap_or_default();
+    let Some(said) = members.remove(name) else { return Ok(None) };
+    serde_json::from_value(said).map(Some).map_err(|error| format!("its _meta member {name}: {error}"))
+}
+
+/// `gatehouse/connection` of a tool's `_meta`.
+fn connection_max(meta: Option<&JsonText>) -> Result<Option<Duration>, String> {
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Said {
+        close_after_ms: u64,
+    }
+    Ok(own::<Said>(meta, "gatehouse/connection")?.map(|said| Duration::from_millis(said.close_after_ms)))
+}
+
 /// `gatehouse/task` of a tool's `_meta`.
 fn task_support(meta: Option<&JsonText>) -> Result<TaskSupport, String> {
     #[derive(serde::Deserialize)]
@@ -99,10 +117,7 @@ fn task_support(meta: Option<&JsonText>) -> Result<TaskSupport, String> {
         support: Option<Box<str>>,
         after_ms: Option<u64>,
     }
-    let Some(meta) = meta else { return Ok(TaskSupport::default()) };
-    let members: HashMap<String, Value> = serde_json::from_str(meta.as_str()).unwrap_or_default();
-    let Some(said) = members.get("gatehouse/task") else { return Ok(TaskSupport::default()) };
-    let said: Said = serde_json::from_value(said.clone()).map_err(|error| format!("its _meta member gatehouse/task: {error}"))?;
+    let Some(said) = own::<Said>(meta, "gatehouse/task")? else { return Ok(TaskSupport::default()) };
     let need = match said.support.as_deref() {
         None | Some("optional") => TaskNeed::Optional,
         Some("required") => TaskNeed::Required,
@@ -166,6 +181,7 @@ fn make(plugin: &Arc<str>, guest: &Guest, tool: &contract::Tool, limits: &Plugin
     };
     let meta = tool.meta.as_ref().map(|text| object("meta", text)).transpose()?;
     let task = task_support(meta.as_ref())?;
+    let connection_max = connection_max(meta.as_ref())?;
     let icons = tool.icons.iter().map(icon).collect::<Result<_, _>>()?;
     let hints = &tool.annotations;
     let definition = mcp::tool::Tool {
@@ -192,6 +208,7 @@ fn make(plugin: &Arc<str>, guest: &Guest, tool: &contract::Tool, limits: &Plugin
         plugin: Arc::clone(plugin),
         definition,
         task,
+        connection_max,
         input,
         output,
         mirrored,

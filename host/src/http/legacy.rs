@@ -87,9 +87,15 @@ async fn begin(
     let streams = &front.rooms.streams;
     let stream = streams.begin(&session.partition, id.write().into_string().into()).await;
     let follow = stream.follow(streams, Some(0));
+    let connection_max = run.connection_max();
     let say = move |end| error::message(&id, end, Era::Legacy);
     front.rooms.tasks.spawn(pump(Arc::clone(streams), stream, run, first, say, place));
-    Feed::new(front, session, follow, None).response(cut)
+    let mut feed = Feed::new(front, session, follow, None);
+    if let Some(limit) = connection_max.filter(|_| feed.priming.is_some()) {
+        // A client that has no place to come back to keeps its connection.
+        feed.until = Instant::now().checked_add(limit);
+    }
+    feed.response(cut)
 }
 
 /// GET: the standalone stream, or with `Last-Event-ID` the rest of any stream of the session.

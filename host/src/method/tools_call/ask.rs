@@ -190,6 +190,10 @@ impl Run for Asking {
         self.run.as_ref().is_some_and(|run| run.reports())
     }
 
+    fn connection_max(&self) -> Option<Duration> {
+        self.again.tool.connection_max
+    }
+
     fn refuse(mut self: Box<Self>, reason: &'static str) {
         if let Some(run) = self.run.take() {
             run.refuse(reason);
