@@ -74,7 +74,7 @@ pub struct Rooms {
     pub limits: sandbox::Limits,
     /// What the JSON of a guest may hold.
     pub json_limits: mcp::JsonLimits,
-    /// Detached calls.
+    /// Whatever runs by itself: calls of streams and of tasks, and what watches over them.
     pub tasks: TaskTracker,
     /// Fires when the gateway begins to stop.
     pub draining: CancellationToken,
