@@ -68,13 +68,15 @@ pub async fn end(run: &mut dyn Run) -> End {
 pub struct Held {
     run: Option<Box<dyn Run>>,
     begun: bool,
+    /// The last thing that it said was a question: dropped now, it would wait for an answer that cannot come.
+    asked: bool,
     tasks: TaskTracker,
 }
 
 impl Held {
     /// Holds a run. `tasks` takes it over when it is dropped in the middle.
     pub fn new(run: Box<dyn Run>, tasks: TaskTracker) -> Self {
-        Self { run: Some(run), begun: false, tasks }
+        Self { run: Some(run), begun: false, asked: false, tasks }
     }
 }
 
@@ -84,6 +86,7 @@ impl Run for Held {
         Box::pin(async {
             let Some(run) = self.run.as_mut() else { return Reply::End(Box::new(Err(Failure::Internal))) };
             let reply = run.next().await;
+            self.asked = matches!(reply, Reply::Question(_));
             if matches!(reply, Reply::End(_)) {
                 self.run = None;
             }
@@ -108,7 +111,7 @@ impl Run for Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        if let Some(mut run) = self.run.take().filter(|_| self.begun) {
+        if let Some(mut run) = self.run.take().filter(|_| self.begun && !self.asked) {
             self.tasks.spawn(async move { drop(end(&mut *run).await) });
         }
     }
