@@ -6,7 +6,7 @@ use crate::harness::raw::{self, Raw, last_status, message, status, status_of};
 use crate::harness::{Gateway, Modern, Setup};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// What the default limit of a body is.
 const BODY_BYTES_MAX: usize = 4 << 20;
@@ -305,4 +305,20 @@ async fn raw_answer(gateway: &Gateway, head: &str) -> String {
     let mut raw = Raw::connect(&gateway.address()).await;
     raw.send(raw::message(head, "")).await;
     raw.rest().await
+}
+
+/// A refusal that comes before the body was read is read by its client, which first sends all that it has; and it says that the
+/// connection ends.
+#[tokio::test]
+async fn a_refusal_is_not_lost_to_a_reset() {
+    let gateway = Gateway::start().await;
+    let head = format!("POST /mcp HTTP/1.1\nHost: {}\nContent-Type: text/plain\n", gateway.address());
+    let request = message(&head, vec![b' '; 900_000]);
+    for round in 0..20 {
+        let mut raw = Raw::connect(&gateway.address()).await;
+        // It may be told before it has sent everything.
+        let _ = raw.0.write_all(&request).await;
+        let answer = raw.rest().await.to_ascii_lowercase();
+        assert!(answer.starts_with("http/1.1 415 ") && answer.contains("connection: close"), "round {round}: {answer:?}");
+    }
 }

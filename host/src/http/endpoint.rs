@@ -73,6 +73,15 @@ fn server(catalog: &Catalog, path: &str) -> Option<Arc<Server>> {
     }
 }
 
+/// An answer to a request whose body was not read. If there is one, the connection ends, and says so: a client that did not know would send
+/// its next request into the closing socket.
+fn unread(headers: &HeaderMap, mut response: Response<Body>) -> Response<Body> {
+    if headers.contains_key(header::TRANSFER_ENCODING) || inbound::content_length(headers).is_some_and(|length| length > 0) {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
 fn not_found() -> Response<Body> {
     error::refusal(StatusCode::NOT_FOUND, "not found\n")
 }
@@ -113,7 +122,7 @@ impl Front {
             return error::final_refusal(status, text);
         }
         let catalog = self.catalog.load_full();
-        let Some(server) = server(&catalog, uri.path()) else { return not_found() };
+        let Some(server) = server(&catalog, uri.path()) else { return unread(&headers, not_found()) };
         // H7: the modern era has no sessions, nor has the stateless mode.
         let legacy = matches!(mcp::era::of_header(inbound::version(&headers)), EraDecision::Legacy { .. });
         let sessions = legacy && self.rooms.legacy.stateful_sessions;
@@ -122,11 +131,11 @@ impl Front {
             Method::DELETE if sessions => return self.delete(&server, &headers).await,
             Method::GET if sessions => return self.get(&server, &headers, cut).await,
             Method::OPTIONS if cors && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD) => return preflight(&headers),
-            _ => return error::method_not_allowed(if sessions { "GET, POST, DELETE" } else { "POST" }),
+            _ => return unread(&headers, error::method_not_allowed(if sessions { "GET, POST, DELETE" } else { "POST" })),
         }
         let accepts = match inbound::check_media_type(&headers).and_then(|()| inbound::accepts(&headers)) {
             Ok(accepts) => accepts,
-            Err((status, text)) => return error::refusal(status, text),
+            Err((status, text)) => return unread(&headers, error::refusal(status, text)),
         };
         let caller = self.authenticator.authenticate();
         let bytes = match body::read(content, inbound::content_length(&headers), &self.limits.http).await {

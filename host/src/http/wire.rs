@@ -8,7 +8,7 @@ use blocks::Blocks;
 use lines::Lines;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -16,6 +16,10 @@ use tokio::time::Sleep;
 
 /// Ends a head in a way that hyper refuses, with 400: NUL is allowed nowhere in it.
 const REFUSED: &[u8] = b"\0\n\n";
+
+/// For a peer to take the last word of a connection, and how much more it may send meanwhile.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES_MAX: usize = 1 << 20;
 
 /// A stream whose first bytes were read already.
 pub(super) struct Wire {
@@ -28,6 +32,8 @@ pub(super) struct Wire {
     stall_timeout: Duration,
     /// Runs while it takes nothing.
     stalled: Option<Pin<Box<Sleep>>>,
+    /// Runs after the last word, with what was read since.
+    lingering: Option<(Pin<Box<Sleep>>, usize)>,
 }
 
 enum Check {
@@ -39,13 +45,13 @@ enum Check {
 
 impl Wire {
     pub(super) fn http1(first: Vec<u8>, stream: TcpStream, stall_timeout: Duration) -> Self {
-        Self { first, at: 0, stream, check: Check::Http1(Lines::default()), stall_timeout, stalled: None }
+        Self { first, at: 0, stream, check: Check::Http1(Lines::default()), stall_timeout, stalled: None, lingering: None }
     }
 
     /// `block_bytes_max` limits the head of a request as it comes, compressed.
     pub(super) fn http2(first: Vec<u8>, stream: TcpStream, stall_timeout: Duration, block_bytes_max: usize) -> Self {
         let check = Check::Http2(Blocks::after(first.len(), block_bytes_max));
-        Self { first, at: 0, stream, check, stall_timeout, stalled: None }
+        Self { first, at: 0, stream, check, stall_timeout, stalled: None, lingering: None }
     }
 
     /// The result of a write, or its end if the peer has taken nothing for too long.
@@ -119,7 +125,23 @@ impl AsyncWrite for Wire {
         Pin::new(&mut self.stream).poll_flush(context)
     }
 
+    /// Ends the peer's reading, and then reads on for a moment: a socket that is closed with something unread is reset, and the peer may
+    /// lose the answer that it was on the way to read.
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        let wire = &mut *self;
+        if wire.lingering.is_none() {
+            ready!(Pin::new(&mut wire.stream).poll_shutdown(context))?;
+        }
+        let (timer, read) = wire.lingering.get_or_insert_with(|| (Box::pin(tokio::time::sleep(LINGER)), 0));
+        let mut scratch = [0; 4 << 10];
+        while timer.as_mut().poll(context).is_pending() && *read < LINGER_BYTES_MAX {
+            let mut buffer = ReadBuf::new(&mut scratch);
+            match ready!(Pin::new(&mut wire.stream).poll_read(context, &mut buffer)) {
+                Ok(()) if !buffer.filled().is_empty() => *read += buffer.filled().len(),
+                // The peer has ended as well.
+                Ok(()) | Err(_) => break,
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }
