@@ -66,8 +66,9 @@ async fn answer(stream: UnixStream, store: &dyn EventStore) -> io::Result<()> {
     match question.trim() {
         "stats" => {
             let statistics = store.statistics().await.map_err(io::Error::other)?;
-            let mut told = stats(&statistics);
-            if let Some(reason) = store.health().degraded {
+            let (mut told, health) = (stats(&statistics), store.health());
+            told.insert("errors".to_owned(), health.errors.into());
+            if let Some(reason) = health.degraded {
                 told.insert("degraded".to_owned(), reason.into());
             }
             send(&mut writer, &format!("{}\n", Value::Object(told))).await?;
@@ -142,8 +143,12 @@ fn place(kind: &str, partition: &Partition) -> Map<String, Value> {
         Space::Session => "session",
         Space::Task => "task",
     };
-    let id: String = partition.id.iter().map(|byte| format!("{byte:02x}")).collect();
-    object([("kind", kind.into()), ("tenant", partition.tenant.as_str().into()), ("space", space.into()), ("id", id.into())])
+    object([
+        ("kind", kind.into()),
+        ("tenant", partition.tenant.as_str().into()),
+        ("space", space.into()),
+        ("id", partition.id_text().into()),
+    ])
 }
 
 /// As text: the number has more digits than most readers of JSON keep.

@@ -129,13 +129,14 @@ impl From<End> for Answer {
     }
 }
 
-/// What the server offers. Changes of lists are announced where there is a stream for it.
+/// What the server offers. Changes of lists are announced where there is a stream for it; log lines where a level can be set: neither to
+/// a legacy client without a session.
 pub(crate) fn capabilities(tools: ListChanged) -> ServerCapabilities {
     // Only revisions that have extensions are told of them.
     let nothing = JsonText::from(&serde_json::Value::Object(serde_json::Map::new()));
     ServerCapabilities {
         tools: Some(tools),
-        logging: true,
+        logging: tools == ListChanged::Announced,
         extensions: vec![(mcp::task::EXTENSION.into(), nothing)],
         ..ServerCapabilities::default()
     }

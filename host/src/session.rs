@@ -32,8 +32,8 @@ const WRITTEN_LATE: Duration = Duration::from_secs(15);
 pub struct SessionId(Arc<str>);
 
 impl SessionId {
-    fn of(bytes: [u8; 16]) -> Self {
-        Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into())
+    fn of(partition: &Partition) -> Self {
+        Self(partition.id_text().into())
     }
 
     /// As it stands in `Mcp-Session-Id`.

@@ -183,8 +183,8 @@ impl Stream {
         state.over.then(|| state.recent.back().is_none_or(|event| event.kept))
     }
 
-    /// Waits while the reader is about to lose what the stream remembers, up to a limit: so that one which is merely slower than a fast tool
-    /// gets everything from memory, while one that does not read holds its call up once and not again.
+    /// Waits while the reader is about to lose what the stream remembers, up to a limit: so that one which is merely slower than a fast
+    /// tool gets everything from memory, while one that does not read holds its call up once and not again.
     async fn pace(&self) {
         if !self.is_far_ahead() {
             return;
@@ -297,7 +297,7 @@ impl Streams {
         self.register(stream)
     }
 
-    /// The stream of that number. One whose process died before its end gets one now: `unknown_outcome` makes it of the request's id.
+    /// The stream of that request. One whose process died before its end gets one now: `unknown_outcome` makes it of the request's id.
     ///
     /// # Errors
     ///
@@ -317,9 +317,6 @@ impl Streams {
         }
         let Some(header) = self.store.header(&key).await? else { return Ok(None) };
         let stream = Stream::of_header(key, Arc::clone(&self.store), self.keep, &header);
-        if number == STANDALONE {
-            return Ok(Some(self.register(stream)));
-        }
         if !header.complete {
             stream.write(unknown_outcome(&header.about).into(), true).await;
         }
@@ -374,10 +371,5 @@ impl Streams {
             !numbers.is_empty()
         });
         self.unstored.store(unstored, Ordering::Relaxed);
-    }
-
-    /// How often a resume found that some later events are gone.
-    pub fn replay_gaps(&self) -> u64 {
-        self.replay_gaps.load(Ordering::Relaxed)
     }
 }

@@ -2,6 +2,8 @@
 //! each change of it before anybody sees the change; what is live here is only what still runs or waits.
 
 mod record;
+#[cfg(test)]
+mod tests;
 
 use crate::auth::Owner;
 use crate::config::{ServerId, TaskLimits};
@@ -13,6 +15,7 @@ use mcp::{JsonText, Revision};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
@@ -53,6 +56,8 @@ pub struct Task {
     partition: Partition,
     created: StoreTime,
     created_at_s: u64,
+    /// The store lacks its newest state.
+    unsaved: AtomicBool,
     /// Held while a change is written, so that changes have one order.
     state: tokio::sync::Mutex<State>,
 }
@@ -127,12 +132,15 @@ pub struct Tasks {
     limits: TaskLimits,
     live: Mutex<HashMap<Partition, Arc<Task>>>,
     changes: broadcast::Sender<Arc<Task>>,
+    /// Which life of the store the tasks were written to.
+    generation: AtomicU64,
 }
 
 impl Tasks {
     /// None live.
     pub fn new(store: Arc<dyn EventStore>, limits: TaskLimits) -> Self {
-        Self { store, limits, live: Mutex::default(), changes: broadcast::Sender::new(CHANGES_MAX) }
+        let generation = AtomicU64::new(store.health().generation);
+        Self { store, limits, live: Mutex::default(), changes: broadcast::Sender::new(CHANGES_MAX), generation }
     }
 
     /// Makes one. When this returns, the store has it.
@@ -155,13 +163,14 @@ impl Tasks {
             incarnation: self.store.incarnation(),
         };
         let task = Arc::new(Task {
-            id: bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into(),
+            id: partition.id_text().into(),
             owner,
             called,
             cancelled: CancellationToken::new(),
             partition: partition.clone(),
             created: self.store.now(),
             created_at_s: now_s,
+            unsaved: AtomicBool::new(false),
             state: tokio::sync::Mutex::new(state.clone()),
         });
         {
@@ -271,7 +280,9 @@ impl Tasks {
 
     async fn write(&self, task: &Task, state: &State) -> bool {
         let record = Record { data: record::write(task, state), expires: task.created.after(self.limits.ttl) };
-        tokio::time::timeout(DISK_WAIT, self.store.put(&task.partition, record)).await.is_ok_and(|written| written.is_ok())
+        let written = tokio::time::timeout(DISK_WAIT, self.store.put(&task.partition, record)).await.is_ok_and(|written| written.is_ok());
+        task.unsaved.store(!written, Ordering::Relaxed);
+        written
     }
 
     fn forget(&self, task: &Task) {
@@ -283,9 +294,19 @@ impl Tasks {
         self.changes.subscribe()
     }
 
-    /// Ends what is kept in memory although its time is over.
+    /// Ends what is kept in memory although its time is over, and writes again what the store refused or lost.
     pub async fn sweep(&self) {
-        let now = self.store.now();
+        let (now, health) = (self.store.now(), self.store.health());
+        if health.degraded.is_none() {
+            let replaced = self.generation.swap(health.generation, Ordering::Relaxed) != health.generation;
+            let live: Vec<_> = self.live.lock().values().cloned().collect();
+            for task in live.into_iter().filter(|task| replaced || task.unsaved.load(Ordering::Relaxed)) {
+                let state = task.state.lock().await;
+                if self.write(&task, &state).await && state.status.is_terminal() {
+                    self.forget(&task);
+                }
+            }
+        }
         let over: Vec<_> = self.live.lock().values().filter(|task| now.since(task.created) >= self.limits.ttl).cloned().collect();
         for task in over {
             task.cancelled.cancel();

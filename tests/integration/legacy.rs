@@ -246,6 +246,9 @@ async fn stateless_mode_has_no_sessions() {
     let answer = gateway.legacy(None, rpc(0, "initialize", initialize_params("2025-06-18"))).await;
     assert_eq!((answer.status, &answer.result()["protocolVersion"]), (200, &json!("2025-06-18")));
     assert_eq!(answer.header("mcp-session-id"), None);
+    // Nothing is announced that needs a session.
+    assert_eq!(answer.result()["capabilities"], json!({ "tools": {} }));
+    assert_eq!(gateway.legacy(None, rpc(1, "logging/setLevel", json!({ "level": "info" }))).await.code(), -32601);
     assert_eq!(gateway.legacy(None, json!({ "jsonrpc": "2.0", "method": "notifications/initialized" })).await.status, 202);
     let echo = gateway.legacy(Some("whatever"), call(1, "echo", json!({ "message": "hello" }))).await;
     assert_eq!((echo.tool_text(), echo.header("mcp-session-id")), ("hello", None));

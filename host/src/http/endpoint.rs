@@ -404,9 +404,7 @@ fn posted(message: Message) -> Result<Posted, Failure> {
 /// JSON if the call ends before it says anything, an event stream from its first notification on, or once it has been silent for long.
 async fn respond(front: &Front, answer: Answer, id: Id, era: Era, accepts: Accepts, cut: Cut) -> Response<Body> {
     let mut run = match answer {
-        Answer::Now(end) if accepts.json => return whole_response(&id, end, era),
-        Answer::Now(Err(failure)) => return error::response(Some(&id), &failure, era),
-        Answer::Now(end) => return sse::single(&error::message(&id, end, era)),
+        Answer::Now(end) => return whole(&id, end, era, accepts),
         Answer::Running(run) => run,
     };
     if !accepts.events && run.is_endless() {
@@ -414,20 +412,22 @@ async fn respond(front: &Front, answer: Answer, id: Id, era: Era, accepts: Accep
     }
     if !accepts.events {
         let end = outbox::end(&mut *run).await;
-        return whole_response(&id, end, era);
+        return whole(&id, end, era, accepts);
     }
     let keep_alive = front.limits.http.keep_alive_interval;
     let first = if accepts.json { tokio::time::timeout(keep_alive, run.next()).await.ok() } else { None };
     match first {
-        Some(Reply::End(end)) => whole_response(&id, *end, era),
+        Some(Reply::End(end)) => whole(&id, *end, era, accepts),
         first => sse::response(first, run, id, era, keep_alive, front.stalls.enter(cut)),
     }
 }
 
-fn whole_response(id: &Id, end: outbox::End, era: Era) -> Response<Body> {
+/// An end of which nothing was said before: an error with its status, or a result in a form that the client takes.
+pub(super) fn whole(id: &Id, end: outbox::End, era: Era, accepts: Accepts) -> Response<Body> {
     match end {
-        Ok(result) => error::json(StatusCode::OK, mcp::write::success(id, &result)),
         Err(failure) => error::response(Some(id), &failure, era),
+        Ok(result) if accepts.json => error::json(StatusCode::OK, mcp::write::success(id, &result)),
+        Ok(result) => sse::single(&mcp::write::success(id, &result)),
     }
 }
 

@@ -1,17 +1,17 @@
 //! Event streams of the handshake era (protocol 2.3 to 2.6): the answer to a call that takes its time, the standalone stream, and the
 //! resuming of both.
 
-use super::endpoint::Front;
+use super::endpoint::{Front, whole};
 use super::inbound::Accepts;
 use super::stall::{Cut, Watched};
 use super::{error, sse};
 use crate::failure::Failure;
 use crate::method::tools_changed;
-use crate::outbox::{End, Reply, Run};
+use crate::outbox::{Reply, Run};
 use crate::session::{Attached, Session};
 use crate::stream::{Follow, Next, Place, STANDALONE, Shown, Stream, Taken, pump};
 use axum::body::Body;
-use axum::http::{Response, StatusCode};
+use axum::http::Response;
 use bytes::Bytes;
 use mcp::{Era, Id};
 use serde_json::value::RawValue;
@@ -59,15 +59,7 @@ pub(super) async fn respond(
             Some(Reply::Question(_)) => break Err(Failure::InputNotSupported),
         }
     };
-    whole(&id, end, accepts)
-}
-
-fn whole(id: &Id, end: End, accepts: Accepts) -> Response<Body> {
-    match end {
-        Err(failure) => error::response(Some(id), &failure, Era::Legacy),
-        Ok(result) if accepts.json => error::json(StatusCode::OK, mcp::write::success(id, &result)),
-        Ok(result) => sse::single(&mcp::write::success(id, &result)),
-    }
+    whole(&id, end, Era::Legacy, accepts)
 }
 
 fn take_place(front: &Front, session: &Session) -> Option<Taken> {

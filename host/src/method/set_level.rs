@@ -7,9 +7,9 @@ use mcp::params::SetLevelParams;
 use serde_json::value::RawValue;
 
 pub(super) async fn set_level(rooms: &Rooms, context: &Context, params: Option<&RawValue>) -> End {
+    // Without a session there is nothing to remember it by, and it was not announced.
+    let session = context.session.as_ref().ok_or_else(|| Failure::MethodNotFound("logging/setLevel".into()))?;
     let level = SetLevelParams::read(params)?.level;
-    // Without a session there is nothing to remember it by.
-    let session = context.session.as_ref().ok_or(Failure::SessionRequired)?;
     session.set_log_level(level);
     rooms.sessions.keep(session).await;
     Ok(mcp::result::empty(context.revision, &rooms.implementation))

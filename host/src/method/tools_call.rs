@@ -101,7 +101,7 @@ async fn prepare(rooms: &Arc<Rooms>, context: Context, params: Option<&RawValue>
         wall: if taskable { rooms.task_store.limits().wall } else { rooms.limits.wall },
     };
     let (session, mut in_flight) = (context.session, context.in_flight);
-    let again = ask::Again::of(&start);
+    let again = session.as_ref().map(|_| ask::Again::of(&start));
     if session.is_none() {
         start.in_flight = in_flight.take();
     }
@@ -114,8 +114,8 @@ async fn prepare(rooms: &Arc<Rooms>, context: Context, params: Option<&RawValue>
         Some(escalation) => escalation.wrap(*run),
         None if modern => run,
         None => {
-            let run: Box<dyn Run> = match session {
-                Some(session) => Box::new(ask::Asking::new(Arc::clone(rooms), session, again, in_flight, run)),
+            let run: Box<dyn Run> = match session.zip(again) {
+                Some((session, again)) => Box::new(ask::Asking::new(Arc::clone(rooms), session, again, in_flight, run)),
                 None => run,
             };
             Box::new(Held::new(run, rooms.tasks.clone()))

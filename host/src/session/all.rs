@@ -109,9 +109,10 @@ impl Sessions {
         let mut id = [0_u8; 16];
         getrandom::fill(&mut id).map_err(|_| NoSession::NoRandomness)?;
         let now = self.store.now();
+        let partition = partition(&owner, id).ok_or(NoSession::NotKept)?;
         let session = Arc::new(Session {
-            id: SessionId::of(id),
-            partition: partition(&owner, id).ok_or(NoSession::NotKept)?,
+            id: SessionId::of(&partition),
+            partition,
             revision,
             capabilities,
             owner,

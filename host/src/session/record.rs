@@ -61,7 +61,7 @@ pub(super) fn read(found: &Partition, data: &[u8], now: StoreTime, epoch: u32, l
         None => None,
     };
     Some(Session {
-        id: SessionId::of(found.id),
+        id: SessionId::of(found),
         partition: partition(&owner, found.id)?,
         revision: (revision.as_str() == written.revision).then_some(revision)?,
         capabilities: ClientCapabilities::from_json(written.capabilities)?,

@@ -138,7 +138,8 @@ impl Follow {
         }
         let told = gap && !std::mem::replace(&mut self.gap_told, true);
         if told {
-            self.streams.replay_gaps.fetch_add(1, Ordering::Relaxed);
+            let replay_gaps = self.streams.replay_gaps.fetch_add(1, Ordering::Relaxed) + 1;
+            tracing::info!(replay_gaps, "a stream was resumed from a place of which some later events are gone");
         }
         told
     }

@@ -12,6 +12,7 @@ use mcp::task::Status;
 use mcp::{JsonText, Revision};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use std::sync::atomic::AtomicBool;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio_util::sync::CancellationToken;
 
@@ -106,6 +107,7 @@ pub(super) fn read(id: &str, partition: &Partition, data: &[u8]) -> Option<Task>
         partition: partition.clone(),
         created: StoreTime(written.created_ms),
         created_at_s: written.created_at_s,
+        unsaved: AtomicBool::new(false),
         state: tokio::sync::Mutex::new(State {
             status,
             updated_at_s: written.updated_at_s,

@@ -11,10 +11,10 @@
 //!    [`Durability`]; only then is it visible to reads. So an event id may be shown to a client once `append` answered, and not before.
 //! 2. **Order.** Writes are queued when the method is called, not when its future is polled, and are applied in that order. Dropping the
 //!    future takes nothing back.
-//! 3. **A stream is a ring.** It is begun by `open` in a partition that has a record, grows by `append` with numbers that only grow (holes are allowed: an event that
-//!    could not be stored leaves one), and keeps its last [`Settings::ring_events_max`] events within [`Settings::stream_bytes_max`]. What
-//!    leaves it leaves in the same atomic write that pushed it out. A [`Kind::Final`] event is the last one of its stream; it stays until
-//!    its own time is over, whatever else is evicted.
+//! 3. **A stream is a ring.** It is begun by `open` in a partition that has a record, grows by `append` with numbers that only grow (holes
+//!    are allowed: an event that could not be stored leaves one), and keeps its last [`Settings::ring_events_max`] events within
+//!    [`Settings::stream_bytes_max`]. What leaves it leaves in the same atomic write that pushed it out. A [`Kind::Final`] event is the
+//!    last one of its stream; it stays until its own time is over, whatever else is evicted.
 //! 4. **Reads are exact.** Events of that stream alone, strictly after the number given, ascending, each once, byte for byte; and a word
 //!    about whether some that came after that number are gone ([`Page::gap`]).
 //! 5. **Retries are harmless.** The same event appended again is `Ok`; other bytes under a number that was used, a smaller number, or
@@ -22,7 +22,8 @@
 //! 6. **Removal is whole.** After `remove` nothing of the partition is there; a late `append` to it is [`StoreError::Unknown`] and brings
 //!    nothing back.
 //! 7. **Limits hold by tenant.** A tenant beyond [`Settings::tenant_bytes_max`] loses its own oldest events (never a final one within its
-//!    time); if that is not enough it gets [`StoreError::Full`]. Others lose nothing.
+//!    time); if that is not enough it gets [`StoreError::Full`]. Others lose nothing. Beyond [`Settings::total_bytes_max`] whoever keeps
+//!    the most gives first, in the same way.
 //! 8. **Nothing false is served.** Records carry version, length and checksum; one that does not fit is never returned.
 //! 9. **Failure is said, and ends.** While the disk refuses, writes answer [`StoreError::Unavailable`] at once, [`EventStore::health`]
 //!    says why, and the store tries by itself until it works again.
@@ -44,7 +45,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// On whose behalf something is kept. 1 to 64 bytes of any kind; keys prefix it with its length, so no two names run together.
+/// On whose behalf something is kept. 1 to 64 bytes of text; keys prefix it with its length, so no two names run together.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TenantKey(Arc<str>);
 
@@ -80,6 +81,14 @@ pub struct Partition {
     pub space: Space,
     /// Which one: 128 bits of randomness that the gateway made.
     pub id: [u8; 16],
+}
+
+impl Partition {
+    /// Its id as 32 hexadecimal digits.
+    #[must_use]
+    pub fn id_text(&self) -> String {
+        self.id.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
 /// One stream of a partition. The number's meaning is the caller's.
@@ -405,7 +414,7 @@ pub enum Start {
 /// Why a store is not opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
-    /// Another process has it open. Never waited for.
+    /// Another process has it open.
     #[error("{} is in use by another process", .path.display())]
     Locked {
         /// The store's directory.
@@ -452,7 +461,8 @@ pub enum OpenError {
 ///
 /// # Errors
 ///
-/// [`OpenError::Locked`] and [`OpenError::Newer`] always, [`OpenError::Unusable`] if `start` says so.
+/// [`OpenError::Locked`] and [`OpenError::Newer`] always, [`OpenError::Unusable`] unless it may begin degraded; who only looks gets
+/// [`OpenError::Missing`] and [`OpenError::Damaged`] besides.
 pub fn sled(directory: &Path, settings: Settings, start: Start) -> Result<Arc<dyn EventStore>, OpenError> {
     sled::open(directory, settings, start)
 }

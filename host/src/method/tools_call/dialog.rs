@@ -7,6 +7,7 @@ use super::run::Asked;
 use crate::auth::Caller;
 use crate::config::ServerId;
 use crate::failure::Failure;
+use crate::journal::Record;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
@@ -16,7 +17,7 @@ use mcp::params::CallToolParams;
 use sandbox::contract::Resume;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// Of what a guest leaves for its next call.
 pub(super) const STATE_BYTES_MAX: usize = 64 << 10;
@@ -82,7 +83,7 @@ impl Dialogs {
     /// What the client brings back.
     pub(super) fn seal(&self, subject: &Subject<'_>, asked: &Asked) -> Result<Box<str>, Failure> {
         let sealed = Sealed {
-            until_s: now_s().saturating_add(self.patience.as_secs()),
+            until_s: (Record::now_ms() / 1_000).saturating_add(self.patience.as_secs()),
             keys: asked.questions.iter().map(|question| question.key.clone()).collect(),
             state: URL_SAFE_NO_PAD.encode(&asked.state),
         };
@@ -99,7 +100,7 @@ impl Dialogs {
         let bytes = URL_SAFE_NO_PAD.decode(state).ok()?;
         let (nonce, sealed) = bytes.split_first_chunk::<NONCE_BYTES>()?;
         let plain = self.cipher.decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad: &subject.digest() }).ok()?;
-        serde_json::from_slice(&plain).ok().filter(|sealed: &Sealed| sealed.until_s >= now_s())
+        serde_json::from_slice(&plain).ok().filter(|sealed: &Sealed| sealed.until_s >= (Record::now_ms() / 1_000))
     }
 
     /// What a request brings back; none if it begins a dialog. Answers to what was not asked are left out.
@@ -122,8 +123,4 @@ impl Dialogs {
         };
         Ok(Some(Resume { answers, state }))
     }
-}
-
-fn now_s() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

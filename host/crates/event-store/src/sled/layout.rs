@@ -4,7 +4,7 @@
 //! its length, so no two names run together. A value is `version | length | CRC-32 over key and payload | payload`: one that was damaged, or
 //! lies under another key than it was written for, is not believed.
 
-use crate::{Partition, Seq, Space, StoreTime, StreamKey, TenantKey};
+use crate::{Header, Partition, Seq, Space, StoreTime, StreamKey, TenantKey};
 
 const VERSION: u8 = 1;
 /// Of one value, so that no page of the tree grows into a blob file, which sled does not sync.
@@ -246,6 +246,12 @@ pub(super) struct Head {
     /// Of the last event, to know it again.
     pub(super) last_sum: u32,
     pub(super) about: Vec<u8>,
+}
+
+impl From<Head> for Header {
+    fn from(head: Head) -> Self {
+        Self { about: head.about.into(), last: head.last, gone: head.gone, complete: head.expires.is_some() }
+    }
 }
 
 impl Head {

@@ -84,10 +84,9 @@ impl Memo {
     /// What tenants keep, read when the database is opened.
     pub(super) fn load(tree: &sled::Tree) -> Result<Self, Fault> {
         let mut memo = Self::default();
-        for entry in tree.scan_prefix([layout::USAGE]) {
-            let (key, value) = entry?;
-            let bytes = layout::Reader(layout::unseal(&key, &value)?).number()?;
-            memo.usage.insert(layout::read_usage_key(&key)?, bytes);
+        for usage in read::usages(tree) {
+            let (tenant, bytes) = usage?;
+            memo.usage.insert(tenant, bytes);
             memo.total = memo.total.saturating_add(bytes);
         }
         Ok(memo)

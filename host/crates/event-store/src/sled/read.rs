@@ -2,7 +2,7 @@
 
 use super::layout::{self, Damage, Head};
 use super::plan::Fault;
-use crate::{Event, Header, Page, Partition, Record, Seq, Space, Statistics, StoreError, StoreTime, StreamKey};
+use crate::{Event, Header, Page, Partition, Record, Seq, Space, Statistics, StoreError, StoreTime, StreamKey, TenantKey};
 
 /// Bytes in front of an event: whether it is the final one.
 pub(super) const EVENT_HEADER: usize = 1;
@@ -69,8 +69,7 @@ impl Iterator for Values {
     type Item = Result<Value, Fault>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let entry = self.entries.next()?;
-        Some(entry.map_err(Fault::from).and_then(|(key, value)| self.next_value(&key, &value)))
+        self.next_with_key().map(|(_, value)| value)
     }
 }
 
@@ -81,8 +80,7 @@ pub(super) fn head(tree: &sled::Tree, stream: &StreamKey) -> Result<Option<Head>
 }
 
 pub(super) fn header(tree: &sled::Tree, stream: &StreamKey) -> Result<Option<Header>, Fault> {
-    let Some(head) = head(tree, stream)? else { return Ok(None) };
-    Ok(Some(Header { about: head.about.into(), last: head.last, gone: head.gone, complete: head.expires.is_some() }))
+    Ok(head(tree, stream)?.map(Header::from))
 }
 
 /// A stream's events after a place, in order.
@@ -158,13 +156,17 @@ pub(super) fn count(db: &sled::Db, from: &[u8], mut so_far: Statistics) -> Resul
     Ok((so_far, keys.next().transpose()?.map(|key| key.to_vec())))
 }
 
+/// What each tenant keeps.
+pub(super) fn usages(tree: &sled::Tree) -> impl Iterator<Item = Result<(TenantKey, u64), Fault>> + use<> {
+    tree.scan_prefix([layout::USAGE]).map(|entry| {
+        let (key, value) = entry?;
+        Ok((layout::read_usage_key(&key)?, layout::Reader(layout::unseal(&key, &value)?).number()?))
+    })
+}
+
 /// What each tenant keeps, and what the disk has.
 pub(super) fn usage(db: &sled::Db) -> Result<Statistics, Fault> {
-    let mut bytes_by_tenant = Vec::new();
-    for entry in db.scan_prefix([layout::USAGE]) {
-        let (key, value) = entry?;
-        bytes_by_tenant.push((layout::read_usage_key(&key)?, layout::Reader(layout::unseal(&key, &value)?).number()?));
-    }
+    let mut bytes_by_tenant = usages(db).collect::<Result<Vec<_>, _>>()?;
     bytes_by_tenant.sort();
     Ok(Statistics { backend: "sled", bytes_by_tenant, disk_bytes: db.size_on_disk()?, ..Statistics::default() })
 }

@@ -3,7 +3,7 @@
 use super::layout::{self, Damage, Head};
 use super::plan::Fault;
 use super::read::{self, Values};
-use crate::{Cursor, Header, Item, StreamKey, Walk};
+use crate::{Cursor, Item, StreamKey, Walk};
 
 /// What is walked through, in this order.
 const KINDS: [u8; 3] = [layout::RECORD, layout::STREAM, layout::EVENT];
@@ -55,9 +55,7 @@ fn next(kind: u8, values: &mut Values) -> Option<(Vec<u8>, Item)> {
 }
 
 fn stream(key: &[u8], value: &[u8]) -> Result<Item, Damage> {
-    let head = Head::read(layout::unseal(key, value)?)?;
-    let header = Header { about: head.about.into(), last: head.last, gone: head.gone, complete: head.expires.is_some() };
-    Ok(Item::Stream(layout::read_stream_key(key)?, header))
+    Ok(Item::Stream(layout::read_stream_key(key)?, Head::read(layout::unseal(key, value)?)?.into()))
 }
 
 fn event(value: read::Value) -> Result<Item, Fault> {
