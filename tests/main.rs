@@ -3,6 +3,7 @@
 //! `make test` builds what the tests need: `target/release/gatehouse`, the example plugins, the fixtures, the official clients. A
 //! missing piece fails the test that needs it, with the command that makes it.
 
+mod clauses;
 mod harness;
 mod integration;
 mod tidy;

@@ -2,7 +2,7 @@
 
 mod policy;
 
-pub use policy::{Denied, Policy};
+pub use policy::{Denied, Item, Policy};
 
 use crate::tenant::{Tenant, TenantId};
 use std::sync::Arc;

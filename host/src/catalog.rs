@@ -1,4 +1,4 @@
-//! What can be called: plugins, their tools, and the servers that show them.
+//! What can be called and read: plugins, what they offer, and the servers that show it.
 //!
 //! A [`Catalog`] is one generation of all of it and never changes; a new generation replaces it whole. A request works with the
 //! generation that it began with, so it never sees a tool whose plugin is not there.
@@ -7,11 +7,16 @@ mod definition;
 mod directory;
 mod file;
 mod loader;
+mod pattern;
+mod refresh;
+mod server;
 mod watch;
 
 pub use definition::{DefinitionError, Rejection};
 pub(crate) use directory::is_world_writable;
 pub use loader::{Loader, PluginError, load_file};
+pub use refresh::Refresh;
+pub use server::{Readable, Server};
 pub use watch::{Library, Problem};
 
 use crate::config::ServerConfig;
@@ -19,7 +24,7 @@ use crate::config::ServerId;
 use mcp::mirrored::HeaderParameters;
 use mcp::{JsonText, Revision};
 use sandbox::Guest;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,14 +49,63 @@ pub struct Tool {
     pub connection_max: Option<Duration>,
     /// The arguments that are repeated in headers.
     pub mirrored: HeaderParameters,
-    /// The definition in the words of each revision, written once.
-    written: Vec<(Revision, JsonText)>,
+    /// The definition in the words of each revision.
+    pub written: Written,
 }
 
-impl Tool {
-    /// The definition in the words of a revision.
-    pub fn written(&self, revision: Revision) -> Option<&JsonText> {
-        self.written.iter().find(|(known, _)| *known == revision).map(|(_, text)| text)
+/// One resource of one plugin.
+#[derive(Debug)]
+pub struct Resource {
+    /// As clients see it.
+    pub definition: mcp::resource::Resource,
+    /// The component that has it.
+    pub guest: Guest,
+    /// The plugin that it belongs to.
+    pub plugin: Arc<str>,
+    /// The definition in the words of each revision.
+    pub written: Written,
+}
+
+/// One family of resources of one plugin.
+#[derive(Debug)]
+pub struct Template {
+    /// As clients see it.
+    pub definition: mcp::resource::ResourceTemplate,
+    /// Which URIs are of it.
+    pub pattern: pattern::UriPattern,
+    /// The component that has them.
+    pub guest: Guest,
+    /// The plugin that it belongs to.
+    pub plugin: Arc<str>,
+    /// The definition in the words of each revision.
+    pub written: Written,
+}
+
+/// One prompt of one plugin.
+#[derive(Debug)]
+pub struct Prompt {
+    /// As clients see it.
+    pub definition: mcp::prompt::Prompt,
+    /// The component that fills it in.
+    pub guest: Guest,
+    /// The plugin that it belongs to.
+    pub plugin: Arc<str>,
+    /// The definition in the words of each revision.
+    pub written: Written,
+}
+
+/// A definition in the words of each revision, written once.
+#[derive(Debug)]
+pub struct Written(Vec<(Revision, JsonText)>);
+
+impl Written {
+    fn of(write: impl Fn(Revision) -> JsonText) -> Self {
+        Self(Revision::HANDSHAKE.iter().chain(Revision::MODERN).map(|revision| (*revision, write(*revision))).collect())
+    }
+
+    /// In the words of one.
+    pub fn at(&self, revision: Revision) -> Option<&JsonText> {
+        self.0.iter().find(|(known, _)| *known == revision).map(|(_, text)| text)
     }
 }
 
@@ -83,37 +137,30 @@ pub struct Plugin {
     pub name: Arc<str>,
     /// The component.
     pub guest: Guest,
-    /// Its tools in its own order.
+    /// Its tools in its own order, and likewise the rest.
     pub tools: Vec<Arc<Tool>>,
+    /// What can be read.
+    pub resources: Vec<Arc<Resource>>,
+    /// Families of what can be read.
+    pub templates: Vec<Arc<Template>>,
+    /// Messages to choose from.
+    pub prompts: Vec<Arc<Prompt>>,
 }
 
-/// A selection of tools under one address.
-#[derive(Debug, Default)]
-pub struct Server {
-    /// Its id; none for the default server at `/mcp`.
-    pub id: Option<ServerId>,
-    /// What it says of itself to models.
-    pub instructions: Option<String>,
-    /// By plugin, then in the plugin's own order: the same list every time.
-    tools: Vec<Arc<Tool>>,
-    by_name: HashMap<Box<str>, Arc<Tool>>,
-}
-
-impl Server {
-    /// All its tools in a fixed order.
-    pub fn tools(&self) -> &[Arc<Tool>] {
-        &self.tools
-    }
-
-    /// One tool.
-    pub fn tool(&self, name: &str) -> Option<&Arc<Tool>> {
-        self.by_name.get(name)
-    }
-
-    fn of(id: Option<ServerId>, instructions: Option<String>, tools: impl Iterator<Item = Arc<Tool>>) -> Arc<Self> {
-        let tools: Vec<_> = tools.collect();
-        let by_name = tools.iter().map(|tool| (tool.definition.name.clone(), Arc::clone(tool))).collect();
-        Arc::new(Self { id, instructions, tools, by_name })
+impl Plugin {
+    /// What of this plugin has a name or address that something of another one has: its kind, and the name.
+    fn clash(&self, other: &Self) -> Option<(&'static str, String)> {
+        fn twice<'a, T>(ours: &'a [Arc<T>], theirs: &'a [Arc<T>], name: impl Fn(&'a T) -> &'a str) -> Option<String> {
+            let theirs: std::collections::HashSet<_> = theirs.iter().map(|item| name(item)).collect();
+            ours.iter().map(|item| name(item)).find(|name| theirs.contains(name)).map(ToOwned::to_owned)
+        }
+        let tool = twice(&self.tools, &other.tools, |tool| &tool.definition.name).map(|name| ("tool", name));
+        tool.or_else(|| Some(("prompt", twice(&self.prompts, &other.prompts, |prompt| &prompt.definition.name)?)))
+            .or_else(|| Some(("resource", twice(&self.resources, &other.resources, |resource| &resource.definition.uri)?)))
+            .or_else(|| {
+                let twice = twice(&self.templates, &other.templates, |template| &template.definition.uri_template)?;
+                Some(("resource template", twice))
+            })
     }
 }
 
@@ -131,15 +178,8 @@ pub struct Catalog {
 impl Catalog {
     /// Arranges plugins under the configured servers.
     pub fn new(generation: u64, plugins: BTreeMap<Arc<str>, Arc<Plugin>>, instructions: Option<&str>, servers: &[ServerConfig]) -> Self {
-        let tools = || plugins.values().flat_map(|plugin| plugin.tools.iter().cloned());
-        let default = Server::of(None, instructions.map(ToOwned::to_owned), tools());
-        let servers = servers
-            .iter()
-            .map(|server| {
-                let shown = tools().filter(|tool| server.tools.iter().any(|pattern| pattern.matches(&tool.definition.name)));
-                (server.id.clone(), Server::of(Some(server.id.clone()), server.instructions.clone(), shown))
-            })
-            .collect();
+        let default = Server::whole(&plugins, instructions.map(ToOwned::to_owned));
+        let servers = servers.iter().map(|server| (server.id.clone(), Server::selected(&plugins, server))).collect();
         Self { generation, plugins, default, servers }
     }
 

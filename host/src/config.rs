@@ -8,7 +8,7 @@ mod store;
 
 pub use file::Mistake;
 pub use limits::{CallLimits, HttpLimits, Limits, PluginLimits, SessionLimits, StreamLimits, TaskLimits};
-pub use names::{ServerId, ToolPattern};
+pub use names::{Pattern, ServerId};
 pub use origin::{Origin, is_loopback_name};
 pub use store::{StoreBackend, StoreConfig};
 
@@ -69,13 +69,17 @@ pub struct LegacyConfig {
     pub json_responses: bool,
 }
 
-/// A virtual server: a selection of tools at `/servers/{id}/mcp`.
+/// A virtual server: a selection of what is offered, at `/servers/{id}/mcp`.
 #[derive(Debug, Clone)]
 pub struct ServerConfig {
     /// Its name in the path.
     pub id: ServerId,
     /// Which tools it shows.
-    pub tools: Vec<ToolPattern>,
+    pub tools: Vec<Pattern>,
+    /// Which resources and resource templates it shows, by URI.
+    pub resources: Vec<Pattern>,
+    /// Which prompts it shows.
+    pub prompts: Vec<Pattern>,
     /// What it says of itself to models.
     pub instructions: Option<String>,
 }
@@ -329,21 +333,26 @@ fn read_server(name: &str, offset: usize, section: Section<'_, '_>, mistakes: &M
         let message = "a server's id has 1 to 64 of a-z, 0-9 and `-`, and begins with a letter or digit";
         mistakes.note(Some(offset), &format!("servers.{name}"), message);
     }
-    let tools = section.texts("tools");
-    if tools.is_empty() {
-        section.note("tools", "must name at least one tool, such as [\"echo\", \"text_*\"]");
+    let patterns = |key: &str, parse: fn(&str) -> Option<Pattern>, rule: &str| -> Vec<Pattern> {
+        let patterns = section.texts(key).into_iter().filter_map(|text| {
+            let pattern = parse(&text);
+            if pattern.is_none() {
+                section.note(key, format!("`{text}` {rule} and `*` for any of them"));
+            }
+            pattern
+        });
+        patterns.collect()
+    };
+    let named = !section.texts("tools").is_empty() || !section.texts("resources").is_empty() || !section.texts("prompts").is_empty();
+    if !named {
+        section.note("tools", "must name at least one tool, such as [\"echo\", \"text_*\"], unless resources or prompts name something");
     }
-    let patterns = tools.iter().filter_map(|text| {
-        let pattern = ToolPattern::parse(text);
-        if pattern.is_none() {
-            section.note("tools", format!("`{text}` is no tool name: 1 to 128 of A-Z a-z 0-9 _ . - and `*` for any of them"));
-        }
-        pattern
-    });
-    let tools = patterns.collect();
+    let tools = patterns("tools", Pattern::of_names, "is no tool name: 1 to 128 of A-Z a-z 0-9 _ . -");
+    let resources = patterns("resources", Pattern::of_uris, "is no URI: 1 to 1024 visible ASCII characters");
+    let prompts = patterns("prompts", Pattern::of_names, "is no prompt name: 1 to 128 of A-Z a-z 0-9 _ . -");
     let instructions = section.text("instructions");
     section.end();
-    Some(ServerConfig { id: id?, tools, instructions })
+    Some(ServerConfig { id: id?, tools, resources, prompts, instructions })
 }
 
 #[cfg(test)]

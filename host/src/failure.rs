@@ -25,6 +25,12 @@ pub enum Failure {
     BadCursor,
     /// There is no such tool, or the caller may not know of it.
     UnknownTool(Box<str>),
+    /// There is no such prompt, or the caller may not know of it.
+    UnknownPrompt(Box<str>),
+    /// There is no such resource, or the caller may not know of it.
+    UnknownResource(Box<str>),
+    /// The session watches as many resources as it may.
+    SubscriptionQuota,
     /// Arguments that break the tool's schema, for a revision that calls this an error of the request.
     Arguments(String),
     /// Arguments beyond their size limit.
@@ -109,6 +115,9 @@ impl Failure {
             Self::Params(_) => "params",
             Self::BadCursor => "bad_cursor",
             Self::UnknownTool(_) => "unknown_tool",
+            Self::UnknownPrompt(_) => "unknown_prompt",
+            Self::UnknownResource(_) => "unknown_resource",
+            Self::SubscriptionQuota => "subscription_quota",
             Self::Arguments(_) => "arguments",
             Self::ArgumentsTooLarge => "arguments_too_large",
             Self::MissingCapability(_) => "missing_capability",

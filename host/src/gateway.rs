@@ -7,7 +7,7 @@ use crate::control;
 use crate::http::{Front, OriginPolicy, Readiness, Stalls, accept, public_error, router};
 use crate::journal::Journal;
 use crate::keys::{Keys, Purpose};
-use crate::method::{Dialogs, Rooms};
+use crate::method::{Dialogs, Pages, Rooms};
 use crate::session::Sessions;
 use crate::stream::{Counter, EventIds, Streams};
 use crate::task::Tasks;
@@ -33,8 +33,8 @@ const CONNECTIONS_WAITING_MAX: u32 = 1_024;
 const STALL_LOOK: Duration = Duration::from_secs(1);
 /// Between two looks for sessions and streams whose time is over.
 const SWEEP: Duration = Duration::from_secs(5);
-/// Changes of lists that a listener may be behind.
-const LISTS_CHANGED_MAX: usize = 64;
+/// Changes that a listener may be behind before it is told that everything may have changed.
+const CHANGES_MAX: usize = 64;
 /// How long open connections get to write what is left once all calls are done.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -182,7 +182,10 @@ impl Gateway {
             stream_places: Arc::new(Counter::new(config.limits.streams.clone())),
             task_store: Tasks::new(Arc::clone(&store), config.limits.tasks.clone()),
             dialogs: Dialogs::new(&keys.key(Purpose::RequestState), config.limits.tasks.ttl),
-            lists_changed: broadcast::Sender::new(LISTS_CHANGED_MAX),
+            pages: Pages::new(&keys.key(Purpose::Cursors), config.limits.plugins.page_items_max),
+            catalog: library.catalog(),
+            refresh: library.refresh(),
+            changes: broadcast::Sender::new(CHANGES_MAX),
             error_text: |failure| public_error(failure).write(),
             legacy: config.legacy,
             limits: config.limits.guest,
@@ -196,7 +199,6 @@ impl Gateway {
         let front = Front {
             rooms: Arc::new(rooms),
             authenticator: Authenticator::open(tenant),
-            catalog: library.catalog(),
             origins: OriginPolicy::new(&config.http, address),
             limits: config.limits.clone(),
             readiness: Readiness { draining: draining.clone(), problems: library.problems(), store: kept.then_some(store) },
@@ -222,7 +224,7 @@ impl Gateway {
 
     /// What can be called now.
     pub fn catalog(&self) -> Arc<Catalog> {
-        self.front.catalog.load_full()
+        self.front.rooms.catalog.load_full()
     }
 
     /// What is wrong in the plugin directory now.
@@ -305,12 +307,12 @@ async fn sweep(front: Arc<Front>) {
     }
 }
 
-/// Tells sessions of tools that come and go.
+/// Tells sessions and listeners of what comes and goes.
 async fn tell_changes(front: Arc<Front>, mut published: watch::Receiver<u64>) {
-    let mut before = front.catalog.load_full();
+    let mut before = front.rooms.catalog.load_full();
     while published.changed().await.is_ok() {
-        let now = front.catalog.load_full();
-        front.rooms.tools_changed(&before, &now);
+        let now = front.rooms.catalog.load_full();
+        front.rooms.lists_changed(&before, &now);
         before = now;
     }
 }

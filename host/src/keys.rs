@@ -1,6 +1,10 @@
 //! The gateway's own secret, and the keys that are made of it: one for each purpose, so that what is sealed for one means nothing for
 //! another.
 
+mod seal;
+
+pub use seal::{About, Seal};
+
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use std::fs::{self, OpenOptions};
@@ -26,6 +30,8 @@ pub enum Purpose {
     EventIds,
     /// The state of a dialog while it is with a modern client.
     RequestState,
+    /// Where the next page of a list begins.
+    Cursors,
 }
 
 impl Purpose {
@@ -33,6 +39,7 @@ impl Purpose {
         match self {
             Self::EventIds => b"gatehouse event ids 1",
             Self::RequestState => b"gatehouse request state 1",
+            Self::Cursors => b"gatehouse cursors 1",
         }
     }
 }

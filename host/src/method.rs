@@ -3,23 +3,29 @@
 //! Both eras come together here: a request has become a [`Context`] with a revision, and from there on only predicates of the revision
 //! tell the eras apart.
 
+mod call;
 mod cancelled;
 mod changed;
+mod completion_complete;
 mod discover;
 mod initialize;
 mod listen;
+mod lists;
+mod prompts_get;
+mod resources_read;
+mod resources_subscribe;
 mod set_level;
 mod task;
 mod tools_call;
-mod tools_list;
 
-pub use changed::tools_changed;
+pub use call::Dialogs;
+pub use changed::Change;
 pub use initialize::initialize;
-pub use tools_call::Dialogs;
+pub use lists::Pages;
 
 use crate::auth::{Caller, Policy};
-use crate::catalog::{Catalog, Server};
-use crate::config::{LegacyConfig, ServerId};
+use crate::catalog::{Catalog, Refresh, Server};
+use crate::config::LegacyConfig;
 use crate::failure::Failure;
 use crate::journal::Journal;
 use crate::outbox::{End, Run};
@@ -27,11 +33,12 @@ use crate::session::{InFlight, Session, Sessions};
 use crate::stream::{Counter, Streams};
 use crate::task::Tasks;
 use crate::tenant::Admission;
+use arc_swap::ArcSwap;
 use event_store::EventStore;
 use mcp::capability::{ClientCapabilities, ListChanged, ServerCapabilities};
 use mcp::header::HeaderValues;
 use mcp::params::LogLevel;
-use mcp::result::{CacheHints, CacheScope, Implementation};
+use mcp::result::{CacheHints, CacheScope, Implementation, List};
 use mcp::{JsonText, Notification, Request, Revision};
 use sandbox::Sandbox;
 use std::sync::Arc;
@@ -62,10 +69,16 @@ pub struct Rooms {
     pub stream_places: Arc<Counter>,
     /// Calls whose result is fetched later.
     pub task_store: Tasks,
-    /// What tools leave with clients while they wait for answers.
+    /// What guests leave with clients while they wait for answers.
     pub dialogs: Dialogs,
-    /// Servers whose tools have changed; the default one is none.
-    pub lists_changed: broadcast::Sender<Option<ServerId>>,
+    /// How lists are cut.
+    pub pages: Pages,
+    /// The current generation of everything that can be called.
+    pub catalog: Arc<ArcSwap<Catalog>>,
+    /// Where plugins say that their lists changed.
+    pub refresh: Arc<Refresh>,
+    /// What changes outside of requests.
+    pub changes: broadcast::Sender<Change>,
     /// What a failure says in public, for a task that keeps it.
     pub error_text: fn(&Failure) -> JsonText,
     /// How legacy clients are served.
@@ -129,16 +142,21 @@ impl From<End> for Answer {
     }
 }
 
-/// What the server offers. Changes of lists are announced where there is a stream for it; log lines where a level can be set: neither to
-/// a legacy client without a session.
-pub(crate) fn capabilities(tools: ListChanged) -> ServerCapabilities {
+/// What a server offers. Changes are announced where there is a stream for them; log lines where a level can be set: neither to a legacy
+/// client without a session. Whatever plugins may come to offer is announced, since they come and go while clients stay.
+pub(crate) fn capabilities(server: &Server, changes: ListChanged) -> ServerCapabilities {
     // Only revisions that have extensions are told of them.
     let nothing = JsonText::from(&serde_json::Value::Object(serde_json::Map::new()));
+    let offered = |list| server.offers(list).then_some(changes);
+    let (prompts, resources) = (offered(List::Prompts), offered(List::Resources));
     ServerCapabilities {
-        tools: Some(tools),
-        logging: tools == ListChanged::Announced,
+        tools: offered(List::Tools),
+        prompts,
+        resources,
+        resource_subscriptions: changes == ListChanged::Announced,
+        logging: changes == ListChanged::Announced,
+        completions: prompts.is_some() || resources.is_some(),
         extensions: vec![(mcp::task::EXTENSION.into(), nothing)],
-        ..ServerCapabilities::default()
     }
 }
 
@@ -148,21 +166,35 @@ pub(crate) const CACHE: CacheHints = CacheHints { ttl_ms: 1_000, scope: CacheSco
 impl Rooms {
     /// Answers a request of either era; `initialize` has its own door, because it makes what the others need.
     pub async fn request(self: &Arc<Self>, context: Context, request: &Request) -> Answer {
+        match self.dispatch(context, request).await {
+            Ok(answer) => answer,
+            Err(failure) => Answer::Now(Err(failure)),
+        }
+    }
+
+    async fn dispatch(self: &Arc<Self>, context: Context, request: &Request) -> Result<Answer, Failure> {
         let params = request.params.as_deref();
+        let (resources, prompts) = (context.server.offers(List::Resources), context.server.offers(List::Prompts));
+        let now = |result: JsonText| Ok(Answer::Now(Ok(result)));
         match (&*request.method, context.revision.handshake_methods()) {
-            ("tools/list", _) => tools_list::tools_list(self, &context, params).into(),
+            ("tools/list", _) => now(lists::list(self, &context, List::Tools, params)?),
             ("tools/call", _) => tools_call::tools_call(self, context, params).await,
-            ("tasks/get", false) => task::get(self, &context, params).await.into(),
-            ("tasks/update", false) => task::update(self, context, params).await.into(),
-            ("tasks/cancel", false) => task::cancel(self, &context, params).await.into(),
-            ("subscriptions/listen", false) => match listen::listen(self, context, &request.id, params).await {
-                Ok(run) => Answer::Running(run),
-                Err(failure) => Answer::Now(Err(failure)),
-            },
-            ("server/discover", false) => discover::discover(self, &context).into(),
-            ("logging/setLevel", true) => set_level::set_level(self, &context, params).await.into(),
-            ("ping", true) => Ok(mcp::result::empty(context.revision, &self.implementation)).into(),
-            (unknown, _) => Err(Failure::MethodNotFound(unknown.into())).into(),
+            ("resources/list", _) if resources => now(lists::list(self, &context, List::Resources, params)?),
+            ("resources/templates/list", _) if resources => now(lists::list(self, &context, List::ResourceTemplates, params)?),
+            ("resources/read", _) if resources => resources_read::resources_read(self, context, params).await,
+            ("prompts/list", _) if prompts => now(lists::list(self, &context, List::Prompts, params)?),
+            ("prompts/get", _) if prompts => prompts_get::prompts_get(self, context, params).await,
+            ("completion/complete", _) if resources || prompts => completion_complete::completion_complete(self, context, params).await,
+            ("tasks/get", false) => now(task::get(self, &context, params).await?),
+            ("tasks/update", false) => now(task::update(self, context, params).await?),
+            ("tasks/cancel", false) => now(task::cancel(self, &context, params).await?),
+            ("subscriptions/listen", false) => Ok(Answer::Running(listen::listen(self, context, &request.id, params).await?)),
+            ("server/discover", false) => now(discover::discover(self, &context)?),
+            ("resources/subscribe", true) if resources => now(resources_subscribe::subscribe(self, &context, params).await?),
+            ("resources/unsubscribe", true) if resources => now(resources_subscribe::unsubscribe(self, &context, params).await?),
+            ("logging/setLevel", true) => now(set_level::set_level(self, &context, params).await?),
+            ("ping", true) => now(mcp::result::empty(context.revision, &self.implementation)),
+            (unknown, _) => Err(Failure::MethodNotFound(unknown.into())),
         }
     }
 

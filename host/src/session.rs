@@ -16,8 +16,8 @@ use event_store::{EventStore, Partition, Pending, Record, Space, StoreTime, Tena
 use mcp::params::LogLevel;
 use mcp::{Id, JsonText, Revision};
 use parking_lot::Mutex;
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +26,9 @@ use tokio_util::sync::CancellationToken;
 
 /// Uses are written down that much later, at most, than a quarter of the idle time after they happened.
 const WRITTEN_LATE: Duration = Duration::from_secs(15);
+
+/// Resources that one session may watch.
+const SUBSCRIPTIONS_MAX: usize = 256;
 
 /// The name of a session: 32 hexadecimal digits of the system's randomness.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -77,6 +80,8 @@ struct State {
     initialized: bool,
     last_use: StoreTime,
     log_level: Option<LogLevel>,
+    /// Resources whose changes its client wants to hear of.
+    subscriptions: BTreeSet<Box<str>>,
     in_flight: HashMap<Id, CancellationToken>,
     /// Requests of the host's own that wait for their answers.
     questions: HashMap<Id, oneshot::Sender<Option<JsonText>>>,
@@ -154,6 +159,35 @@ impl Session {
     /// The least level of the log lines that its client wants; none: no lines.
     pub fn log_level(&self) -> Option<LogLevel> {
         self.state.lock().log_level
+    }
+
+    /// From now on its client hears of the resource; false if it hears of as many as it may.
+    fn subscribe(&self, uri: Box<str>) -> bool {
+        let mut state = self.state.lock();
+        let room = state.subscriptions.len() < SUBSCRIPTIONS_MAX || state.subscriptions.contains(&uri);
+        if room && state.subscriptions.insert(uri) {
+            state.saved = None;
+        }
+        room
+    }
+
+    /// Its client does not want to hear of the resource any more; false if it never did.
+    pub fn unsubscribe(&self, uri: &str) -> bool {
+        let mut state = self.state.lock();
+        let was = state.subscriptions.remove(uri);
+        if was {
+            state.saved = None;
+        }
+        was
+    }
+
+    /// Resources whose changes its client wants to hear of.
+    pub fn subscriptions(&self) -> Vec<Box<str>> {
+        self.state.lock().subscriptions.iter().cloned().collect()
+    }
+
+    fn is_subscribed(&self, uri: &str) -> bool {
+        self.state.lock().subscriptions.contains(uri)
     }
 
     /// The server that it is used at.

@@ -76,6 +76,14 @@ publish() {
   say "wrote ${2#"$ROOT"/} ($(wc -c <"$2" | tr -d ' ') bytes)"
 }
 
+# published_to NAME OUT: where a guest goes. Those for the official conformance suite lie apart: nobody wants to be served them by `make run`.
+published_to() {
+  case $1 in
+    conformance-*) mkdir -p "$ROOT/target/conformance" && printf '%s\n' "$ROOT/target/conformance" ;;
+    *) printf '%s\n' "$2" ;;
+  esac
+}
+
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
 
 # need_packages WHY PACKAGE...: Debian packages, installed if they are missing and we may.

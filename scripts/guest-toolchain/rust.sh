@@ -82,7 +82,7 @@ build_rust_guests() {
   for manifest in "$1"/*/Cargo.toml; do
     grep -q '"cdylib"' "$manifest" || continue
     name=$(basename "$(dirname "$manifest")")
-    publish "$CARGO_TARGET_DIR/$RUST_TARGET/release/${name//-/_}.wasm" "$2/$name.wasm"
+    publish "$CARGO_TARGET_DIR/$RUST_TARGET/release/${name//-/_}.wasm" "$(published_to "$name" "$2")/$name.wasm"
   done
 }
 

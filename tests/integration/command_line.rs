@@ -118,7 +118,12 @@ fn inspect_says_what_is_wrong_with_a_file() {
     fs::write(place.path().join("bare.wasm"), b"\0asm\x0d\0\x01\0").expect("written");
     let bare = place.run(&["inspect", "bare.wasm"]);
     assert_eq!(bare.code, 1, "{bare:?}");
-    assert!(bare.out.contains("cannot be served: it exports no `gatehouse:tool/tools@0.1.0`; it exports nothing"), "{bare:?}");
+    assert!(
+        bare.out.contains(
+            "cannot be served: it exports no `gatehouse:tool/tools@0.1.0`, nor `resources` or `prompts` of that package; it exports nothing"
+        ),
+        "{bare:?}"
+    );
     let refused = place.run(&["inspect", text(&fixture("broken-list")), "--json"]);
     assert_eq!((refused.code, &refused.json()["problem"]), (1, &json!("its list-tools refused: told to refuse")));
 }

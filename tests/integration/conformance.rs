@@ -26,7 +26,7 @@ async fn scenario(gateway: &Gateway, name: &str) -> (bool, u32, String) {
 /// All ten of the tasks extension; one of them has no checks yet, by its authors' own words.
 #[tokio::test]
 async fn the_task_scenarios_pass() {
-    let gateway = Gateway::with(Setup { fixtures: vec!["tasks"], ..Setup::default() }).await;
+    let gateway = Gateway::with(Setup { fixtures: vec!["conformance-tasks"], ..Setup::default() }).await;
     let scenarios = [
         ("tasks-lifecycle", 9),
         ("tasks-capability-negotiation", 5),
@@ -69,7 +69,7 @@ async fn required(gateway: &Gateway, revision: &str) -> HashMap<String, (u32, u3
 /// What each revision requires, as far as it is about tools: everything but resources, prompts and completion.
 #[tokio::test]
 async fn whatever_is_about_tools_passes_in_both_eras() {
-    let gateway = Gateway::with(Setup { fixtures: vec!["conformance", "tasks"], ..Setup::default() }).await;
+    let gateway = Gateway::with(Setup { fixtures: vec!["conformance-server", "conformance-tasks"], ..Setup::default() }).await;
     let missing = ["resources-", "prompts-", "completion-", "caching", "input-required-result-non-tool-request"];
     for (revision, least) in [("2025-11-25", 21), ("2026-07-28", 35)] {
         let scenarios = required(&gateway, revision).await;
@@ -83,7 +83,7 @@ async fn whatever_is_about_tools_passes_in_both_eras() {
 /// SEP-1699: a connection that is closed before the answer, by a tool's own wish, and a client that comes back.
 #[tokio::test]
 async fn a_polled_call_passes() {
-    let gateway = Gateway::with(Setup { fixtures: vec!["conformance"], ..Setup::default() }).await;
+    let gateway = Gateway::with(Setup { fixtures: vec!["conformance-server"], ..Setup::default() }).await;
     let (passed, count, said) = scenario(&gateway, "server-sse-polling").await;
     assert!(passed && count >= 1, "{count} checks\n{said}");
 }

@@ -33,7 +33,7 @@ fn definitions_that_are_wrong_are_refused_with_their_reason() {
     let twice = json!([{ "name": "same" }, { "name": "same" }]);
     let mirrored = r#"{"type":"object","properties":{"a":{"type":"string","x-mcp-header":"H"},"b":{"type":"string","x-mcp-header":"h"}}}"#;
     let wrong = [
-        ("none", json!([]), "its list-tools gives no tools"),
+        ("none", json!([]), "it offers nothing: all its lists are empty"),
         ("too-many", json!([{ "name": "t", "copies": 129 }]), "it has 129 tools; the limit is 128"),
         ("twice", twice, "tool `same`: it is listed twice"),
         ("name-long", json!([{ "name": "n".repeat(129) }]), "a name has 1 to 128 of A-Z a-z 0-9 _ . -"),
@@ -58,8 +58,8 @@ fn definitions_that_are_wrong_are_refused_with_their_reason() {
         ("meta", tool("t", "meta", "[]".into()), "meta must be a JSON object"),
         ("icon", tool("t", "icon", "javascript:alert(1)".into()), "an icon's src must be an https: or data: URL"),
         ("headers", schema(mirrored), "input-schema: x-mcp-header \"Mcp-Param-"),
-        ("hang", tool("t", "hang", true.into()), "its list-tools failed: the call was stopped after 1000 ms of "),
-        ("trap", tool("t", "trap", true.into()), "its list-tools failed: the guest trapped"),
+        ("hang", tool("t", "hang", true.into()), "its lists failed: the call was stopped after 1000 ms of "),
+        ("trap", tool("t", "trap", true.into()), "its lists failed: the guest trapped"),
     ];
     let lists: Vec<_> = wrong.iter().map(|(name, tools, _)| (*name, tools.clone())).collect();
     let ran = check(&lists);

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 async fn with(settings: &str) -> Gateway {
-    Gateway::with(Setup { plugins: vec!["text-toolbox"], fixtures: vec!["misbehave", "tasks"], settings: settings.to_owned() }).await
+    Gateway::with(Setup { plugins: vec!["text-toolbox"], fixtures: vec!["misbehave", "conformance-tasks"], settings: settings.to_owned() })
+        .await
 }
 
 /// A session whose client can show forms to its user.

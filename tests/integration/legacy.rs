@@ -44,7 +44,16 @@ async fn initialize_settles_the_revision() {
         assert_eq!((answer.status, answer.is_stream(), &answer.message()["id"]), (200, false, &json!("i")), "{asked}");
         let result = answer.result();
         assert_eq!(result["protocolVersion"], settled, "{asked}");
-        assert_eq!(result["capabilities"], json!({ "tools": { "listChanged": true }, "logging": {} }), "{asked}");
+        let mut capabilities = json!({
+            "tools": { "listChanged": true },
+            "prompts": { "listChanged": true },
+            "resources": { "listChanged": true, "subscribe": true },
+            "logging": {},
+        });
+        if settled != "2024-11-05" {
+            capabilities["completions"] = json!({});
+        }
+        assert_eq!(result["capabilities"], capabilities, "{asked}");
         assert_eq!(result["serverInfo"]["name"], "gatehouse", "{asked}");
         let titled = result["serverInfo"].get("title").is_some();
         assert_eq!(titled, matches!(settled, "2025-06-18" | "2025-11-25"), "{asked}");
@@ -82,7 +91,7 @@ async fn initialize_that_is_wrong_is_refused() {
 async fn methods_that_do_not_exist_are_errors_inside_of_200() {
     let gateway = Gateway::start().await;
     let session = gateway.session("2025-11-25").await;
-    for method in ["tools/fetch", "resources/list", "server/discover", "subscriptions/listen"] {
+    for method in ["tools/fetch", "tasks/get", "server/discover", "subscriptions/listen"] {
         let answer = gateway.legacy(Some(&session), rpc("m", method, json!({}))).await;
         assert_eq!((answer.status, answer.code(), &answer.message()["id"]), (200, -32601, &json!("m")), "{method}");
     }
@@ -247,7 +256,8 @@ async fn stateless_mode_has_no_sessions() {
     assert_eq!((answer.status, &answer.result()["protocolVersion"]), (200, &json!("2025-06-18")));
     assert_eq!(answer.header("mcp-session-id"), None);
     // Nothing is announced that needs a session.
-    assert_eq!(answer.result()["capabilities"], json!({ "tools": {} }));
+    assert_eq!(answer.result()["capabilities"], json!({ "tools": {}, "prompts": {}, "resources": {}, "completions": {} }));
+    assert_eq!(gateway.legacy(None, rpc(1, "resources/subscribe", json!({ "uri": "a:b" }))).await.code(), -32601);
     assert_eq!(gateway.legacy(None, rpc(1, "logging/setLevel", json!({ "level": "info" }))).await.code(), -32601);
     assert_eq!(gateway.legacy(None, json!({ "jsonrpc": "2.0", "method": "notifications/initialized" })).await.status, 202);
     let echo = gateway.legacy(Some("whatever"), call(1, "echo", json!({ "message": "hello" }))).await;

@@ -44,7 +44,14 @@ async fn discover_says_what_is_served() {
     assert_eq!(result["supportedVersions"], json!(["2026-07-28"]));
     assert_eq!(
         result["capabilities"],
-        json!({ "tools": { "listChanged": true }, "logging": {}, "extensions": { "io.modelcontextprotocol/tasks": {} } })
+        json!({
+            "tools": { "listChanged": true },
+            "prompts": { "listChanged": true },
+            "resources": { "listChanged": true, "subscribe": true },
+            "completions": {},
+            "logging": {},
+            "extensions": { "io.modelcontextprotocol/tasks": {} },
+        })
     );
     assert_eq!(result["instructions"], "Be kind.");
     assert_eq!((&result["ttlMs"], &result["cacheScope"]), (&json!(1000), &json!("private")));

@@ -89,7 +89,7 @@ async fn a_call_that_ran_at_the_crash_is_answered_and_not_run_again() {
     assert_eq!(rest.last(), ends.last());
 }
 
-/// The standalone stream goes on, and says that tools may have changed meanwhile.
+/// The standalone stream goes on, and says that lists may have changed meanwhile.
 #[tokio::test]
 async fn the_standalone_stream_goes_on_after_a_crash() {
     let mut gateway = with("").await;
@@ -103,9 +103,11 @@ async fn the_standalone_stream_goes_on_after_a_crash() {
     gateway.start_again().await;
     let mut events = Events::of(gateway.events_request(&session, Some(changed.id()))).await;
     assert!(events.next().await.expect("a first event").is_priming());
-    let told = events.next().await.expect("a word");
-    assert_eq!(told.message()["method"], "notifications/tools/list_changed");
-    assert_ne!(told.id, changed.id);
+    for list in ["tools", "prompts", "resources"] {
+        let told = events.next().await.expect("a word");
+        assert_eq!(told.message()["method"], format!("notifications/{list}/list_changed"));
+        assert_ne!(told.id, changed.id);
+    }
     gateway.drop_in("mirrored", &fs::read(fixture("mirrored")).expect("read"));
     assert_eq!(events.next().await.expect("a change").message()["method"], "notifications/tools/list_changed");
 }

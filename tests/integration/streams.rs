@@ -385,8 +385,11 @@ async fn who_missed_too_much_is_told_to_look_again() {
     gateway.restart().await;
     let mut events = gateway.resume(&session, &priming).await;
     assert!(events.next().await.expect("a first event").is_priming());
-    let first = events.next().await.expect("a word");
-    assert_eq!((first.id.as_deref(), &first.message()["method"]), (None, &json!("notifications/tools/list_changed")));
+    for list in ["tools", "prompts", "resources"] {
+        let told = events.next().await.expect("a word");
+        let method = format!("notifications/{list}/list_changed");
+        assert_eq!((told.id.as_deref(), &told.message()["method"]), (None, &json!(method)));
+    }
     let left = events.next().await.expect("what is left");
     assert!(left.id.is_some() && left.message()["method"] == "notifications/tools/list_changed", "{left:?}");
 }

@@ -160,6 +160,15 @@ impl File {
         self.serving = Some(Arc::new(plugin));
     }
 
+    /// What it serves has other lists from now on.
+    pub(super) fn listed(&mut self, plugin: Plugin) {
+        // Another component may have taken its place meanwhile.
+        if self.serving.as_ref().is_some_and(|serving| serving.guest.digest() == plugin.guest.digest()) {
+            tracing::debug!(plugin = %plugin.name, tools = plugin.tools.len(), "plugin changed its lists");
+            self.serving = Some(Arc::new(plugin));
+        }
+    }
+
     /// Logs why it does not serve, once for each file and reason, and not while it may be half-written.
     pub(super) fn tell(&mut self, name: &str, now: Instant, finished: bool) {
         let (Some(reason), Some(tried), false) = (&self.reason, self.tried, self.is_told()) else { return };

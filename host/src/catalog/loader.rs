@@ -25,14 +25,16 @@ pub enum PluginError {
     /// It is not a component that can be run here.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// Its tools are not as they must be.
+    /// What it offers is not as it must be.
     #[error(transparent)]
     Definition(#[from] DefinitionError),
-    /// Another plugin of the directory has a tool of the same name.
-    #[error("its tool `{tool}` has the name of a tool of `{other}`, which was there before; rename one of them")]
+    /// Another plugin of the directory has something of the same name.
+    #[error("its {kind} `{name}` has the name of a {kind} of `{other}`, which was there before; rename one of them")]
     NameTaken {
-        /// The tool.
-        tool: String,
+        /// A tool, a prompt, a resource or a template.
+        kind: &'static str,
+        /// Its name.
+        name: String,
         /// The plugin that keeps the name.
         other: String,
     },
@@ -73,8 +75,13 @@ impl Loader {
 
     async fn make(&self, name: Arc<str>, bytes: Arc<[u8]>) -> Result<Plugin, PluginError> {
         let guest = self.sandbox.load(bytes).await?;
-        let tools = definition::check(&name, &guest, &self.limits)?;
-        Ok(Plugin { name, guest, tools })
+        Ok(definition::check(name, guest, &self.limits)?)
+    }
+
+    /// The same plugin with its lists as they are now.
+    pub(super) async fn list_again(&self, plugin: &Plugin) -> Result<Plugin, PluginError> {
+        let guest = self.sandbox.list_again(&plugin.guest).await?;
+        Ok(definition::check(Arc::clone(&plugin.name), guest, &self.limits)?)
     }
 }
 

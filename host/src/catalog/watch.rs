@@ -7,6 +7,7 @@
 
 use super::directory::{self, DirectoryId, Scan, Stamp};
 use super::file::File;
+use super::refresh::Refresh;
 use super::{Catalog, Loader, Plugin, PluginError};
 use crate::config::{Config, ServerConfig};
 use arc_swap::ArcSwap;
@@ -47,9 +48,10 @@ pub struct Library {
     instructions: Option<String>,
     servers: Vec<ServerConfig>,
     files: BTreeMap<String, File>,
-    /// One small component and one large one at a time.
-    loads: FuturesUnordered<Pin<Box<dyn Future<Output = Loaded> + Send>>>,
+    /// One small component and one large one at a time, and any lists that are read again.
+    loads: FuturesUnordered<Pin<Box<dyn Future<Output = Done> + Send>>>,
     lanes: Lanes,
+    refresh: Arc<Refresh>,
     catalog: Arc<ArcSwap<Catalog>>,
     problems: watch::Sender<Vec<Problem>>,
     published: watch::Sender<u64>,
@@ -72,6 +74,18 @@ impl Lanes {
     fn of(&mut self, bytes: u64) -> &mut bool {
         if bytes < LARGE_BYTES { &mut self.small } else { &mut self.large }
     }
+}
+
+/// What was begun came to its end.
+enum Done {
+    Loaded(Loaded),
+    Listed(Listed),
+}
+
+/// The lists of a plugin that serves, read again.
+struct Listed {
+    name: String,
+    result: Result<Plugin, PluginError>,
 }
 
 /// A load that came to its end.
@@ -102,6 +116,7 @@ impl Library {
             files: BTreeMap::new(),
             loads: FuturesUnordered::new(),
             lanes: Lanes::default(),
+            refresh: Arc::default(),
             catalog: Arc::new(ArcSwap::from_pointee(Catalog::new(0, BTreeMap::new(), config.instructions.as_deref(), &config.servers))),
             problems: watch::Sender::new(Vec::new()),
             published: watch::Sender::new(0),
@@ -115,6 +130,11 @@ impl Library {
     /// The current generation; swapped whole.
     pub fn catalog(&self) -> Arc<ArcSwap<Catalog>> {
         Arc::clone(&self.catalog)
+    }
+
+    /// Where plugins say that their lists changed.
+    pub fn refresh(&self) -> Arc<Refresh> {
+        Arc::clone(&self.refresh)
     }
 
     /// The number of the current generation, whenever there is a new one.
@@ -134,8 +154,8 @@ impl Library {
         let now = Instant::now();
         loop {
             self.begin_loads(now, true);
-            let Some(loaded) = self.loads.next().await else { break };
-            self.take(loaded);
+            let Some(done) = self.loads.next().await else { break };
+            self.take(done);
         }
         self.settle(true);
     }
@@ -157,11 +177,13 @@ impl Library {
             let now = Instant::now();
             self.remove_gone(now);
             self.begin_loads(now, false);
+            self.begin_listing(now);
             self.settle(false);
             let next = self.next_look();
             tokio::select! {
                 () = woken.notified() => tokio::time::sleep(BURST).await,
-                Some(loaded) = self.loads.next(), if !self.loads.is_empty() => self.take(loaded),
+                () = self.refresh.asked() => {}
+                Some(done) = self.loads.next(), if !self.loads.is_empty() => self.take(done),
                 () = tokio::time::sleep_until(next) => {}
             }
         }
@@ -216,17 +238,44 @@ impl Library {
             self.loads.push(Box::pin(async move {
                 let began = Instant::now();
                 let (read, result) = loader.load(Arc::from(name.as_str()), &path).await;
-                Loaded { name, seen, began, read, result }
+                Done::Loaded(Loaded { name, seen, began, read, result })
             }));
         }
     }
 
-    fn take(&mut self, loaded: Loaded) {
-        let Loaded { name, seen, began, read, result } = loaded;
+    /// Begins to read the lists again of plugins that said so.
+    fn begin_listing(&mut self, now: Instant) {
+        for (name, digest) in self.refresh.take(now) {
+            let serving = self.files.get(&*name).and_then(|file| file.serving.clone());
+            // One that was replaced meanwhile was asked for its lists when it was loaded.
+            let Some(plugin) = serving.filter(|plugin| plugin.guest.digest() == digest) else { continue };
+            let (loader, name) = (self.loader.clone(), name.to_string());
+            self.loads.push(Box::pin(async move { Done::Listed(Listed { name, result: loader.list_again(&plugin).await }) }));
+        }
+    }
+
+    fn take(&mut self, done: Done) {
+        let Loaded { name, seen, began, read, result } = match done {
+            Done::Loaded(loaded) => loaded,
+            Done::Listed(listed) => return self.take_listed(listed),
+        };
         *self.lanes.of(seen.bytes()) = false;
         // It may have gone meanwhile.
         if let Some(file) = self.files.get_mut(&name) {
             file.loaded(read.unwrap_or(seen), began, result);
+        }
+    }
+
+    fn take_listed(&mut self, listed: Listed) {
+        let Listed { name, result } = listed;
+        let checked = result.and_then(|plugin| match self.clash(&name, &plugin) {
+            Some(error) => Err(error),
+            None => Ok(plugin),
+        });
+        let Some(file) = self.files.get_mut(&name) else { return };
+        match checked {
+            Ok(plugin) => file.listed(plugin),
+            Err(error) => tracing::warn!(plugin = %name, %error, "the changed lists of a plugin are not served; the last good ones go on"),
         }
     }
 
@@ -266,15 +315,17 @@ impl Library {
         self.files.get(name).is_some_and(|file| file.candidate.is_some()) && self.taken(name).is_none()
     }
 
-    /// The tool of a file's candidate whose name another plugin's tool has, and which serves.
+    /// What of a file's candidate has the name of something that another plugin serves.
     fn taken(&self, name: &str) -> Option<PluginError> {
-        let candidate = self.files.get(name)?.candidate.as_ref()?;
-        let others =
-            self.files.iter().filter(|(other, _)| *other != name).filter_map(|(other, file)| Some((other, file.serving.as_ref()?)));
-        others.into_iter().find_map(|(other, served)| {
-            let same = |tool: &&Arc<super::Tool>| served.tools.iter().any(|theirs| theirs.definition.name == tool.definition.name);
-            let tool = candidate.tools.iter().find(same)?;
-            Some(PluginError::NameTaken { tool: tool.definition.name.to_string(), other: other.clone() })
+        self.clash(name, self.files.get(name)?.candidate.as_ref()?)
+    }
+
+    fn clash(&self, name: &str, plugin: &Plugin) -> Option<PluginError> {
+        let others = self.files.iter().filter(|(other, _)| *other != name);
+        let served = others.filter_map(|(other, file)| Some((other, file.serving.as_ref()?)));
+        served.into_iter().find_map(|(other, served)| {
+            let (kind, name) = plugin.clash(served)?;
+            Some(PluginError::NameTaken { kind, name, other: other.clone() })
         })
     }
 
@@ -307,7 +358,7 @@ impl Library {
         let busy = |file: &File| if file.stamp.bytes() < LARGE_BYTES { self.lanes.small } else { self.lanes.large };
         let due = self.files.values().filter(|file| !busy(file)).filter_map(|file| file.due(false));
         let looks = self.files.values().filter_map(File::next_look);
-        due.chain(looks).min().unwrap_or(now + POLL).min(now + POLL)
+        due.chain(looks).chain(self.refresh.next()).min().unwrap_or(now + POLL).min(now + POLL)
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
     let (tools, problem) = match &loaded {
         Ok(plugin) => {
             let newest = Revision::V2026_07_28;
-            let texts = plugin.tools.iter().filter_map(|tool| tool.written(newest));
+            let texts = plugin.tools.iter().filter_map(|tool| tool.written.at(newest));
             (texts.filter_map(|text| serde_json::from_str(text.as_str()).ok()).collect(), None)
         }
         Err(error) => (Vec::new(), Some(error.to_string())),

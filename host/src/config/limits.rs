@@ -127,6 +127,12 @@ pub struct PluginLimits {
     pub plugins_max: usize,
     /// Tools of one plugin.
     pub tools_max: usize,
+    /// Resources of one plugin, and as many templates.
+    pub resources_max: usize,
+    /// Prompts of one plugin.
+    pub prompts_max: usize,
+    /// Items of one page of a list.
+    pub page_items_max: usize,
     /// Bytes of a tool's description.
     pub description_bytes_max: usize,
     /// Bytes of a schema.
@@ -214,6 +220,9 @@ impl Limits {
             plugins: PluginLimits {
                 plugins_max: count("plugins_max", 512, 1..=100_000),
                 tools_max: count("plugin_tools_max", 128, 1..=10_000),
+                resources_max: count("plugin_resources_max", 1_000, 1..=100_000),
+                prompts_max: count("plugin_prompts_max", 128, 1..=10_000),
+                page_items_max: count("list_page_items_max", 1_000, 1..=100_000),
                 description_bytes_max: count("description_bytes_max", 4 << 10, 64..=1 << 20),
                 schema_bytes_max: count("schema_bytes_max", 64 << 10, 64..=16 << 20),
                 schema_depth_max: count("schema_depth_max", 32, 2..=120),

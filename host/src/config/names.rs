@@ -1,4 +1,4 @@
-//! Names that settings give: of virtual servers, and patterns for tools.
+//! Names that settings give: of virtual servers, and patterns for what they show.
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,17 +27,23 @@ impl fmt::Display for ServerId {
     }
 }
 
-/// Which tools a server shows: a name in which `*` stands for any number of characters.
+/// What a server shows: names or URIs, in which `*` stands for any number of characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ToolPattern(Box<str>);
+pub struct Pattern(Box<str>);
 
-impl ToolPattern {
-    /// Reads a pattern.
-    pub fn parse(text: &str) -> Option<Self> {
+impl Pattern {
+    /// Of names of tools and prompts.
+    pub fn of_names(text: &str) -> Option<Self> {
         mcp::tool::is_tool_name(&text.replace('*', "x")).then(|| Self(text.into()))
     }
 
-    /// Whether it covers a tool of this name.
+    /// Of URIs of resources.
+    pub fn of_uris(text: &str) -> Option<Self> {
+        let right = (1..=1_024).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        right.then(|| Self(text.into()))
+    }
+
+    /// Whether it covers this one.
     pub fn matches(&self, name: &str) -> bool {
         let mut parts = self.0.split('*');
         let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else { return false };
@@ -69,7 +75,7 @@ mod tests {
 
     #[test]
     fn patterns_match_whole_names() {
-        let matches = |pattern: &str, name: &str| ToolPattern::parse(pattern).expect("a pattern").matches(name);
+        let matches = |pattern: &str, name: &str| Pattern::of_names(pattern).expect("a pattern").matches(name);
         for (pattern, name) in
             [("echo", "echo"), ("*", "x"), ("text_*", "text_"), ("*_stats", "word_stats"), ("a*b*c", "abbc"), ("a**c", "abc")]
         {
@@ -78,6 +84,7 @@ mod tests {
         for (pattern, name) in [("echo", "echoes"), ("echo", "Echo"), ("text_*", "text"), ("a*b*c", "acb"), ("ab*ba", "aba")] {
             assert!(!matches(pattern, name), "{pattern} {name}");
         }
-        assert!(ToolPattern::parse("e cho").is_none());
+        assert!(Pattern::of_names("e cho").is_none() && Pattern::of_uris("a b").is_none() && Pattern::of_uris("").is_none());
+        assert!(Pattern::of_uris("file:///docs/*").expect("a pattern").matches("file:///docs/{+path}"));
     }
 }

@@ -55,7 +55,7 @@ fn servers_are_checked() {
     check(
         "[servers.Text]\ntools = [\"echo\"]\n[servers.text]\ntools = [\"e cho\"]\n[servers.none]\n",
         &[
-            "servers.none.tools: must name at least one tool, such as [\"echo\", \"text_*\"]",
+            "servers.none.tools: must name at least one tool, such as [\"echo\", \"text_*\"], unless resources or prompts name something",
             "line 1: servers.Text: a server's id has 1 to 64 of a-z, 0-9 and `-`, and begins with a letter or digit",
             "line 4: servers.text.tools: `e cho` is no tool name: 1 to 128 of A-Z a-z 0-9 _ . - and `*` for any of them",
         ],

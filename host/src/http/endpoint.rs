@@ -12,7 +12,6 @@ use crate::method::{Answer, Context, MirroredHeaders, Rooms, initialize};
 use crate::outbox::{self, Reply};
 use crate::session::{NotBegun, Session};
 use crate::stream::EventIds;
-use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request as HttpRequest, State};
@@ -35,8 +34,6 @@ pub struct Front {
     pub rooms: Arc<Rooms>,
     /// Who calls.
     pub authenticator: Authenticator,
-    /// The current generation of tools and servers.
-    pub catalog: Arc<ArcSwap<Catalog>>,
     /// Whom the gateway answers.
     pub origins: OriginPolicy,
     /// All limits.
@@ -121,7 +118,7 @@ impl Front {
         if let Err((status, text)) = inbound::check_head(&uri, &headers, &self.limits.http) {
             return error::final_refusal(status, text);
         }
-        let catalog = self.catalog.load_full();
+        let catalog = self.rooms.catalog.load_full();
         let Some(server) = server(&catalog, uri.path()) else { return unread(&headers, not_found()) };
         // H7: the modern era has no sessions, nor has the stateless mode.
         let legacy = matches!(mcp::era::of_header(inbound::version(&headers)), EraDecision::Legacy { .. });

@@ -26,34 +26,31 @@ pub(super) fn map(failure: &Failure, era: Era) -> Mapped {
         Era::Modern => true,
         Era::Legacy => false,
     };
-    let plain = |status, code, text: &str| Mapped { status, error: ErrorObject::new(code, text), retry_after_s: None };
+    let object = |status, error| Mapped { status, error, retry_after_s: None };
+    let plain = |status, code, text: &str| object(status, ErrorObject::new(code, text));
     let later = |status, code, text: &str| Mapped { status, error: ErrorObject::new(code, text), retry_after_s: Some(1) };
     match failure {
-        Failure::Body(error) => Mapped { status: S::BAD_REQUEST, error: error.error(), retry_after_s: None },
-        Failure::Ladder(refusal) => Mapped { status: S::BAD_REQUEST, error: refusal.error(), retry_after_s: None },
+        Failure::Body(error) => object(S::BAD_REQUEST, error.error()),
+        Failure::Ladder(refusal) => object(S::BAD_REQUEST, refusal.error()),
         Failure::BatchNotAllowed => {
             plain(S::BAD_REQUEST, ErrorCode::INVALID_REQUEST, "Batches are accepted only in sessions of protocol version 2025-03-26")
         }
         Failure::NotARequest => plain(S::BAD_REQUEST, ErrorCode::INVALID_REQUEST, "This method is a request and needs an id"),
-        Failure::MethodNotFound(method) => {
-            Mapped { status: if modern { S::NOT_FOUND } else { S::OK }, error: ErrorObject::method_not_found(method), retry_after_s: None }
-        }
-        Failure::Params(error) => {
-            Mapped { status: if error.in_meta() { S::BAD_REQUEST } else { S::OK }, error: error.error(), retry_after_s: None }
-        }
+        Failure::MethodNotFound(method) => object(if modern { S::NOT_FOUND } else { S::OK }, ErrorObject::method_not_found(method)),
+        Failure::Params(error) => object(if error.in_meta() { S::BAD_REQUEST } else { S::OK }, error.error()),
         Failure::BadCursor => plain(S::OK, ErrorCode::INVALID_PARAMS, "params.cursor is not one that this server gave out"),
-        Failure::UnknownTool(name) => Mapped { status: S::OK, error: ErrorObject::unknown_tool(name), retry_after_s: None },
+        Failure::UnknownTool(name) => object(S::OK, ErrorObject::unknown_tool(name)),
+        Failure::UnknownPrompt(name) => object(S::OK, ErrorObject::unknown_prompt(name)),
+        Failure::UnknownResource(uri) => object(S::OK, ErrorObject::resource_not_found(uri, era)),
+        Failure::SubscriptionQuota => {
+            plain(S::TOO_MANY_REQUESTS, ErrorCode::QUOTA, "The session watches as many resources as it may; unsubscribe from one")
+        }
         Failure::Arguments(text) => plain(S::OK, ErrorCode::INVALID_PARAMS, text),
-        Failure::ArgumentsTooLarge => Mapped { status: S::BAD_REQUEST, error: ErrorObject::arguments_too_large(), retry_after_s: None },
-        Failure::MissingCapability(capability) => Mapped {
-            status: if modern { S::BAD_REQUEST } else { S::OK },
-            error: if modern {
-                ErrorObject::missing_capability(capability)
-            } else {
-                ErrorObject::new(ErrorCode::INVALID_PARAMS, format!("The tool needs the client capability {capability}"))
-            },
-            retry_after_s: None,
-        },
+        Failure::ArgumentsTooLarge => object(S::BAD_REQUEST, ErrorObject::arguments_too_large()),
+        Failure::MissingCapability(capability) if modern => object(S::BAD_REQUEST, ErrorObject::missing_capability(capability)),
+        Failure::MissingCapability(capability) => {
+            plain(S::OK, ErrorCode::INVALID_PARAMS, &format!("This needs the client capability {capability}"))
+        }
         Failure::InputNotSupported => {
             plain(S::OK, ErrorCode::INTERNAL_ERROR, "The tool asks for input, which needs a session and an event stream")
         }

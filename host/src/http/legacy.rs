@@ -6,7 +6,6 @@ use super::inbound::Accepts;
 use super::stall::{Cut, Watched};
 use super::{error, sse};
 use crate::failure::Failure;
-use crate::method::tools_changed;
 use crate::outbox::{Reply, Run};
 use crate::session::{Attached, Session};
 use crate::stream::{Follow, Next, Place, STANDALONE, Shown, Stream, Taken, pump};
@@ -97,7 +96,7 @@ pub(super) async fn open(front: &Arc<Front>, session: &Arc<Session>, last_event_
             let follow = stream.follow(&front.rooms.streams, after);
             if stream.number() == STANDALONE && session.take_restored() {
                 // The directory may have changed while nobody looked.
-                front.rooms.tell_tools_changed(session);
+                front.rooms.tell_all(session);
             }
             let mut feed = Feed::new(front, session, follow, place);
             feed.resumed = last_event_id.is_some();
@@ -226,7 +225,10 @@ impl Feed {
                     self.moved = true;
                     return Some(self.event(&event));
                 }
-                Ok(Next::Gap) if standalone => return Some(sse::event(&tools_changed(), None)),
+                Ok(Next::Gap) if standalone => {
+                    let missed = self.front.rooms.whatever_changed(&session);
+                    return Some(missed.iter().flat_map(|message| sse::event(message, None)).collect());
+                }
                 Ok(Next::Gap) => {}
                 // Nothing is left of the stream, and the client knows it: were the connection closed now, the common clients would ask
                 // again and again. It stays open for as long as the stream could have been resumed.

@@ -37,7 +37,10 @@ pub struct Record {
     pub server: Option<String>,
     /// The plugin.
     pub plugin: String,
-    /// The tool.
+    /// What was asked for; a record without it is of `tools/call`.
+    #[serde(skip_serializing_if = "is_tools_call", default = "tools_call")]
+    pub method: Cow<'static, str>,
+    /// The tool; the prompt; the resource or the template that it is of, as it is listed.
     pub tool: String,
     /// SHA-256 of the component.
     pub component: String,
@@ -61,6 +64,14 @@ pub struct Record {
     pub wall_us: u64,
     /// Of the processor, in microseconds.
     pub cpu_us: u64,
+}
+
+fn tools_call() -> Cow<'static, str> {
+    Cow::Borrowed("tools/call")
+}
+
+fn is_tools_call(method: &str) -> bool {
+    method == "tools/call"
 }
 
 impl Record {

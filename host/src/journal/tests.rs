@@ -13,6 +13,7 @@ fn record(tool: &str) -> Record {
         tenant: "default".into(),
         principal: None,
         server: None,
+        method: "tools/call".into(),
         plugin: "toolbox".to_owned(),
         tool: tool.to_owned(),
         component: "ab".repeat(32),

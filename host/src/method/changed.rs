@@ -1,40 +1,115 @@
-//! `notifications/tools/list_changed`: told to every session whose own list is another one now, on its standalone stream.
+//! What changes outside of requests, and who is told: sessions on their standalone streams, listeners on theirs.
+//!
+//! Lists change with a generation of the catalog. That a resource changed is what its plugin says; it reaches the tenant on whose behalf
+//! the plugin ran, and nobody else.
 
 use super::Rooms;
 use crate::catalog::{Catalog, Server};
+use crate::config::ServerId;
 use crate::session::Session;
+use crate::tenant::{Tenant, TenantId};
 use bytes::Bytes;
+use mcp::listen::ListKind;
+use sandbox::{Change as Said, Guest};
 use std::sync::Arc;
 
+/// Something changed.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// A list of a server; the default one has no id.
+    List {
+        /// Which server.
+        server: Option<ServerId>,
+        /// Which list.
+        list: ListKind,
+    },
+    /// The content of a resource.
+    Resource {
+        /// On whose behalf its plugin ran.
+        tenant: TenantId,
+        /// Which plugin says so.
+        plugin: Arc<str>,
+        /// Which resource.
+        uri: Arc<str>,
+    },
+}
+
 impl Rooms {
-    /// Tells sessions that their tools changed from one generation to the next, those that have opened their stream.
-    pub fn tools_changed(&self, before: &Catalog, now: &Catalog) {
+    /// Tells of lists that are others in one generation than in the one before.
+    pub fn lists_changed(&self, before: &Catalog, now: &Catalog) {
         let servers = [None].into_iter().chain(now.servers().map(|server| server.id.as_ref()));
         for id in servers {
             let (Some(old), Some(new)) = (before.server(id), now.server(id)) else { continue };
-            if !is_same(old, new) {
+            for list in ListKind::ALL.into_iter().filter(|list| !is_same(old, new, *list)) {
                 // Nobody may listen.
-                let _ = self.lists_changed.send(id.cloned());
-                self.sessions.at(id).iter().for_each(|session| self.tell_tools_changed(session));
+                let _ = self.changes.send(Change::List { server: id.cloned(), list });
+                self.sessions.at(id).iter().for_each(|session| self.tell(session, vec![list.changed().into()]));
             }
         }
     }
 
-    /// Tells one session.
-    pub fn tell_tools_changed(&self, session: &Session) {
-        if let Some(stream) = self.streams.standalone_if_live(&session.partition) {
-            self.tasks.spawn(stream.write(tools_changed(), false));
+    /// A guest said that something of its own changed while it ran for this tenant.
+    pub(super) fn said(&self, tenant: &Tenant, plugin: &Arc<str>, guest: &Guest, change: Said) {
+        match change {
+            Said::Tools | Said::Resources | Said::Prompts => self.refresh.ask(plugin, guest.digest()),
+            Said::Resource(uri) => {
+                let change = Change::Resource { tenant: tenant.id.clone(), plugin: Arc::clone(plugin), uri: uri.as_str().into() };
+                let _ = self.changes.send(change);
+                for session in self.sessions.subscribed(&uri) {
+                    let theirs = *session.owner.tenant() == tenant.id && self.is_of(session.server(), &uri, plugin);
+                    if theirs {
+                        self.tell(&session, vec![mcp::resource::updated(&uri, None).into()]);
+                    }
+                }
+            }
         }
+    }
+
+    /// Whether a server shows this resource, and as this plugin's: no plugin speaks for another one's.
+    pub(super) fn is_of(&self, server: Option<&ServerId>, uri: &str, plugin: &str) -> bool {
+        let catalog = self.catalog.load();
+        let readable = catalog.server(server).and_then(|server| server.readable(uri));
+        readable.is_some_and(|readable| **readable.plugin() == *plugin)
+    }
+
+    /// Tells a session that has opened its stream, in this order.
+    fn tell(&self, session: &Session, messages: Vec<Bytes>) {
+        let Some(stream) = self.streams.standalone_if_live(&session.partition) else { return };
+        self.tasks.spawn(async move {
+            for message in messages {
+                stream.write(message, false).await;
+            }
+        });
+    }
+
+    /// Tells a session of everything that may have changed while nobody looked.
+    pub fn tell_all(&self, session: &Session) {
+        self.tell(session, self.whatever_changed(session));
+    }
+
+    /// Everything that a session is told of, as if all of it had changed.
+    pub fn whatever_changed(&self, session: &Session) -> Vec<Bytes> {
+        let catalog = self.catalog.load();
+        let server = catalog.server(session.server());
+        let offered = |list: &ListKind| server.is_some_and(|server| server.offers(list.list()));
+        let lists = ListKind::ALL.into_iter().filter(offered).map(|list| list.changed().into());
+        let resources = session.subscriptions().into_iter().map(|uri| mcp::resource::updated(&uri, None).into());
+        lists.chain(resources).collect()
     }
 }
 
-/// The message.
-pub fn tools_changed() -> Bytes {
-    mcp::write::notification("notifications/tools/list_changed", None).into()
-}
-
-/// Tools are built anew for each file that changes, so those of a file that did not are the very same.
-fn is_same(old: &Server, new: &Server) -> bool {
-    let (old, new) = (old.tools(), new.tools());
-    old.len() == new.len() && old.iter().zip(new).all(|(old, new)| Arc::ptr_eq(old, new) || old.definition == new.definition)
+/// Items are made anew for each file that changes, so those of a file that did not are the very same.
+fn is_same(old: &Server, new: &Server, list: ListKind) -> bool {
+    fn same<T, D: PartialEq>(old: &[Arc<T>], new: &[Arc<T>], definition: impl Fn(&T) -> &D) -> bool {
+        let each = |(old, new): (&Arc<T>, &Arc<T>)| Arc::ptr_eq(old, new) || definition(old) == definition(new);
+        old.len() == new.len() && old.iter().zip(new).all(each)
+    }
+    match list {
+        ListKind::Tools => same(old.tools(), new.tools(), |tool| &tool.definition),
+        ListKind::Prompts => same(old.prompts(), new.prompts(), |prompt| &prompt.definition),
+        ListKind::Resources => {
+            same(old.resources(), new.resources(), |resource| &resource.definition)
+                && same(old.templates(), new.templates(), |template| &template.definition)
+        }
+    }
 }

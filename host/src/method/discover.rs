@@ -8,7 +8,7 @@ use mcp::result::DiscoverResult;
 pub(super) fn discover(rooms: &Rooms, context: &Context) -> End {
     let result = DiscoverResult {
         revision: context.revision,
-        capabilities: &capabilities(ListChanged::Announced),
+        capabilities: &capabilities(&context.server, ListChanged::Announced),
         server: &rooms.implementation,
         instructions: context.server.instructions.as_deref(),
         cache: CACHE,

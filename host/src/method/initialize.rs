@@ -39,10 +39,10 @@ pub async fn initialize(
         None
     };
     // Without a session there is no stream of the server's own.
-    let tools = if session.is_some() { ListChanged::Announced } else { ListChanged::Silent };
+    let changes = if session.is_some() { ListChanged::Announced } else { ListChanged::Silent };
     let result = InitializeResult {
         revision,
-        capabilities: &capabilities(tools),
+        capabilities: &capabilities(server, changes),
         server: &rooms.implementation,
         instructions: server.instructions.as_deref(),
     };

@@ -1,13 +1,14 @@
 //! `subscriptions/listen` (1.8): what a modern client hears of outside of its calls. The acknowledgement comes first, then only what was
 //! asked for, and each message names the subscription.
 
-use super::{Context, Rooms, task};
+use super::{Change, Context, Rooms, task};
+use crate::auth::Item;
 use crate::failure::Failure;
 use crate::outbox::{Reply, Run};
 use crate::stream::Taken;
 use crate::task::Task;
 use mcp::Id;
-use mcp::task::ListenParams;
+use mcp::listen::{ListKind, ListenParams};
 use serde_json::value::RawValue;
 use std::collections::VecDeque;
 use std::future::Future;
@@ -31,7 +32,14 @@ pub(super) async fn listen(rooms: &Arc<Rooms>, context: Context, id: &Id, params
     }
     let place = rooms.stream_places.take(None, context.caller.owner()).ok_or(Failure::StreamQuota)?;
     // Before anything is looked at: what changes from here on is heard.
-    let (lists, changes) = (rooms.lists_changed.subscribe(), rooms.task_store.changes());
+    let (changes, task_changes) = (rooms.changes.subscribe(), rooms.task_store.changes());
+    // What can never come is not acknowledged, nor is a resource that is not there, or not for this caller.
+    let offers = |list: ListKind| context.server.offers(list.list());
+    params.prompts_list_changed &= offers(ListKind::Prompts);
+    params.resources_list_changed &= offers(ListKind::Resources);
+    let readable = |uri: &str| context.server.readable(uri);
+    let may = |uri: &str| readable(uri).is_some_and(|readable| rooms.policy.allows(&context.caller, Item::readable(&readable)));
+    params.resource_subscriptions.retain(|uri| may(uri));
     let mut tasks = Vec::new();
     for id in &params.task_ids {
         let unknown_outcome = || (rooms.error_text)(&Failure::OutcomeUnknown);
@@ -44,7 +52,7 @@ pub(super) async fn listen(rooms: &Arc<Rooms>, context: Context, id: &Id, params
         waiting.push_back(told(rooms, task, id).await);
     }
     let rooms = Arc::clone(rooms);
-    Ok(Box::new(Listening { rooms, context, id: id.clone(), params, tasks, waiting, lists, changes, _place: place }))
+    Ok(Box::new(Listening { rooms, context, id: id.clone(), params, tasks, waiting, changes, task_changes, _place: place }))
 }
 
 async fn told(rooms: &Rooms, task: &Task, id: &Id) -> Vec<u8> {
@@ -60,8 +68,8 @@ struct Listening {
     /// Held, so that the last state of one that ended can be told.
     tasks: Vec<Arc<Task>>,
     waiting: VecDeque<Vec<u8>>,
-    lists: broadcast::Receiver<Option<crate::config::ServerId>>,
-    changes: broadcast::Receiver<Arc<Task>>,
+    changes: broadcast::Receiver<Change>,
+    task_changes: broadcast::Receiver<Arc<Task>>,
     _place: Taken,
 }
 
@@ -77,17 +85,13 @@ impl Listening {
                     let ended = mcp::result::listen_ended(self.context.revision, &self.rooms.implementation, &self.id);
                     return Reply::End(Box::new(Ok(ended)));
                 }
-                changed = self.lists.recv(), if self.params.tools_list_changed => {
-                    let concerns = match changed {
-                        Ok(server) => server == self.context.server.id,
-                        Err(RecvError::Lagged(_)) => true,
-                        Err(RecvError::Closed) => return Reply::End(Box::new(Err(Failure::Internal))),
-                    };
-                    if concerns {
-                        self.waiting.push_back(mcp::write::subscription_notification("notifications/tools/list_changed", &self.id));
-                    }
-                }
-                changed = self.changes.recv(), if !self.tasks.is_empty() => {
+                changed = self.changes.recv() => match changed {
+                    Ok(change) => self.told(&change),
+                    // Too much happened at once: it all may have changed.
+                    Err(RecvError::Lagged(_)) => self.whatever_changed(),
+                    Err(RecvError::Closed) => return Reply::End(Box::new(Err(Failure::Internal))),
+                },
+                changed = self.task_changes.recv(), if !self.tasks.is_empty() => {
                     let concerned: Vec<_> = match changed {
                         Ok(changed) => self.tasks.iter_mut().filter(|task| task.id == changed.id).map(|task| {
                             *task = Arc::clone(&changed);
@@ -104,6 +108,32 @@ impl Listening {
                 }
             }
         }
+    }
+}
+
+impl Listening {
+    /// Tells of a change, if it was asked for and concerns what this client sees.
+    fn told(&mut self, change: &Change) {
+        match change {
+            Change::List { server, list } => {
+                if self.params.wants(*list) && *server == self.context.server.id {
+                    self.waiting.push_back(list.changed_for(&self.id));
+                }
+            }
+            Change::Resource { tenant, plugin, uri } => {
+                let asked = self.params.resource_subscriptions.iter().any(|asked| **asked == **uri);
+                let server = self.context.server.id.as_ref();
+                if asked && *tenant == self.context.caller.tenant().id && self.rooms.is_of(server, uri, plugin) {
+                    self.waiting.push_back(mcp::resource::updated(uri, Some(&self.id)));
+                }
+            }
+        }
+    }
+
+    fn whatever_changed(&mut self) {
+        let lists = ListKind::ALL.into_iter().filter(|list| self.params.wants(*list)).map(|list| list.changed_for(&self.id));
+        let resources = self.params.resource_subscriptions.iter().map(|uri| mcp::resource::updated(uri, Some(&self.id)));
+        self.waiting.extend(lists.chain(resources));
     }
 }
 

@@ -1,6 +1,6 @@
 //! The tasks extension (3.6): calls that become tasks, and what clients ask of them.
 
-use super::tools_call::{Concluded, Start, Started, Step, ToolRun};
+use super::call::{About, CallRun, Concluded, Start, Started, Step, Target};
 use super::{Context, Rooms};
 use crate::auth::Caller;
 use crate::catalog::{Catalog, TaskNeed};
@@ -28,25 +28,27 @@ pub(super) struct Escalation {
 }
 
 impl Escalation {
-    pub(super) fn of(rooms: &Arc<Rooms>, start: &Start) -> Self {
+    /// None for what is not a tool's.
+    pub(super) fn of(rooms: &Arc<Rooms>, about: &About) -> Option<Self> {
+        let Target::Tool { tool, arguments } = &about.target else { return None };
         let nothing = || JsonText::from(&serde_json::Value::Object(serde_json::Map::new()));
-        Self {
+        Some(Self {
             rooms: Arc::clone(rooms),
-            caller: start.caller.clone(),
+            caller: about.caller.clone(),
             called: Called {
-                server: start.server.id.clone(),
-                tool: start.tool.definition.name.clone(),
-                arguments: start.arguments.clone(),
-                meta: start.meta.clone(),
-                capabilities: start.capabilities.as_ref().map_or_else(nothing, |client| client.text().clone()),
-                revision: start.revision,
+                server: about.server.id.clone(),
+                tool: tool.definition.name.clone(),
+                arguments: arguments.clone(),
+                meta: about.meta.clone(),
+                capabilities: about.capabilities.as_ref().map_or_else(nothing, |client| client.text().clone()),
+                revision: about.revision,
             },
-            after: start.tool.task.after.unwrap_or(rooms.task_store.limits().after),
-            required: start.tool.task.need == TaskNeed::Required,
-        }
+            after: tool.task.after.unwrap_or(rooms.task_store.limits().after),
+            required: tool.task.need == TaskNeed::Required,
+        })
     }
 
-    pub(super) fn wrap(self, run: ToolRun) -> Box<dyn Run> {
+    pub(super) fn wrap(self, run: CallRun) -> Box<dyn Run> {
         Box::new(Escalating { escalation: self, run: Some(run), at: None })
     }
 
@@ -63,7 +65,7 @@ impl Escalation {
 /// A call that becomes a task when it goes on for long.
 struct Escalating {
     escalation: Escalation,
-    run: Option<ToolRun>,
+    run: Option<CallRun>,
     /// When; none before it has begun.
     at: Option<Option<Instant>>,
 }
@@ -149,7 +151,7 @@ pub(super) fn wire<'a>(task: &'a Task, view: &'a View, rooms: &Rooms) -> mcp::ta
 }
 
 /// Runs a task's call to its end, or to its next question.
-async fn drive(rooms: Arc<Rooms>, task: Arc<Task>, mut run: ToolRun) {
+async fn drive(rooms: Arc<Rooms>, task: Arc<Task>, mut run: CallRun) {
     run.cancelled_by(task.cancelled.clone());
     let concluded = loop {
         // Progress is for the client that waits; this one has gone on.
@@ -228,24 +230,22 @@ async fn restart(rooms: &Arc<Rooms>, task: &Task, caller: Caller, catalog: &Cata
     let unknown = || Failure::UnknownTool(called.tool.clone());
     let server = Arc::clone(catalog.server(called.server.as_ref()).ok_or_else(unknown)?);
     let tool = Arc::clone(server.tool(&called.tool).ok_or_else(unknown)?);
-    let permit = rooms.policy.authorize(&caller, &tool).map_err(|_| unknown())?;
+    let target = Target::Tool { tool, arguments: called.arguments.clone() };
+    let permit = rooms.policy.authorize(&caller, target.item(), target.work()).map_err(|_| unknown())?;
     let capabilities: Option<&RawValue> = serde_json::from_str(called.capabilities.as_str()).ok();
     let answers = resumed.answers.into_iter().map(|(key, answer)| (key.into_string(), answer.into_string()));
-    let start = Start {
+    let about = About {
         caller,
         server,
-        tool,
-        permit,
+        target,
         revision: called.revision,
         capabilities: capabilities.and_then(ClientCapabilities::from_json),
-        arguments: called.arguments.clone(),
         meta: called.meta.clone(),
         token: None,
         log_level: None,
         in_session: false,
-        in_flight: None,
-        resume: Some(Resume { answers: answers.collect(), state: resumed.state }),
         wall: rooms.task_store.limits().wall,
     };
+    let start = Start { about, permit, in_flight: None, resume: Some(Resume { answers: answers.collect(), state: resumed.state }) };
     start.run(rooms).await
 }

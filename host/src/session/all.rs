@@ -8,9 +8,9 @@ use event_store::{EventStore, Partition, Space, StoreError};
 use mcp::capability::ClientCapabilities;
 use mcp::{Id, Revision};
 use parking_lot::{Mutex, RwLock};
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -57,6 +57,8 @@ struct All {
     by_name: HashMap<Box<str>, Arc<Session>>,
     by_owner: HashMap<Owner, Vec<Arc<Session>>>,
     by_tenant: HashMap<TenantId, usize>,
+    /// Who asked to hear of a resource. Sessions that have gone, or think otherwise by now, are left out when it is read.
+    by_resource: HashMap<Box<str>, Vec<Weak<Session>>>,
 }
 
 impl All {
@@ -64,6 +66,21 @@ impl All {
         *self.by_tenant.entry(session.owner.tenant().clone()).or_default() += 1;
         self.by_owner.entry(session.owner.clone()).or_default().push(Arc::clone(&session));
         self.by_name.insert(session.id.as_str().into(), session);
+    }
+
+    fn watch(&mut self, uri: Box<str>, session: &Arc<Session>) {
+        let watching = self.by_resource.entry(uri).or_default();
+        if !watching.iter().any(|other| other.as_ptr() == Arc::as_ptr(session)) {
+            watching.push(Arc::downgrade(session));
+        }
+    }
+
+    /// Forgets who does not watch any more.
+    fn tidy_watching(&mut self) {
+        self.by_resource.retain(|uri, sessions| {
+            sessions.retain(|session| session.upgrade().is_some_and(|session| session.is_subscribed(uri)));
+            !sessions.is_empty()
+        });
     }
 
     fn remove(&mut self, session: &Session) -> bool {
@@ -125,6 +142,7 @@ impl Sessions {
                 initialized: false,
                 last_use: now,
                 log_level: None,
+                subscriptions: BTreeSet::new(),
                 in_flight: HashMap::new(),
                 questions: HashMap::new(),
                 asked: 0,
@@ -255,7 +273,9 @@ impl Sessions {
                 };
                 let mut all = self.all.write();
                 if !all.by_name.contains_key(session.id.as_str()) && !session.is_over(now, &self.limits) {
-                    all.insert(Arc::new(session));
+                    let session = Arc::new(session);
+                    session.subscriptions().into_iter().for_each(|uri| all.watch(uri, &session));
+                    all.insert(session);
                     count += 1;
                 }
             }
@@ -275,6 +295,7 @@ impl Sessions {
         if !over.is_empty() {
             tracing::debug!(sessions = over.len(), "sessions ended because their time was over");
         }
+        self.all.write().tidy_watching();
         let health = self.store.health();
         if health.degraded.is_some() {
             return over;
@@ -303,6 +324,22 @@ impl Sessions {
     /// All sessions of a server, the default one if none is named.
     pub fn at(&self, server: Option<&ServerId>) -> Vec<Arc<Session>> {
         self.every(|session| session.server() == server)
+    }
+
+    /// From now on the session's client hears of the resource; false if it hears of as many as it may.
+    pub fn subscribe(&self, session: &Arc<Session>, uri: Box<str>) -> bool {
+        let room = session.subscribe(uri.clone());
+        if room {
+            self.all.write().watch(uri, session);
+        }
+        room
+    }
+
+    /// The sessions whose clients want to hear of a resource.
+    pub fn subscribed(&self, uri: &str) -> Vec<Arc<Session>> {
+        let all = self.all.read();
+        let sessions = all.by_resource.get(uri).into_iter().flatten().filter_map(Weak::upgrade);
+        sessions.filter(|session| session.is_subscribed(uri) && !session.ended.is_cancelled()).collect()
     }
 
     /// How many there are.

@@ -11,7 +11,7 @@ use mcp::params::LogLevel;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use tokio_util::sync::CancellationToken;
 
 /// Members are added, never given another meaning.
@@ -31,6 +31,8 @@ struct Written<'a> {
     initialized: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     log_level: Option<Box<str>>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    subscriptions: BTreeSet<Box<str>>,
 }
 
 pub(super) fn write(session: &Session, state: &State) -> Bytes {
@@ -47,6 +49,7 @@ pub(super) fn write(session: &Session, state: &State) -> Bytes {
         last_use_ms: state.last_use.0,
         initialized: state.initialized,
         log_level: state.log_level.map(|level| level.as_str().into()),
+        subscriptions: state.subscriptions.clone(),
     };
     serde_json::to_vec(&written).unwrap_or_default().into()
 }
@@ -75,6 +78,7 @@ pub(super) fn read(found: &Partition, data: &[u8], now: StoreTime, epoch: u32, l
             initialized: written.initialized,
             last_use: now,
             log_level: written.log_level.as_deref().and_then(LogLevel::parse),
+            subscriptions: written.subscriptions,
             in_flight: HashMap::new(),
             questions: HashMap::new(),
             asked: 0,

@@ -1,7 +1,7 @@
 //! JSON-RPC errors: the codes, and the object that travels.
 
 use crate::text::{JsonText, Object};
-use crate::{Revision, capability::Capability, text::line};
+use crate::{Era, Revision, capability::Capability, text::line};
 use std::fmt;
 
 /// A JSON-RPC error code, one of the constants below.
@@ -147,6 +147,25 @@ impl ErrorObject {
     pub fn unknown_tool(name: &str) -> ErrorObject {
         let name = line(name, crate::text::NAME_CHARS_MAX);
         ErrorObject::new(ErrorCode::INVALID_PARAMS, format!("Unknown tool: {name}"))
+    }
+
+    /// -32602 for a prompt that does not exist, or that the caller may not see. The name is cut and escaped (J21).
+    #[must_use]
+    pub fn unknown_prompt(name: &str) -> ErrorObject {
+        let name = line(name, crate::text::NAME_CHARS_MAX);
+        ErrorObject::new(ErrorCode::INVALID_PARAMS, format!("Unknown prompt: {name}"))
+    }
+
+    /// A resource that does not exist, or that the caller may not see: -32602 with `data.uri` in the modern era, -32002 before (3.2).
+    #[must_use]
+    pub fn resource_not_found(uri: &str, era: Era) -> ErrorObject {
+        let code = match era {
+            Era::Legacy => ErrorCode::RESOURCE_NOT_FOUND,
+            Era::Modern => ErrorCode::INVALID_PARAMS,
+        };
+        let mut data = Object::new();
+        data.string("uri", &line(uri, 1_024));
+        ErrorObject::new(code, "Resource not found").with_data(data.end())
     }
 
     /// Rung 5: -32022 with both members that the suite asks for, `supported` and `requested`.

@@ -7,7 +7,8 @@
 //! 3. [`jsonrpc`]: the messages in a body; [`error`]: how they are refused;
 //! 4. [`era`], [`modern`], [`header`], [`mirrored`]: the ladder that a request of 2026-07-28 climbs;
 //! 5. [`params`], [`meta`], [`capability`]: what clients send;
-//! 6. [`tool`], [`content`], [`result`], [`progress`], [`task`]: what they are told, in the words of their revision;
+//! 6. [`tool`], [`resource`], [`prompt`], [`content`], [`result`], [`progress`], [`task`], [`listen`]: what they are told, in the words of
+//!    their revision;
 //! 7. [`mod@write`]: whole messages as bytes; [`text`]: JSON text, and foreign words made safe to repeat.
 //!
 //! Clauses are named by their number in `protocol.md` (`M1`, `E3`, rung 4) and `reliability.md` (`J12`).
@@ -21,11 +22,14 @@ pub mod error;
 pub mod header;
 pub mod json;
 pub mod jsonrpc;
+pub mod listen;
 pub mod meta;
 pub mod mirrored;
 pub mod modern;
 pub mod params;
 pub mod progress;
+pub mod prompt;
+pub mod resource;
 pub mod result;
 pub mod revision;
 pub mod task;

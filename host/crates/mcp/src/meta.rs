@@ -143,6 +143,20 @@ impl RequestMeta {
     }
 }
 
+impl RequestMeta {
+    /// What a guest may see of it: what is not the protocol's own, and the trace that its work belongs to.
+    #[must_use]
+    pub fn for_guest(&self) -> Option<JsonText> {
+        let mut object = Object::new();
+        let extra = self.extra.as_ref().and_then(|extra| Members::of(extra.as_str())).unwrap_or_default();
+        extra.iter().for_each(|(key, value)| object.splice(key, value.get()));
+        object.string_if("traceparent", self.trace.traceparent.as_deref());
+        object.string_if("tracestate", self.trace.tracestate.as_deref());
+        object.string_if("baggage", self.trace.baggage.as_deref());
+        object.end_unless_empty()
+    }
+}
+
 /// Whether a key has a prefix whose second label is `modelcontextprotocol` or `mcp` (3.8): the protocol's own.
 #[must_use]
 pub fn is_reserved(key: &str) -> bool {

@@ -61,12 +61,25 @@ pub struct CallToolParams {
     pub name: Box<str>,
     /// An object, if present.
     pub arguments: Option<Box<RawValue>>,
-    /// Answers to an earlier `input_required`, an object by key (3.4).
-    pub input_responses: Option<Box<RawValue>>,
-    /// What the server said then, as the client brings it back: not to be trusted (3.4).
-    pub request_state: Option<Box<str>>,
+    /// What comes back to an earlier question.
+    pub input: Input,
     /// About the request.
     pub meta: RequestMeta,
+}
+
+/// What a client brings back to an `input_required` (3.4).
+#[derive(Clone, Debug, Default)]
+pub struct Input {
+    /// An object of answers by key.
+    pub responses: Option<Box<RawValue>>,
+    /// What the server said then, as the client brings it back: not to be trusted.
+    pub state: Option<Box<str>>,
+}
+
+impl Input {
+    fn of(members: &Members<'_>) -> Result<Input, ParamsError> {
+        Ok(Input { responses: members.object("inputResponses")?.map(ToOwned::to_owned), state: members.string("requestState")? })
+    }
 }
 
 impl CallToolParams {
@@ -79,8 +92,7 @@ impl CallToolParams {
         Ok(CallToolParams {
             name: members.required_string("name")?,
             arguments: members.object("arguments")?.map(ToOwned::to_owned),
-            input_responses: members.object("inputResponses")?.map(ToOwned::to_owned),
-            request_state: members.string("requestState")?,
+            input: Input::of(&members)?,
             meta: RequestMeta::of_members(&members)?,
         })
     }
@@ -104,6 +116,146 @@ impl ListParams {
         let members = Members::of_params(params);
         Ok(ListParams { cursor: members.string("cursor")?, meta: RequestMeta::of_members(&members)? })
     }
+}
+
+/// `resources/read`.
+#[derive(Clone, Debug)]
+pub struct ReadResourceParams {
+    /// Any string: whether there is such a resource is for the catalog to say.
+    pub uri: Box<str>,
+    /// What comes back to an earlier question.
+    pub input: Input,
+    /// About the request.
+    pub meta: RequestMeta,
+}
+
+impl ReadResourceParams {
+    /// Reads `params`.
+    ///
+    /// # Errors
+    /// The member that is missing or wrong.
+    pub fn read(params: Option<&RawValue>) -> Result<ReadResourceParams, ParamsError> {
+        let members = Members::of_params(params);
+        Ok(ReadResourceParams {
+            uri: members.required_string("uri")?,
+            input: Input::of(&members)?,
+            meta: RequestMeta::of_members(&members)?,
+        })
+    }
+}
+
+/// `resources/subscribe` and `resources/unsubscribe` (legacy era).
+#[derive(Clone, Debug)]
+pub struct SubscribeParams {
+    /// Any string.
+    pub uri: Box<str>,
+}
+
+impl SubscribeParams {
+    /// Reads `params`.
+    ///
+    /// # Errors
+    /// The member that is missing or wrong.
+    pub fn read(params: Option<&RawValue>) -> Result<SubscribeParams, ParamsError> {
+        Ok(SubscribeParams { uri: Members::of_params(params).required_string("uri")? })
+    }
+}
+
+/// `prompts/get`.
+#[derive(Clone, Debug)]
+pub struct GetPromptParams {
+    /// The prompt. Any string.
+    pub name: Box<str>,
+    /// By name, in the order that they came.
+    pub arguments: Vec<(Box<str>, Box<str>)>,
+    /// What comes back to an earlier question.
+    pub input: Input,
+    /// About the request.
+    pub meta: RequestMeta,
+}
+
+impl GetPromptParams {
+    /// Reads `params`.
+    ///
+    /// # Errors
+    /// The member that is missing or wrong.
+    pub fn read(params: Option<&RawValue>) -> Result<GetPromptParams, ParamsError> {
+        let members = Members::of_params(params);
+        Ok(GetPromptParams {
+            name: members.required_string("name")?,
+            arguments: texts(members.object("arguments")?, "arguments")?,
+            input: Input::of(&members)?,
+            meta: RequestMeta::of_members(&members)?,
+        })
+    }
+}
+
+/// What a completion is of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reference {
+    /// A prompt, by name.
+    Prompt(Box<str>),
+    /// A resource template, as it stands in the list.
+    ResourceTemplate(Box<str>),
+}
+
+/// `completion/complete`.
+#[derive(Clone, Debug)]
+pub struct CompleteParams {
+    /// Of what.
+    pub reference: Reference,
+    /// The argument's name.
+    pub argument: Box<str>,
+    /// What has been typed of it.
+    pub value: Box<str>,
+    /// Arguments that are settled already (since 2025-06-18).
+    pub context: Vec<(Box<str>, Box<str>)>,
+    /// About the request.
+    pub meta: RequestMeta,
+}
+
+impl CompleteParams {
+    /// Reads `params`.
+    ///
+    /// # Errors
+    /// The member that is missing or wrong.
+    pub fn read(params: Option<&RawValue>) -> Result<CompleteParams, ParamsError> {
+        let members = Members::of_params(params);
+        let inner = |name: &'static str| -> Result<Members<'_>, ParamsError> {
+            let raw = members.object(name)?.ok_or(ParamsError::missing(name))?;
+            Ok(Members::of(raw.get()).unwrap_or_default())
+        };
+        let wrong = ParamsError::wrong("ref", "a ref/prompt with a name or a ref/resource with a uri");
+        let reference = inner("ref")?;
+        let member = |name: &'static str| reference.string(name).ok().flatten().ok_or(wrong);
+        let reference = match &*member("type")? {
+            "ref/prompt" => Reference::Prompt(member("name")?),
+            "ref/resource" => Reference::ResourceTemplate(member("uri")?),
+            _ => return Err(wrong),
+        };
+        let argument = inner("argument")?;
+        let wrong = ParamsError::wrong("argument", "an object with the strings name and value");
+        let member = |name: &'static str| argument.string(name).ok().flatten().ok_or(wrong);
+        let context = members.object("context")?.and_then(|raw| Members::of(raw.get())).unwrap_or_default();
+        let settled = context.object("arguments").map_err(|_| ParamsError::wrong("context.arguments", "an object of strings"))?;
+        Ok(CompleteParams {
+            reference,
+            argument: member("name")?,
+            value: member("value")?,
+            context: texts(settled, "context.arguments")?,
+            meta: RequestMeta::of_members(&members)?,
+        })
+    }
+}
+
+/// An object of strings.
+fn texts(raw: Option<&RawValue>, member: &'static str) -> Result<Vec<(Box<str>, Box<str>)>, ParamsError> {
+    let members = raw.and_then(|raw| Members::of(raw.get())).unwrap_or_default();
+    let text = |(name, value): (&str, &RawValue)| {
+        let value = serde_json::from_str(value.get()).map_err(|_| ParamsError::wrong(member, "an object of strings"))?;
+        Ok((name.into(), value))
+    };
+    members.iter().map(text).collect()
 }
 
 /// `initialize`.

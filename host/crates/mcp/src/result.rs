@@ -1,8 +1,10 @@
 //! Results, in the words of each revision.
 
+mod offers;
 mod tools;
 
-pub use tools::{CallToolResult, InputRequest, InputRequiredResult, ListToolsResult};
+pub use offers::{COMPLETION_VALUES_MAX, CompleteResult, GetPromptResult, List, ListResult, ReadResourceResult};
+pub use tools::{CallToolResult, InputRequest, InputRequiredResult};
 
 use crate::capability::ServerCapabilities;
 use crate::members::Members;

@@ -244,15 +244,6 @@ impl Revision {
         }
     }
 
-    /// A resource that does not exist is -32002; else -32602 with `data.uri` (3.2).
-    #[must_use]
-    pub const fn resource_not_found_code(self) -> bool {
-        match self.era() {
-            Era::Legacy => true,
-            Era::Modern => false,
-        }
-    }
-
     const fn since_2025_03_26(self) -> bool {
         match self {
             V2024_11_05 => false,

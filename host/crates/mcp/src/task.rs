@@ -2,7 +2,7 @@
 
 use crate::jsonrpc::Id;
 use crate::members::Members;
-use crate::meta::{self, RequestMeta};
+use crate::meta;
 use crate::params::ParamsError;
 use crate::result::{Implementation, InputRequest, Shell};
 use crate::text::{JsonText, Object};
@@ -180,81 +180,13 @@ pub fn answers(responses: &RawValue) -> Result<Vec<(Box<str>, JsonText)>, Params
     Ok(members.iter().map(|(key, raw)| (key.into(), raw.into())).collect())
 }
 
-/// `subscriptions/listen`: what the client wants to hear of (1.8).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListenParams {
-    /// The list of tools.
-    pub tools_list_changed: bool,
-    /// Single tasks.
-    pub task_ids: Vec<Box<str>>,
-}
-
-impl ListenParams {
-    /// Reads `params`. Kinds that this host does not serve are not read: the acknowledgement leaves them out.
-    ///
-    /// # Errors
-    /// The member that is missing or wrong.
-    pub fn read(params: Option<&RawValue>) -> Result<ListenParams, ParamsError> {
-        let outer = Members::of_params(params);
-        RequestMeta::of_members(&outer)?;
-        let wanted = outer.object("notifications")?.ok_or(ParamsError::missing("notifications"))?;
-        let wanted = Members::of(wanted.get()).unwrap_or_default();
-        let tools_list_changed = match wanted.optional("toolsListChanged").map(RawValue::get) {
-            None | Some("false") => false,
-            Some("true") => true,
-            Some(_) => return Err(ParamsError::wrong("notifications.toolsListChanged", "a boolean")),
-        };
-        let wrong = || ParamsError::wrong("notifications.taskIds", "a list of at most 64 strings");
-        let task_ids: Vec<Box<str>> = match wanted.optional("taskIds") {
-            None => Vec::new(),
-            Some(raw) => serde_json::from_str(raw.get()).map_err(|_| wrong())?,
-        };
-        if task_ids.len() > ITEMS_MAX {
-            return Err(wrong());
-        }
-        Ok(ListenParams { tools_list_changed, task_ids })
-    }
-
-    /// The first message of the stream: what of it is served.
-    #[must_use]
-    pub fn acknowledged(&self, subscription: &Id) -> Vec<u8> {
-        let mut served = Object::new();
-        if self.tools_list_changed {
-            served.flag("toolsListChanged", true);
-        }
-        if !self.task_ids.is_empty() {
-            served.list("taskIds", self.task_ids.iter().map(|id| JsonText::string(id)));
-        }
-        let mut own = Object::new();
-        own.raw(meta::SUBSCRIPTION_ID, &subscription.write());
-        let mut params = Object::new();
-        params.raw("notifications", &served.end());
-        params.raw("_meta", &own.end());
-        write::notification("notifications/subscriptions/acknowledged", Some(&params.end()))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn raw(text: &str) -> Box<RawValue> {
-        serde_json::from_str(text).expect("JSON")
-    }
-
     #[test]
     fn what_is_wrong_is_named() {
-        let read = |text: &str| ListenParams::read(Some(&raw(text)));
-        assert!(read("{}").is_err() && read(r#"{"notifications":[]}"#).is_err());
-        assert!(read(r#"{"notifications":{"toolsListChanged":1}}"#).is_err());
-        assert!(read(r#"{"notifications":{"taskIds":[1]}}"#).is_err());
-        let good = read(r#"{"notifications":{"toolsListChanged":true,"taskIds":["a"],"promptsListChanged":true}}"#).expect("read");
-        assert_eq!(good, ListenParams { tools_list_changed: true, task_ids: vec!["a".into()] });
-        let said = String::from_utf8(good.acknowledged(&Id::Number(7))).expect("text");
-        assert!(
-            said.contains(r#""notifications":{"toolsListChanged":true,"taskIds":["a"]}"#) && said.contains("subscriptionId\":7"),
-            "{said}"
-        );
+        let raw = |text: &str| -> Box<RawValue> { serde_json::from_str(text).expect("JSON") };
         let update = |text: &str| UpdateParams::read(Some(&raw(text)));
         assert!(update(r#"{"taskId":"t","inputResponses":{"k":1}}"#).is_err() && update(r#"{"taskId":"t"}"#).is_err());
         assert_eq!(update(r#"{"taskId":"t","inputResponses":{"k":{"a":1}}}"#).expect("read").answers[0].1.as_str(), r#"{"a":1}"#);

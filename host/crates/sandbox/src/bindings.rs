@@ -4,16 +4,22 @@
 
 wasmtime::component::bindgen!({
     path: "../../../wit/tool",
-    world: "tool-plugin",
+    // Everything that a component can export; which of it one has is looked up, interface by interface.
+    world: "full-plugin",
     imports: {
         "gatehouse:host/progress.report": async | trappable,
         "gatehouse:host/log.write": async | trappable,
+        "gatehouse:host/lists.changed": async | trappable,
+        "gatehouse:host/lists.resource-updated": async | trappable,
     },
     exports: { default: async },
 });
 
 /// The shapes of `gatehouse:tool`, as generated from its WIT.
 pub mod contract {
+    pub use super::exports::gatehouse::tool::completion::{Query, Subject, Suggestions};
+    pub use super::exports::gatehouse::tool::prompts::{Argument, Get, GetOutcome, Message, Messages, Prompt, Role};
+    pub use super::exports::gatehouse::tool::resources::{Descriptor, Read, ReadOutcome, Reading, Template};
     pub use super::gatehouse::tool::tool_types::{
         Annotations, Ask, Blob, Body, Call, Caller, ClientFeatures, Content, Contents, Failure, Form, Icon, Link, Outcome, Page, Question,
         Reply, Resume, Text, Tool,

@@ -1,12 +1,13 @@
 //! One call: place → store → instance → guest → outcome, under its limits.
 
-use crate::bindings::ToolPluginPre;
-use crate::contract::{self, Caller, ClientFeatures, Content, Failure, Outcome, Reply, Resume, Tool};
+use crate::contract::{Caller, ClientFeatures, Failure, Resume};
 use crate::demote::{Demotable, Pulse};
 use crate::engine::{Engines, Profile};
 use crate::events::{EventSender, LogLine, Stream};
 use crate::fault::Resource;
+use crate::guest::Code;
 use crate::state::State;
+use crate::work::{Asked, Offer, Outcome, Refused};
 use crate::{Fault, Grants, Limits, Permit};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -19,11 +20,9 @@ use wasmtime_wasi::{I32Exit, ResourceTableError};
 /// How long a call waits for a place in the pool.
 const PLACE_WAIT: Duration = Duration::from_secs(1);
 
-/// What a guest is called with; which tool of which guest stands in the permit.
+/// What comes with a call; what it is to do, and of which guest, stands in the permit.
 #[derive(Debug)]
 pub struct Call {
-    /// A JSON object that fits the tool's schema.
-    pub arguments: String,
     /// Who calls.
     pub caller: Caller,
     /// What the client can be asked.
@@ -62,6 +61,8 @@ pub struct Usage {
     pub log_lines_dropped: u32,
     /// Progress reports that were beyond the limit or did not grow.
     pub reports_dropped: u32,
+    /// Changes of lists and resources beyond the limit.
+    pub changes_dropped: u32,
     /// Bytes of standard output and error beyond the limit.
     pub stdio_bytes_dropped: u64,
 }
@@ -90,36 +91,31 @@ struct Ended<T> {
 
 impl Runner<'_> {
     pub(crate) async fn call(&self, permit: Permit, call: Call) -> Finished {
-        let Permit { guest, tool, grants } = permit;
-        let Call { arguments, caller, client, resume, meta, limits, events } = call;
-        let call = contract::Call { tool, arguments, caller, client, resume, meta };
-        let pre = guest.0.pre.clone();
+        let Permit { guest, work, grants } = permit;
+        let Call { caller, client, resume, meta, limits, events } = call;
+        let asked = Asked { caller, client, resume, meta };
+        let code = Arc::clone(&guest.0.code);
         let ended = self
-            .run(guest.0.profile, limits, grants, events, move |mut store| async move {
-                let answer = match pre.instantiate_async(&mut store).await {
-                    Ok(instance) => instance.gatehouse_tool_tools().call_call_tool(&mut store, &call).await,
+            .run(code.profile, limits, grants, events, move |mut store| async move {
+                let answer = match code.pre.instantiate_async(&mut store).await {
+                    Ok(instance) => code.exports.run(&mut store, &instance, work, asked).await,
                     Err(error) => Err(error),
                 };
                 (answer, store)
             })
             .await;
-        let outcome = ended.outcome.and_then(|answer| match answer.as_ref().map_or(0, outcome_bytes) {
+        let outcome = ended.outcome.and_then(|answer| match answer.as_ref().map_or(0, Outcome::bytes) {
             bytes if bytes > limits.result_bytes => Err(Fault::ResultTooLarge { bytes, limit: limits.result_bytes }),
             _ => Ok(answer),
         });
         Finished { outcome, usage: ended.usage, stdio: ended.stdio }
     }
 
-    pub(crate) async fn list(
-        &self,
-        pre: &ToolPluginPre<State>,
-        profile: Profile,
-        limits: Limits,
-    ) -> Result<Result<Vec<Tool>, String>, Fault> {
-        let pre = pre.clone();
-        self.run(profile, limits, Grants::none(), None, move |mut store| async move {
-            let answer = match pre.instantiate_async(&mut store).await {
-                Ok(instance) => instance.gatehouse_tool_tools().call_list_tools(&mut store).await,
+    pub(crate) async fn list(&self, code: &Arc<Code>, limits: Limits) -> Result<Result<Offer, Refused>, Fault> {
+        let code = Arc::clone(code);
+        self.run(code.profile, limits, Grants::none(), None, move |mut store| async move {
+            let answer = match code.pre.instantiate_async(&mut store).await {
+                Ok(instance) => code.exports.list(&mut store, &instance).await,
                 Err(error) => Err(error),
             };
             (answer, store)
@@ -222,6 +218,7 @@ fn end<T>(result: wasmtime::Result<T>, store: Store<State>, limits: &Limits) -> 
         memory_bytes: state.limiter.memory_bytes(),
         log_lines_dropped: state.said.log_lines_dropped,
         reports_dropped: state.said.reports_dropped,
+        changes_dropped: state.said.changes_dropped,
         stdio_bytes_dropped: dropped_out.saturating_add(dropped_err),
         ..Usage::default()
     };
@@ -256,52 +253,5 @@ fn fault(error: &wasmtime::Error, refused: Option<Resource>, limits: &Limits) ->
             text if text.starts_with("too much data is being copied") => Fault::Resource(Resource::Copies),
             text => Fault::Trap(text),
         },
-    }
-}
-
-/// Text, bytes and JSON of a result together.
-fn outcome_bytes(outcome: &Outcome) -> usize {
-    let optional = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-    match outcome {
-        Outcome::Complete(Reply { content, structured, meta, .. }) => {
-            let content: usize = content.iter().map(content_bytes).sum();
-            content + optional(structured) + optional(meta)
-        }
-        Outcome::InputRequired(ask) => {
-            let questions: usize = ask.questions.iter().map(|(key, question)| key.len() + question_bytes(question)).sum();
-            questions + ask.state.len()
-        }
-    }
-}
-
-fn question_bytes(question: &contract::Question) -> usize {
-    match question {
-        contract::Question::ElicitForm(form) => form.message.len() + form.schema.len(),
-        contract::Question::ElicitUrl(page) => page.message.len() + page.url.len(),
-        contract::Question::Sample(parameters) => parameters.len(),
-        contract::Question::ListRoots => 0,
-    }
-}
-
-fn content_bytes(content: &Content) -> usize {
-    let optional = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-    match content {
-        Content::Text(text) => text.text.len() + optional(&text.annotations),
-        Content::Image(blob) | Content::Audio(blob) => blob.data.len() + blob.mime_type.len() + optional(&blob.annotations),
-        Content::ResourceLink(link) => {
-            link.uri.len()
-                + link.name.len()
-                + optional(&link.title)
-                + optional(&link.description)
-                + optional(&link.mime_type)
-                + optional(&link.annotations)
-        }
-        Content::Embedded(contents) => {
-            let body = match &contents.body {
-                contract::Body::Text(text) => text.len(),
-                contract::Body::Bytes(bytes) => bytes.len(),
-            };
-            body + contents.uri.len() + optional(&contents.mime_type) + optional(&contents.meta)
-        }
     }
 }

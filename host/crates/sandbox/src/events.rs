@@ -1,4 +1,4 @@
-//! What a running guest says before it is done: progress and log lines, in order, through a channel with a bound.
+//! What a running guest says before it is done: progress, log lines, changes, in order, through a channel with a bound.
 
 use tokio::sync::mpsc;
 
@@ -9,6 +9,21 @@ pub enum GuestEvent {
     Progress(Progress),
     /// `gatehouse:host/log`, or a line of standard output or error.
     Log(LogLine),
+    /// `gatehouse:host/lists`.
+    Changed(Change),
+}
+
+/// What a guest says has changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// Its tools.
+    Tools,
+    /// Its resources or templates.
+    Resources,
+    /// Its prompts.
+    Prompts,
+    /// The content of the resource of that URI, which need not be one of its own.
+    Resource(String),
 }
 
 /// How far a call has come.
@@ -88,6 +103,11 @@ impl EventReceiver {
     /// The next event; none when the call is over and all was read. Cancel-safe.
     pub async fn next(&mut self) -> Option<GuestEvent> {
         self.0.recv().await
+    }
+
+    /// An event that is there already.
+    pub fn try_next(&mut self) -> Option<GuestEvent> {
+        self.0.try_recv().ok()
     }
 }
 

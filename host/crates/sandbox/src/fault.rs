@@ -1,6 +1,6 @@
 //! What can go wrong, by name. The host turns these into answers; nothing here chooses a code or a status.
 
-use crate::{CompileError, Import, SurveyError};
+use crate::{CompileError, Import, Refused, SurveyError};
 use std::time::Duration;
 
 /// Why a call has no outcome. The instance is gone, and nothing of it is used again.
@@ -73,7 +73,7 @@ pub enum LoadError {
     #[error("it imports what this gateway does not offer: {}", .0.iter().map(|i| i.name.as_str()).collect::<Vec<_>>().join(", "))]
     Imports(Vec<Import>),
     /// It exports none of the interfaces that make a plugin.
-    #[error("it exports no `gatehouse:tool/tools@0.1.0`; it exports {}", list(.0))]
+    #[error("it exports no `gatehouse:tool/tools@0.1.0`, nor `resources` or `prompts` of that package; it exports {}", list(.0))]
     Exports(Vec<String>),
     /// It does not compile.
     #[error(transparent)]
@@ -81,12 +81,12 @@ pub enum LoadError {
     /// It compiled, and does not fit the contract or the pool.
     #[error("it cannot be linked: {0}")]
     Link(String),
-    /// `list-tools` did not come to an end.
-    #[error("its list-tools failed: {0}")]
+    /// Its lists did not come to an end.
+    #[error("its lists failed: {0}")]
     List(#[source] Fault),
-    /// `list-tools` refused.
-    #[error("its list-tools refused: {0}")]
-    Refused(String),
+    /// One of its lists refused.
+    #[error(transparent)]
+    Refused(#[from] Refused),
 }
 
 fn list(names: &[String]) -> String {

@@ -1,18 +1,18 @@
 //! Loading: bytes → a guest that can be called.
 
-use crate::bindings::{ToolPlugin, ToolPluginPre};
+use crate::bindings::FullPlugin;
 use crate::cache::{self, CodeCache};
 use crate::call::{Call, Finished, Runner};
 use crate::compile::{Compiler, MachineCode};
-use crate::contract::Tool;
 use crate::engine::{Engines, PoolSizes, Profile, SandboxError};
 use crate::state::State;
 use crate::survey::{Import, Reach, Survey, survey};
+use crate::work::{self, Exports, Offer};
 use crate::{Authority, Digest, Limits, LoadError, Permit};
 use std::fmt;
 use std::sync::Arc;
 use tokio::runtime::Runtime;
-use wasmtime::component::{HasSelf, Linker};
+use wasmtime::component::{HasSelf, InstancePre, Linker};
 
 /// What a sandbox is made of.
 #[derive(Debug)]
@@ -50,31 +50,37 @@ impl fmt::Debug for Sandbox {
 pub struct Guest(pub(crate) Arc<Loaded>);
 
 pub(crate) struct Loaded {
-    pub(crate) pre: ToolPluginPre<State>,
+    pub(crate) code: Arc<Code>,
+    offer: Offer,
+}
+
+/// What a component compiled to, linked.
+pub(crate) struct Code {
+    pub(crate) pre: InstancePre<State>,
+    pub(crate) exports: Exports,
     pub(crate) profile: Profile,
     survey: Survey,
-    tools: Vec<Tool>,
 }
 
 impl Guest {
     /// What its bytes said.
     pub fn survey(&self) -> &Survey {
-        &self.0.survey
+        &self.0.code.survey
     }
 
     /// The name of its bytes.
     pub fn digest(&self) -> Digest {
-        self.0.survey.digest
+        self.0.code.survey.digest
     }
 
-    /// What its `list-tools` answered, in its order and unchecked.
-    pub fn tools(&self) -> &[Tool] {
-        &self.0.tools
+    /// What it listed, unchecked.
+    pub fn offer(&self) -> &Offer {
+        &self.0.offer
     }
 
     /// Which engine it runs in.
     pub fn profile(&self) -> Profile {
-        self.0.profile
+        self.0.code.profile
     }
 }
 
@@ -119,7 +125,7 @@ impl Sandbox {
         &self.limits
     }
 
-    /// Makes a guest of a component's bytes: looks at them, compiles them or finds them compiled, links them, and asks for its tools in
+    /// Makes a guest of a component's bytes: looks at them, compiles them or finds them compiled, links them, and asks for its lists in
     /// an instance without grants.
     ///
     /// Takes milliseconds for cached code and seconds for a language runtime, on other threads. Cancel-safe.
@@ -134,27 +140,46 @@ impl Sandbox {
         if !unknown.is_empty() {
             return Err(LoadError::Imports(unknown));
         }
-        if !survey.exports.iter().any(|name| name.starts_with("gatehouse:tool/tools@0.1.")) {
+        if !work::INTERFACES.iter().any(|interface| work::exports(&survey.exports, interface)) {
             return Err(LoadError::Exports(survey.exports));
         }
         let code = self.code(component, survey.digest).await?;
-        let (pre, profile) = self.link(code, Profile::of(&survey)).await?;
+        let code = Arc::new(self.link(code, survey).await?);
+        let offer = self.lists(&code).await?;
+        Ok(Guest(Arc::new(Loaded { code, offer })))
+    }
 
-        let tools = self.runner().list(&pre, profile, self.limits.for_listing()).await.map_err(LoadError::List)?;
-        let tools = tools.map_err(LoadError::Refused)?;
-        Ok(Guest(Arc::new(Loaded { pre, profile, survey, tools })))
+    /// The same guest with its lists as they are now: it said that they changed.
+    ///
+    /// # Errors
+    ///
+    /// When it gives none; the guest of before goes on.
+    pub async fn list_again(&self, guest: &Guest) -> Result<Guest, LoadError> {
+        let code = Arc::clone(&guest.0.code);
+        let offer = self.lists(&code).await?;
+        Ok(Guest(Arc::new(Loaded { code, offer })))
+    }
+
+    async fn lists(&self, code: &Arc<Code>) -> Result<Offer, LoadError> {
+        self.runner().list(code, self.limits.for_listing()).await.map_err(LoadError::List)?.map_err(LoadError::from)
     }
 
     /// Links in the engine of that profile. What declares little and still does not fit a small place gets a large one.
-    async fn link(&self, code: MachineCode, suited: Profile) -> Result<(ToolPluginPre<State>, Profile), LoadError> {
+    async fn link(&self, code: MachineCode, survey: Survey) -> Result<Code, LoadError> {
         let fast = (self.engines.fast.engine.clone(), self.fast_linker.clone());
         let heavy = (self.engines.heavy.engine.clone(), self.heavy_linker.clone());
-        let link = |(engine, linker): (wasmtime::Engine, Linker<State>), code: &MachineCode| {
-            ToolPluginPre::new(linker.instantiate_pre(&cache::map(&engine, code)?)?)
-        };
-        let linked = blocking(move || match suited {
-            Profile::Fast => link(fast, &code).map(|pre| (pre, Profile::Fast)).or_else(|_| Ok((link(heavy, &code)?, Profile::Heavy))),
-            Profile::Heavy => Ok((link(heavy, &code)?, Profile::Heavy)),
+        let link =
+            |(engine, linker): (wasmtime::Engine, Linker<State>), code: &MachineCode| linker.instantiate_pre(&cache::map(&engine, code)?);
+        let linked = blocking(move || {
+            let (pre, profile) = match Profile::of(&survey) {
+                Profile::Fast => match link(fast, &code) {
+                    Ok(pre) => (pre, Profile::Fast),
+                    Err(_) => (link(heavy, &code)?, Profile::Heavy),
+                },
+                Profile::Heavy => (link(heavy, &code)?, Profile::Heavy),
+            };
+            let exports = Exports::of(&pre, &survey.exports)?;
+            Ok(Code { pre, exports, profile, survey })
         });
         linked.await?.map_err(|error: wasmtime::Error| LoadError::Link(format!("{error:#}")))
     }
@@ -205,7 +230,7 @@ impl Drop for Sandbox {
 fn linker(engine: &wasmtime::Engine) -> Result<Linker<State>, SandboxError> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)
-        .and_then(|()| ToolPlugin::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state))
+        .and_then(|()| FullPlugin::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state))
         .map_err(|error| SandboxError(format!("{error:#}")))?;
     Ok(linker)
 }

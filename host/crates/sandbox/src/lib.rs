@@ -8,7 +8,7 @@
 //! - [`Limits`]: what one call may use.
 //! - [`survey()`]: what a file is, before anything of it is compiled.
 //! - [`Compiler`] and [`CodeCache`]: machine code, made in a process of its own and kept under the gateway's own seal.
-//! - [`Sandbox::load`]: bytes → [`Guest`], with its list of tools.
+//! - [`Sandbox::load`]: bytes → [`Guest`], with its lists.
 //! - [`Authority`] and [`Permit`]: nothing runs that was not permitted; [`Sandbox::call`] takes the permit by value.
 //! - [`Sandbox::call`]: one call in a fresh instance → [`Finished`], or a named [`Fault`].
 //!
@@ -30,6 +30,7 @@ mod permit;
 mod state;
 mod stdio;
 mod survey;
+mod work;
 
 pub use bindings::contract;
 pub use cache::{CacheError, CodeCache};
@@ -37,9 +38,10 @@ pub use call::{Call, Finished, Usage};
 pub use compile::{CompileError, Compiler, run_worker};
 pub use digest::Digest;
 pub use engine::{PoolSizes, Profile, SandboxError};
-pub use events::{EventReceiver, EventSender, GuestEvent, LogLevel, LogLine, Progress, Stream, events};
+pub use events::{Change, EventReceiver, EventSender, GuestEvent, LogLevel, LogLine, Progress, Stream, events};
 pub use fault::{Fault, LoadError, Resource};
 pub use guest::{Guest, Sandbox, SandboxConfig};
 pub use limits::Limits;
 pub use permit::{Authority, Grants, Permit};
 pub use survey::{COMPONENT_BYTES_MAX, Import, Reach, Survey, SurveyError, survey};
+pub use work::{Offer, Outcome, Refused, Work};

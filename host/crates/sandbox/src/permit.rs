@@ -3,7 +3,7 @@
 //! A [`Permit`] is made only by the one [`Authority`] that comes with a [`Sandbox`](crate::Sandbox), and
 //! [`Sandbox::call`](crate::Sandbox::call) takes it by value: a call that no policy looked at does not compile.
 
-use crate::Guest;
+use crate::{Guest, Work};
 
 /// Makes permits. There is one for each sandbox and it cannot be copied; whoever holds it answers for every call.
 #[derive(Debug)]
@@ -14,9 +14,9 @@ impl Authority {
         Self(())
     }
 
-    /// Permits one run of one tool of this guest.
-    pub fn permit(&self, guest: &Guest, tool: &str, grants: Grants) -> Permit {
-        Permit { guest: guest.clone(), tool: tool.to_owned(), grants }
+    /// Permits this guest to do this work.
+    pub fn permit(&self, guest: &Guest, work: Work, grants: Grants) -> Permit {
+        Permit { guest: guest.clone(), work, grants }
     }
 }
 
@@ -31,10 +31,10 @@ impl Grants {
     }
 }
 
-/// One tool of one guest may run once, with these grants.
+/// One guest may do one piece of work once, with these grants.
 #[derive(Debug)]
 pub struct Permit {
     pub(crate) guest: Guest,
-    pub(crate) tool: String,
+    pub(crate) work: Work,
     pub(crate) grants: Grants,
 }

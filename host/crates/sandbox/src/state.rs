@@ -1,8 +1,8 @@
 //! What the host keeps for one instance, and the host functions that the guest calls.
 
-use crate::bindings::gatehouse::host::{log, progress};
+use crate::bindings::gatehouse::host::{lists, log, progress};
 use crate::bindings::gatehouse::tool::tool_types;
-use crate::events::{EventSender, GuestEvent, LogLevel, LogLine, Progress, Stream};
+use crate::events::{Change, EventSender, GuestEvent, LogLevel, LogLine, Progress, Stream};
 use crate::fault::Resource;
 use crate::stdio::Capture;
 use crate::{Grants, Limits};
@@ -11,6 +11,9 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 const MESSAGE_BYTES_MAX: usize = 4_096;
+/// What one call may say of `gatehouse:host/lists`, and how long a URI there may be.
+const CHANGES_MAX: u32 = 64;
+const URI_BYTES_MAX: usize = 8_192;
 
 /// The data of one store.
 pub(crate) struct State {
@@ -32,6 +35,8 @@ pub(crate) struct Said {
     reports: u32,
     pub(crate) reports_dropped: u32,
     last_done: Option<f64>,
+    changes: u32,
+    pub(crate) changes_dropped: u32,
     limits: SaidLimits,
 }
 
@@ -99,6 +104,40 @@ impl log::Host for State {
         if let Some(events) = &self.events {
             let line = LogLine { level: level.into(), stream: Stream::Log, logger, data };
             events.send(GuestEvent::Log(line)).await;
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    async fn changed(&mut self, change: Change) {
+        if self.said.changes >= CHANGES_MAX {
+            self.said.changes_dropped = self.said.changes_dropped.saturating_add(1);
+            return;
+        }
+        self.said.changes += 1;
+        if let Some(events) = &self.events {
+            events.send(GuestEvent::Changed(change)).await;
+        }
+    }
+}
+
+impl lists::Host for State {
+    async fn changed(&mut self, kind: lists::Kind) -> wasmtime::Result<()> {
+        let change = match kind {
+            lists::Kind::Tools => Change::Tools,
+            lists::Kind::Resources => Change::Resources,
+            lists::Kind::Prompts => Change::Prompts,
+        };
+        State::changed(self, change).await;
+        Ok(())
+    }
+
+    async fn resource_updated(&mut self, uri: String) -> wasmtime::Result<()> {
+        if uri.len() <= URI_BYTES_MAX {
+            State::changed(self, Change::Resource(uri)).await;
+        } else {
+            self.said.changes_dropped = self.said.changes_dropped.saturating_add(1);
         }
         Ok(())
     }

@@ -39,10 +39,10 @@ impl Case {
 }
 
 fn broken() -> PluginError {
-    DefinitionError::NoTools.into()
+    DefinitionError::Nothing.into()
 }
 
-const BROKEN: &str = "its list-tools gives no tools";
+const BROKEN: &str = "it offers nothing: all its lists are empty";
 
 #[test]
 fn what_is_new_is_tried_at_once_and_told_when_it_was_quiet() {
@@ -72,9 +72,9 @@ fn a_reason_is_told_once_for_a_file() {
     case.fails(400, broken());
     case.changes(500, 1);
     case.check(Some(500), Some(BROKEN));
-    case.fails(550, DefinitionError::TooManyTools(9, 8).into());
+    case.fails(550, DefinitionError::TooMany { what: "tools", count: 9, limit: 8 }.into());
     case.check(Some(800), None);
-    case.fails(800, DefinitionError::TooManyTools(9, 8).into());
+    case.fails(800, DefinitionError::TooMany { what: "tools", count: 9, limit: 8 }.into());
     case.check(None, Some("it has 9 tools; the limit is 8"));
 }
 
@@ -107,7 +107,7 @@ fn a_file_that_is_missed_for_a_moment_is_not_gone() {
 #[test]
 fn a_newcomer_with_a_taken_name_is_told_late_and_not_loaded_again() {
     let mut case = Case::new();
-    let taken = PluginError::NameTaken { tool: "t".to_owned(), other: "o".to_owned() };
+    let taken = PluginError::NameTaken { kind: "tool", name: "t".to_owned(), other: "o".to_owned() };
     case.fails(20, broken());
     case.file.waits(&taken);
     case.file.tell("x", case.at(900), false);

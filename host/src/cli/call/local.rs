@@ -8,7 +8,7 @@ use crate::cli::{Failed, Settings, runtime};
 use crate::gateway::{CodeIsKept, make_sandbox};
 use crate::journal::Journal;
 use crate::keys::{Keys, Purpose};
-use crate::method::{Answer, Context, Dialogs, MirroredHeaders, Rooms};
+use crate::method::{Answer, Context, Dialogs, MirroredHeaders, Pages, Rooms};
 use crate::outbox::Reply;
 use crate::session::Sessions;
 use crate::stream::{Counter, Streams};
@@ -52,7 +52,10 @@ pub(super) fn call(file: &Path, settings: &Settings, tool: &str, given: Given) -
             stream_places: Arc::new(Counter::new(config.limits.streams.clone())),
             task_store: Tasks::new(Arc::clone(&store), config.limits.tasks.clone()),
             dialogs: Dialogs::new(&keys.key(Purpose::RequestState), config.limits.tasks.ttl),
-            lists_changed: tokio::sync::broadcast::Sender::new(1),
+            pages: Pages::new(&keys.key(Purpose::Cursors), config.limits.plugins.page_items_max),
+            catalog: Arc::new(arc_swap::ArcSwap::new(Arc::clone(&catalog))),
+            refresh: Arc::default(),
+            changes: tokio::sync::broadcast::Sender::new(1),
             error_text: |failure| crate::http::public_error(failure).write(),
             store,
             legacy: config.legacy,

@@ -1,4 +1,7 @@
-use super::{CallToolParams, CancelledParams, InitializeParams, ListParams, LogLevel, SetLevelParams};
+use super::{
+    CallToolParams, CancelledParams, CompleteParams, GetPromptParams, InitializeParams, ListParams, LogLevel, ReadResourceParams,
+    Reference, SetLevelParams, SubscribeParams,
+};
 use crate::Id;
 use serde_json::value::RawValue;
 
@@ -18,8 +21,8 @@ fn calls() {
     let call = CallToolParams::read(raw(text)).unwrap();
     assert_eq!(&*call.name, "t");
     assert_eq!(call.arguments.unwrap().get(), r#"{"a": 1}"#);
-    assert_eq!(call.input_responses.unwrap().get(), r#"{"k":{}}"#);
-    assert_eq!(call.request_state.as_deref(), Some("s"));
+    assert_eq!(call.input.responses.unwrap().get(), r#"{"k":{}}"#);
+    assert_eq!(call.input.state.as_deref(), Some("s"));
     let call = CallToolParams::read(raw(r#"{"name":"t","arguments":null}"#)).unwrap();
     assert!(call.arguments.is_none());
     for (text, message) in [
@@ -88,4 +91,34 @@ fn faults_of_meta_are_told_apart() {
     assert!(in_meta(r#"{"name":"t","_meta":1}"#));
     assert!(in_meta(r#"{"name":"t","_meta":{"progressToken":{}}}"#));
     assert!(!in_meta(r#"{"name":1,"_meta":1}"#));
+}
+
+#[test]
+fn prompts_resources_and_completions_are_read() {
+    let get = GetPromptParams::read(raw(r#"{"name":"p","arguments":{"a":"1","b":""},"inputResponses":{},"requestState":"s"}"#));
+    let get = get.expect("read");
+    assert_eq!((&*get.name, get.arguments.len(), &*get.arguments[0].1, get.input.state.as_deref()), ("p", 2, "1", Some("s")));
+    for wrong in [r#"{"name":"p","arguments":{"a":1}}"#, r#"{"name":"p","arguments":[]}"#, r#"{"arguments":{}}"#] {
+        assert!(GetPromptParams::read(raw(wrong)).is_err(), "{wrong}");
+    }
+    assert_eq!(&*ReadResourceParams::read(raw(r#"{"uri":"a:b"}"#)).expect("read").uri, "a:b");
+    assert!(ReadResourceParams::read(raw(r#"{"uri":7}"#)).is_err() && SubscribeParams::read(None).is_err());
+
+    let complete = |text: &str| CompleteParams::read(raw(text));
+    let prompt =
+        complete(r#"{"ref":{"type":"ref/prompt","name":"p"},"argument":{"name":"a","value":""},"context":{"arguments":{"b":"2"}}}"#);
+    let prompt = prompt.expect("read");
+    assert_eq!((prompt.reference, &*prompt.argument, &*prompt.value), (Reference::Prompt("p".into()), "a", ""));
+    assert_eq!(prompt.context, [("b".into(), "2".into())]);
+    let template = complete(r#"{"ref":{"type":"ref/resource","uri":"a:{b}"},"argument":{"name":"b","value":"x"}}"#).expect("read");
+    assert_eq!(template.reference, Reference::ResourceTemplate("a:{b}".into()));
+    for wrong in [
+        r#"{"argument":{"name":"a","value":""}}"#,
+        r#"{"ref":{"type":"ref/prompt"},"argument":{"name":"a","value":""}}"#,
+        r#"{"ref":{"type":"ref/tool","name":"t"},"argument":{"name":"a","value":""}}"#,
+        r#"{"ref":{"type":"ref/prompt","name":"p"},"argument":{"name":"a"}}"#,
+        r#"{"ref":{"type":"ref/prompt","name":"p"},"argument":{"name":"a","value":""},"context":{"arguments":{"b":2}}}"#,
+    ] {
+        assert!(complete(wrong).is_err(), "{wrong}");
+    }
 }

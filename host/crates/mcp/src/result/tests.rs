@@ -1,6 +1,6 @@
 use super::{
-    CacheHints, CacheScope, CallToolResult, DiscoverResult, Implementation, InitializeResult, InputRequest, InputRequiredResult,
-    ListToolsResult, empty, listen_ended,
+    CacheHints, CacheScope, CallToolResult, DiscoverResult, Implementation, InitializeResult, InputRequest, InputRequiredResult, List,
+    ListResult, empty, listen_ended,
 };
 use crate::capability::{Capability, ServerCapabilities};
 use crate::content::Content;
@@ -60,14 +60,14 @@ fn failures_and_meta() {
 #[test]
 fn lists() {
     let (a, b) = (json(r#"{"name":"a"}"#), json(r#"{"name":"b"}"#));
-    let list = ListToolsResult { tools: &[&a, &b], next_cursor: Some("c\""), cache: CACHE };
+    let list = ListResult { list: List::Tools, items: &[&a, &b], next_cursor: Some("c\""), cache: CACHE };
     let tools = r#""tools":[{"name":"a"},{"name":"b"}],"nextCursor":"c\"""#;
     assert_eq!(list.write(V2025_11_25, &server()).as_str(), format!("{{{tools}}}"));
     assert_eq!(
         list.write(V2026_07_28, &server()).as_str(),
         format!(r#"{{"resultType":"complete",{tools},"ttlMs":5000,"cacheScope":"private",{SI}}}"#)
     );
-    let none = ListToolsResult { tools: &[], next_cursor: None, cache: CACHE };
+    let none = ListResult { list: List::Tools, items: &[], next_cursor: None, cache: CACHE };
     assert_eq!(none.write(V2025_11_25, &server()).as_str(), r#"{"tools":[]}"#);
 }
 

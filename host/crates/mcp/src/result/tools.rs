@@ -1,33 +1,9 @@
-//! The results of `tools/list` and `tools/call`.
+//! The results of `tools/call`.
 
-use super::{CacheHints, Implementation, Shell};
+use super::{Implementation, Shell};
 use crate::content::Content;
 use crate::text::{JsonText, Object};
 use crate::{Revision, capability::Capability};
-
-/// A page of `tools/list`, made of tools that were written before ([`Tool::write`](crate::tool::Tool::write) with the
-/// same revision), so that a catalog writes each tool once.
-#[derive(Clone, Copy, Debug)]
-pub struct ListToolsResult<'a> {
-    /// The tools in their fixed order.
-    pub tools: &'a [&'a JsonText],
-    /// Where the next page begins.
-    pub next_cursor: Option<&'a str>,
-    /// Modern era only.
-    pub cache: CacheHints,
-}
-
-impl ListToolsResult<'_> {
-    /// The result on the wire.
-    #[must_use]
-    pub fn write(&self, revision: Revision, server: &Implementation) -> JsonText {
-        let mut shell = Shell::new(revision, server, "complete");
-        shell.object.list("tools", self.tools);
-        shell.object.string_if("nextCursor", self.next_cursor);
-        shell.cache(self.cache);
-        shell.end(None)
-    }
-}
 
 /// What a tool says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -56,5 +56,4 @@ fn predicates() {
     check(Revision::extensions, "----y");
     check(Revision::server_requests, "yyyy-");
     check(Revision::handshake_methods, "yyyy-");
-    check(Revision::resource_not_found_code, "yyyy-");
 }

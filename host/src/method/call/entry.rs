@@ -1,9 +1,9 @@
 //! A call's entry in the journal: begun when the tool is known, written once, however the call ends.
 
-use super::super::Rooms;
-use super::Start;
+use super::run::About;
 use crate::failure::Failure;
 use crate::journal::{Outcome, Record};
+use crate::method::Rooms;
 use crate::outbox::End;
 use sandbox::Usage;
 use std::borrow::Cow;
@@ -19,20 +19,21 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn begin(rooms: &Arc<Rooms>, start: &Start) -> Self {
+    pub(super) fn begin(rooms: &Arc<Rooms>, about: &About) -> Self {
         let record = rooms.journal.is_on().then(|| {
-            let (tool, arguments, principal) = (&start.tool, start.arguments.as_str(), start.caller.principal());
+            let (target, arguments, principal) = (&about.target, about.target.arguments(), about.caller.principal());
             let named =
                 principal.subject.as_deref().map(|subject| format!("{} {subject}", principal.issuer.as_deref().unwrap_or_default()));
             Record {
                 at_ms: Record::now_ms(),
-                tenant: Cow::Owned(start.caller.tenant().id.as_str().to_owned()),
+                tenant: Cow::Owned(about.caller.tenant().id.as_str().to_owned()),
                 principal: named,
-                server: start.server.id.as_ref().map(ToString::to_string),
-                plugin: tool.plugin.to_string(),
-                tool: tool.definition.name.to_string(),
-                component: tool.guest.digest().to_string(),
-                revision: Cow::Borrowed(start.revision.as_str()),
+                server: about.server.id.as_ref().map(ToString::to_string),
+                plugin: target.plugin().to_string(),
+                method: Cow::Borrowed(target.method()),
+                tool: target.name().to_owned(),
+                component: target.guest().digest().to_string(),
+                revision: Cow::Borrowed(about.revision.as_str()),
                 arguments_bytes: arguments.len() as u64,
                 arguments_sha256: Record::digest(arguments.as_bytes()),
                 result_bytes: 0,

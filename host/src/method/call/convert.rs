@@ -3,7 +3,8 @@
 use mcp::capability::{Capability, ClientCapabilities};
 use mcp::content::{Blob, Content, ResourceBody, ResourceContents, ResourceLink};
 use mcp::params::LogLevel;
-use mcp::result::{CallToolResult, InputRequest};
+use mcp::prompt::{Message, Role};
+use mcp::result::{CallToolResult, CompleteResult, GetPromptResult, InputRequest};
 use mcp::{JsonLimits, JsonText, Revision};
 use sandbox::contract::{self, ClientFeatures};
 use serde_json::Value;
@@ -29,6 +30,53 @@ pub(super) fn result(reply: contract::Reply, limits: &JsonLimits) -> Result<Call
     })
 }
 
+/// What a guest read.
+///
+/// # Errors
+///
+/// What of it is not what it claims to be.
+pub(super) fn contents(read: Vec<contract::Contents>, limits: &JsonLimits) -> Result<Vec<ResourceContents>, String> {
+    if read.is_empty() {
+        return Err("it read nothing, and did not say that there is no such resource".to_owned());
+    }
+    read.into_iter().map(|contents| resource(contents, limits)).collect()
+}
+
+/// What a prompt became.
+///
+/// # Errors
+///
+/// What of it is not what it claims to be.
+pub(super) fn messages(messages: contract::Messages, limits: &JsonLimits) -> Result<GetPromptResult, String> {
+    let message = |message: contract::Message| {
+        let role = match message.role {
+            contract::Role::User => Role::User,
+            contract::Role::Assistant => Role::Assistant,
+        };
+        let mut content = content(message.content, limits)?;
+        if let Content::Resource { contents, .. } = &mut content {
+            // A prompt's resource says what it is (server/prompts).
+            let default = match contents.body {
+                ResourceBody::Text(_) => "text/plain",
+                ResourceBody::Bytes(_) => "application/octet-stream",
+            };
+            contents.mime_type.get_or_insert(default.into());
+        }
+        Ok(Message { role, content })
+    };
+    Ok(GetPromptResult {
+        description: messages.description.map(Into::into),
+        messages: messages.messages.into_iter().map(message).collect::<Result<_, String>>()?,
+        meta: object("meta", messages.meta, limits)?,
+    })
+}
+
+/// What a guest suggests.
+pub(super) fn suggestions(suggestions: contract::Suggestions) -> CompleteResult {
+    let values = suggestions.values.into_iter().map(Into::into).collect();
+    CompleteResult { values, total: suggestions.total, has_more: suggestions.has_more }
+}
+
 fn content(content: contract::Content, limits: &JsonLimits) -> Result<Content, String> {
     Ok(match content {
         contract::Content::Text(text) => {
@@ -36,27 +84,36 @@ fn content(content: contract::Content, limits: &JsonLimits) -> Result<Content, S
         }
         contract::Content::Image(blob) => Content::Image(self::blob(blob, limits)?),
         contract::Content::Audio(blob) => Content::Audio(self::blob(blob, limits)?),
-        contract::Content::ResourceLink(link) => Content::ResourceLink(ResourceLink {
-            uri: link.uri.into(),
-            name: link.name.into(),
-            title: link.title.map(Into::into),
-            description: link.description.map(Into::into),
-            mime_type: link.mime_type.map(Into::into),
-            annotations: object("annotations", link.annotations, limits)?,
-        }),
-        contract::Content::Embedded(contents) => Content::Resource {
-            contents: ResourceContents {
-                uri: contents.uri.into(),
-                mime_type: contents.mime_type.map(Into::into),
-                body: match contents.body {
-                    contract::Body::Text(text) => ResourceBody::Text(text.into()),
-                    contract::Body::Bytes(bytes) => ResourceBody::Bytes(bytes.into()),
-                },
-                meta: object("meta", contents.meta, limits)?,
-            },
-            annotations: None,
-        },
+        contract::Content::ResourceLink(link) => {
+            uri(&link.uri)?;
+            Content::ResourceLink(ResourceLink {
+                uri: link.uri.into(),
+                name: link.name.into(),
+                title: link.title.map(Into::into),
+                description: link.description.map(Into::into),
+                mime_type: link.mime_type.map(Into::into),
+                annotations: object("annotations", link.annotations, limits)?,
+            })
+        }
+        contract::Content::Embedded(contents) => Content::Resource { contents: resource(contents, limits)?, annotations: None },
     })
+}
+
+fn resource(contents: contract::Contents, limits: &JsonLimits) -> Result<ResourceContents, String> {
+    uri(&contents.uri)?;
+    Ok(ResourceContents {
+        uri: contents.uri.into(),
+        mime_type: contents.mime_type.map(Into::into),
+        body: match contents.body {
+            contract::Body::Text(text) => ResourceBody::Text(text.into()),
+            contract::Body::Bytes(bytes) => ResourceBody::Bytes(bytes.into()),
+        },
+        meta: object("meta", contents.meta, limits)?,
+    })
+}
+
+fn uri(text: &str) -> Result<(), String> {
+    if mcp::resource::is_uri(text) { Ok(()) } else { Err("one of its resources has an address that is no URI".to_owned()) }
 }
 
 fn blob(blob: contract::Blob, limits: &JsonLimits) -> Result<Blob, String> {
@@ -64,7 +121,7 @@ fn blob(blob: contract::Blob, limits: &JsonLimits) -> Result<Blob, String> {
     Ok(Blob { data: blob.data.into(), mime_type: blob.mime_type.into(), annotations })
 }
 
-fn object(member: &str, text: Option<String>, limits: &JsonLimits) -> Result<Option<JsonText>, String> {
+pub(super) fn object(member: &str, text: Option<String>, limits: &JsonLimits) -> Result<Option<JsonText>, String> {
     let Some(text) = text else { return Ok(None) };
     match JsonText::parse(text, limits) {
         Ok(json) if json.is_object() => Ok(Some(json)),

@@ -1,41 +1,46 @@
-//! One call of one tool on its way.
+//! One call on its way.
 
 use super::entry::Entry;
 use super::running::Guest;
+use super::target::Target;
 use super::{convert, dialog};
 use crate::auth::Caller;
-use crate::catalog::Tool;
-use crate::config::ServerId;
+use crate::catalog::Server;
 use crate::failure::Failure;
 use crate::method::Rooms;
 use crate::outbox::{End, Reply, Run};
 use crate::session::InFlight;
-use crate::tenant::Slot;
 use mcp::capability::ClientCapabilities;
 use mcp::meta::ProgressToken;
 use mcp::progress::{Amount, Progress};
-use mcp::result::{CallToolResult, InputRequest, InputRequiredResult};
+use mcp::result::{CacheHints, CallToolResult, InputRequest, InputRequiredResult, ReadResourceResult};
 use mcp::{JsonText, Revision};
-use sandbox::contract::{Failure as GuestFailure, Outcome};
-use sandbox::{Call, EventReceiver, Finished, GuestEvent, LogLevel, LogLine, Permit, Stream, Usage};
+use sandbox::contract::Failure as GuestFailure;
+use sandbox::{EventReceiver, Finished, GuestEvent, LogLevel, LogLine, Outcome, Stream, Usage};
 use serde_json::Value;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// What a run has to know of its call.
-pub(super) struct About {
-    pub(super) caller: Caller,
-    pub(super) server: Option<ServerId>,
-    pub(super) tool: Arc<Tool>,
-    pub(super) arguments: JsonText,
-    pub(super) capabilities: Option<ClientCapabilities>,
-    pub(super) revision: Revision,
-    pub(super) token: Option<ProgressToken>,
+/// What a call is, apart from who drives it: enough to begin it again.
+#[derive(Debug, Clone)]
+pub(in crate::method) struct About {
+    pub(in crate::method) caller: Caller,
+    pub(in crate::method) server: Arc<Server>,
+    pub(in crate::method) target: Target,
+    pub(in crate::method) revision: Revision,
+    pub(in crate::method) capabilities: Option<ClientCapabilities>,
+    /// What the guest may see of the request's `_meta`.
+    pub(in crate::method) meta: Option<JsonText>,
+    pub(in crate::method) token: Option<ProgressToken>,
     /// The least level of the log lines that the client wants.
-    pub(super) log_level: Option<mcp::params::LogLevel>,
-    pub(super) in_session: bool,
+    pub(in crate::method) log_level: Option<mcp::params::LogLevel>,
+    /// Whether a legacy client can be asked: questions and answers need a session.
+    pub(in crate::method) in_session: bool,
+    /// How long it may take.
+    pub(in crate::method) wall: Duration,
 }
 
 /// The next thing that a run says.
@@ -58,8 +63,8 @@ pub(in crate::method) struct Asked {
     pub(in crate::method) state: Vec<u8>,
 }
 
-/// One call of one tool on its way. Dropping it ends the guest and gives the slot back.
-pub(in crate::method) struct ToolRun {
+/// One call on its way. Dropping it ends the guest and gives the slot back.
+pub(in crate::method) struct CallRun {
     rooms: Arc<Rooms>,
     about: About,
     guest: Guest,
@@ -71,19 +76,15 @@ pub(in crate::method) struct ToolRun {
     entry: Entry,
 }
 
-impl ToolRun {
-    #[expect(clippy::too_many_arguments, reason = "called once; a struct for it would repeat these names a third time")]
+impl CallRun {
     pub(super) fn new(
         rooms: Arc<Rooms>,
         about: About,
-        slot: Slot,
+        guest: Guest,
         in_flight: Option<InFlight>,
         entry: Entry,
-        permit: Permit,
-        call: Call,
         events: EventReceiver,
     ) -> Self {
-        let guest = Guest::new(Arc::clone(&rooms.sandbox), permit, call, slot);
         let cancelled = in_flight.as_ref().map_or_else(CancellationToken::new, |in_flight| in_flight.cancelled.clone());
         Self { rooms, about, guest, finished: None, events, cancelled, in_flight, entry }
     }
@@ -92,7 +93,7 @@ impl ToolRun {
     fn notification(&self, event: GuestEvent) -> Option<Vec<u8>> {
         match event {
             GuestEvent::Log(line) => {
-                log(&self.about.tool, &line);
+                log(&self.about.target, &line);
                 let level = convert::log_level(line.level);
                 // What went to standard output is between the guest and the operator.
                 let wanted = line.stream == Stream::Log && self.about.log_level.is_some_and(|least| level >= least);
@@ -110,17 +111,21 @@ impl ToolRun {
                 };
                 Some(progress.write(self.about.revision, self.about.token.as_ref()?))
             }
+            GuestEvent::Changed(change) => {
+                self.rooms.said(self.about.caller.tenant(), self.about.target.plugin(), self.about.target.guest(), change);
+                None
+            }
         }
     }
 
     fn end(&mut self, finished: Finished) -> Concluded {
-        finished.stdio.iter().for_each(|line| log(&self.about.tool, line));
+        finished.stdio.iter().for_each(|line| log(&self.about.target, line));
         let usage = finished.usage;
         let dropped = u64::from(usage.log_lines_dropped).saturating_add(usage.stdio_bytes_dropped);
         if dropped > 0 {
             tracing::warn!(
-                plugin = %self.about.tool.plugin,
-                tool.name = %self.about.tool.definition.name,
+                plugin = %self.about.target.plugin(),
+                name = self.about.target.name(),
                 log_lines = usage.log_lines_dropped,
                 stdio_bytes = usage.stdio_bytes_dropped,
                 "the guest wrote more than its log limits; the rest was dropped"
@@ -135,16 +140,15 @@ impl ToolRun {
                 }
                 Err(failure) => Err(failure),
             },
-            Ok(Ok(Outcome::Complete(reply))) => {
-                let is_error = reply.is_error;
-                let end = self.result(reply);
+            Ok(Ok(outcome)) => {
+                let is_error = matches!(&outcome, Outcome::Reply(reply) if reply.is_error);
+                let end = self.result(outcome);
                 self.entry.ended(&end, is_error, &usage);
                 end
             }
             Ok(Err(failure)) => Err(self.guest_failure(failure)),
             Err(fault) => {
-                let tool = &self.about.tool;
-                tracing::warn!(plugin = %tool.plugin, tool.name = %tool.definition.name, %fault, "a call was stopped");
+                tracing::warn!(plugin = %self.about.target.plugin(), name = self.about.target.name(), %fault, "a call was stopped");
                 Err(Failure::Fault(fault))
             }
         };
@@ -156,13 +160,14 @@ impl ToolRun {
     /// One line for who looks at every call.
     fn tell(&self, outcome: &'static str, usage: &Usage) {
         tracing::debug!(
-            plugin = %self.about.tool.plugin,
-            tool.name = %self.about.tool.definition.name,
+            plugin = %self.about.target.plugin(),
+            method = self.about.target.method(),
+            name = self.about.target.name(),
             outcome,
             wall_us = super::micros(usage.wall),
             cpu_us = super::micros(usage.cpu),
             memory_bytes = usage.memory_bytes,
-            "tools/call"
+            "call"
         );
     }
 
@@ -184,24 +189,37 @@ impl ToolRun {
         }
     }
 
-    fn result(&self, reply: sandbox::contract::Reply) -> End {
-        let result = convert::result(reply, &self.rooms.json_limits).and_then(|result| self.fits_output_schema(result));
-        match result {
-            Ok(result) => Ok(self.rooms.written(&result, self.about.revision)),
-            Err(reason) => Err(self.invalid(reason)),
-        }
+    fn result(&self, outcome: Outcome) -> End {
+        let (limits, revision, server) = (&self.rooms.json_limits, self.about.revision, &self.rooms.implementation);
+        let result = match outcome {
+            Outcome::Reply(reply) => convert::result(reply, limits)
+                .and_then(|result| self.fits_output_schema(result))
+                .map(|result| result.write(revision, server)),
+            Outcome::Reading(reading) => self.reading(reading).map(|result| result.write(revision, server)),
+            Outcome::Messages(messages) => convert::messages(messages, limits).map(|result| result.write(revision, server)),
+            Outcome::Suggestions(suggestions) => Ok(convert::suggestions(suggestions).write(revision, server)),
+            Outcome::InputRequired(_) => Err("a completion cannot ask".to_owned()),
+        };
+        result.map_err(|reason| self.invalid(reason))
+    }
+
+    /// What was read is for its reader alone to keep, since the guest was told who that is.
+    fn reading(&self, reading: sandbox::contract::Reading) -> Result<ReadResourceResult, String> {
+        let cache = CacheHints { ttl_ms: reading.keep_ms.unwrap_or(0).into(), ..crate::method::CACHE };
+        let contents = convert::contents(reading.contents, &self.rooms.json_limits)?;
+        Ok(ReadResourceResult { contents, cache, meta: convert::object("meta", reading.meta, &self.rooms.json_limits)? })
     }
 
     fn invalid(&self, reason: String) -> Failure {
         let line = mcp::text::line(&reason, 512);
-        let tool = &self.about.tool;
-        tracing::warn!(plugin = %tool.plugin, tool.name = %tool.definition.name, reason = %line, "a result was refused");
+        tracing::warn!(plugin = %self.about.target.plugin(), name = self.about.target.name(), reason = %line, "a result was refused");
         Failure::ResultInvalid(reason)
     }
 
     /// A tool that promises a structure must keep it, except where it speaks of its own failure.
     fn fits_output_schema(&self, result: CallToolResult) -> Result<CallToolResult, String> {
-        let Some(schema) = self.about.tool.output.as_ref().filter(|_| !result.is_error) else { return Ok(result) };
+        let Target::Tool { tool, .. } = &self.about.target else { return Ok(result) };
+        let Some(schema) = tool.output.as_ref().filter(|_| !result.is_error) else { return Ok(result) };
         let Some(structured) = &result.structured else {
             return Err("it has an output schema and gave no structured result".to_owned());
         };
@@ -213,29 +231,33 @@ impl ToolRun {
     }
 
     fn guest_failure(&self, failure: GuestFailure) -> Failure {
-        let (plugin, tool) = (&self.about.tool.plugin, &self.about.tool.definition.name);
+        let (plugin, name) = (self.about.target.plugin(), self.about.target.name());
         match failure {
-            GuestFailure::UnknownName => {
-                tracing::warn!(%plugin, tool.name = %tool, "the guest does not know a tool that it listed");
-                Failure::GuestFailed
-            }
+            GuestFailure::UnknownName => match &self.about.target {
+                // A template says what URIs look like, not which there are.
+                Target::Resource { .. } | Target::Completion(_) => self.about.target.unknown(),
+                Target::Tool { .. } | Target::Prompt { .. } => {
+                    tracing::warn!(%plugin, name, "the guest does not know what it listed");
+                    Failure::GuestFailed
+                }
+            },
             GuestFailure::InvalidArguments(text) => Failure::Arguments(mcp::text::line(&text, 1_024)),
             GuestFailure::MissingClientFeature(features) => {
                 convert::capability(features).map_or(Failure::GuestFailed, Failure::MissingCapability)
             }
             GuestFailure::Unavailable(text) => {
-                tracing::warn!(%plugin, tool.name = %tool, reason = %mcp::text::line(&text, 512), "the guest is unavailable");
+                tracing::warn!(%plugin, name, reason = %mcp::text::line(&text, 512), "the guest is unavailable");
                 Failure::Unavailable
             }
             GuestFailure::Internal(text) => {
-                tracing::warn!(%plugin, tool.name = %tool, reason = %mcp::text::line(&text, 512), "the guest failed");
+                tracing::warn!(%plugin, name, reason = %mcp::text::line(&text, 512), "the guest failed");
                 Failure::GuestFailed
             }
         }
     }
 }
 
-impl ToolRun {
+impl CallRun {
     /// What it says next. Cancel-safe.
     pub(in crate::method) async fn step(&mut self) -> Step {
         let end = loop {
@@ -287,13 +309,7 @@ impl ToolRun {
             Concluded::Asks(asked) => asked,
         };
         let about = &self.about;
-        let subject = dialog::Subject {
-            caller: &about.caller,
-            server: about.server.as_ref(),
-            tool: &about.tool.definition.name,
-            arguments: &about.arguments,
-        };
-        let state = self.rooms.dialogs.seal(&subject, &asked)?;
+        let state = self.rooms.dialogs.seal(about, &asked)?;
         let result = InputRequiredResult { requests: asked.questions, state: Some(state) };
         Ok(result.write(about.revision, &self.rooms.implementation))
     }
@@ -301,15 +317,15 @@ impl ToolRun {
     /// Arguments that the guest itself refuses are for the model to mend, like those that the schema refuses.
     fn arguments_as_result(&self, end: Concluded) -> Concluded {
         match end {
-            Concluded::End(Err(Failure::Arguments(text))) if self.about.revision.argument_errors_are_results() => {
-                Concluded::End(Ok(self.rooms.written(&CallToolResult::failure(text), self.about.revision)))
+            Concluded::End(Err(Failure::Arguments(text))) => {
+                Concluded::End(self.about.argument_error(text).map(|result| self.rooms.written(&result, self.about.revision)))
             }
             other => other,
         }
     }
 }
 
-impl Run for ToolRun {
+impl Run for CallRun {
     fn next(&mut self) -> Pin<Box<dyn Future<Output = Reply> + Send + '_>> {
         Box::pin(async move {
             match self.step().await {
@@ -328,17 +344,28 @@ impl Run for ToolRun {
     }
 }
 
+impl Drop for CallRun {
+    /// What the guest said that changed has changed, whether or not anybody waits for its answer.
+    fn drop(&mut self) {
+        while let Some(event) = self.events.try_next() {
+            if let GuestEvent::Changed(_) = event {
+                self.notification(event);
+            }
+        }
+    }
+}
+
 /// A guest's line in the operator's log. Escaped and cut: a guest must not be able to forge another line.
-fn log(tool: &Tool, line: &LogLine) {
-    let (plugin, name) = (&tool.plugin, &tool.definition.name);
+fn log(target: &Target, line: &LogLine) {
+    let (plugin, name) = (target.plugin(), target.name());
     let text = mcp::text::line(&line.data, 2_048);
     let logger = line.logger.as_deref().map(|logger| mcp::text::line(logger, 128)).unwrap_or_default();
     match line.level {
-        LogLevel::Debug => tracing::debug!(target: "guest", %plugin, tool.name = %name, logger, "{text}"),
-        LogLevel::Info | LogLevel::Notice => tracing::info!(target: "guest", %plugin, tool.name = %name, logger, "{text}"),
-        LogLevel::Warning => tracing::warn!(target: "guest", %plugin, tool.name = %name, logger, "{text}"),
+        LogLevel::Debug => tracing::debug!(target: "guest", %plugin, name, logger, "{text}"),
+        LogLevel::Info | LogLevel::Notice => tracing::info!(target: "guest", %plugin, name, logger, "{text}"),
+        LogLevel::Warning => tracing::warn!(target: "guest", %plugin, name, logger, "{text}"),
         LogLevel::Error | LogLevel::Critical | LogLevel::Alert | LogLevel::Emergency => {
-            tracing::error!(target: "guest", %plugin, tool.name = %name, logger, "{text}");
+            tracing::error!(target: "guest", %plugin, name, logger, "{text}");
         }
     }
 }

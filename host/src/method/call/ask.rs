@@ -1,18 +1,12 @@
 //! A dialog of the handshake era (decision 13): the tool asks, the host sends each question as a request of its own on the call's stream,
 //! and calls the tool again, in a new instance, when the client has answered.
 
-use super::run::{Asked, Concluded, Step, ToolRun};
+use super::run::{About, Asked, CallRun, Concluded, Step};
 use super::{Start, Started};
-use crate::auth::Caller;
-use crate::catalog::{Server, Tool};
 use crate::failure::Failure;
 use crate::method::Rooms;
 use crate::outbox::{Reply, Run};
 use crate::session::{InFlight, Question, Session};
-use mcp::capability::ClientCapabilities;
-use mcp::meta::ProgressToken;
-use mcp::params::LogLevel;
-use mcp::{JsonText, Revision};
 use sandbox::contract::Resume;
 use std::collections::VecDeque;
 use std::future::Future;
@@ -23,45 +17,14 @@ use std::time::Duration;
 /// How often a tool may ask in one call.
 const ROUNDS_MAX: u32 = 8;
 
-/// What is needed to call the tool again.
-pub(super) struct Again {
-    caller: Caller,
-    server: Arc<Server>,
-    tool: Arc<Tool>,
-    revision: Revision,
-    capabilities: Option<ClientCapabilities>,
-    arguments: JsonText,
-    meta: Option<JsonText>,
-    token: Option<ProgressToken>,
-    log_level: Option<LogLevel>,
-    wall: Duration,
-}
-
-impl Again {
-    pub(super) fn of(start: &Start) -> Self {
-        Self {
-            caller: start.caller.clone(),
-            server: Arc::clone(&start.server),
-            tool: Arc::clone(&start.tool),
-            revision: start.revision,
-            capabilities: start.capabilities.clone(),
-            arguments: start.arguments.clone(),
-            meta: start.meta.clone(),
-            token: start.token.clone(),
-            log_level: start.log_level,
-            wall: start.wall,
-        }
-    }
-}
-
 /// A call that may ask.
 pub(super) struct Asking {
     rooms: Arc<Rooms>,
     session: Arc<Session>,
-    again: Again,
+    again: About,
     /// Held over all rounds: cancelled by its request's id, whatever it is doing.
     in_flight: Option<InFlight>,
-    run: Option<Box<ToolRun>>,
+    run: Option<Box<CallRun>>,
     /// Questions that are to be sent.
     unsent: VecDeque<Vec<u8>>,
     /// Questions that are open, each with its key.
@@ -72,7 +35,7 @@ pub(super) struct Asking {
 }
 
 impl Asking {
-    pub(super) fn new(rooms: Arc<Rooms>, session: Arc<Session>, again: Again, in_flight: Option<InFlight>, mut run: Box<ToolRun>) -> Self {
+    pub(super) fn new(rooms: Arc<Rooms>, session: Arc<Session>, again: About, in_flight: Option<InFlight>, mut run: Box<CallRun>) -> Self {
         if let Some(in_flight) = &in_flight {
             run.cancelled_by(in_flight.cancelled.clone());
         }
@@ -149,24 +112,10 @@ impl Asking {
             self.open.pop();
             return Ok(());
         }
-        let again = &self.again;
-        let permit = self.rooms.policy.authorize(&again.caller, &again.tool);
-        let start = Start {
-            caller: again.caller.clone(),
-            server: Arc::clone(&again.server),
-            tool: Arc::clone(&again.tool),
-            permit: permit.map_err(|_| Failure::UnknownTool(again.tool.definition.name.clone()))?,
-            revision: again.revision,
-            capabilities: again.capabilities.clone(),
-            arguments: again.arguments.clone(),
-            meta: again.meta.clone(),
-            token: again.token.clone(),
-            log_level: again.log_level,
-            in_session: true,
-            in_flight: None,
-            resume: Some(Resume { answers: std::mem::take(&mut self.answers), state: std::mem::take(&mut self.state) }),
-            wall: again.wall,
-        };
+        let target = &self.again.target;
+        let permit = self.rooms.policy.authorize(&self.again.caller, target.item(), target.work()).map_err(|_| target.unknown())?;
+        let resume = Resume { answers: std::mem::take(&mut self.answers), state: std::mem::take(&mut self.state) };
+        let start = Start { about: self.again.clone(), permit, in_flight: None, resume: Some(resume) };
         match start.run(&self.rooms).await? {
             Started::Running(mut run) => {
                 if let Some(in_flight) = &self.in_flight {
@@ -191,7 +140,7 @@ impl Run for Asking {
     }
 
     fn connection_max(&self) -> Option<Duration> {
-        self.again.tool.connection_max
+        self.again.target.connection_max()
     }
 
     fn refuse(mut self: Box<Self>, reason: &'static str) {

@@ -1,0 +1,195 @@
+//! One server: a selection of what the plugins offer, under one address.
+
+use super::{Plugin, Prompt, Resource, Template, Tool};
+use crate::config::{ServerConfig, ServerId};
+use mcp::result::List;
+use sandbox::Guest;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// What is shown under one address. In each list by plugin, then in the plugin's own order: the same list every time.
+#[derive(Debug, Default)]
+pub struct Server {
+    /// Its id; none for the default server at `/mcp`.
+    pub id: Option<ServerId>,
+    /// What it says of itself to models.
+    pub instructions: Option<String>,
+    /// Whether it can ever show resources, and prompts: a selection that names none never does.
+    offers: Offers,
+    tools: Shown<Tool>,
+    resources: Shown<Resource>,
+    templates: Shown<Template>,
+    prompts: Shown<Prompt>,
+    /// Places in `templates`, those that say most about their URIs first.
+    by_detail: Vec<usize>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Offers {
+    resources: bool,
+    prompts: bool,
+}
+
+impl Default for Offers {
+    fn default() -> Self {
+        Self { resources: true, prompts: true }
+    }
+}
+
+/// A list, and its items by name.
+#[derive(Debug)]
+struct Shown<T> {
+    items: Vec<Arc<T>>,
+    by_name: HashMap<Box<str>, usize>,
+}
+
+impl<T> Default for Shown<T> {
+    fn default() -> Self {
+        Self { items: Vec::new(), by_name: HashMap::new() }
+    }
+}
+
+impl<T> Shown<T> {
+    fn of(items: impl Iterator<Item = Arc<T>>, name: impl Fn(&T) -> &str) -> Self {
+        let items: Vec<_> = items.collect();
+        let by_name = items.iter().enumerate().map(|(at, item)| (name(item).into(), at)).collect();
+        Self { items, by_name }
+    }
+
+    fn get(&self, name: &str) -> Option<&Arc<T>> {
+        self.items.get(*self.by_name.get(name)?)
+    }
+}
+
+/// Who can read a URI.
+#[derive(Debug, Clone)]
+pub enum Readable {
+    /// It stands in a list.
+    Listed(Arc<Resource>),
+    /// A template can make it.
+    OfTemplate(Arc<Template>),
+}
+
+impl Readable {
+    /// The component to ask.
+    pub fn guest(&self) -> &Guest {
+        match self {
+            Self::Listed(resource) => &resource.guest,
+            Self::OfTemplate(template) => &template.guest,
+        }
+    }
+
+    /// Its plugin.
+    pub fn plugin(&self) -> &Arc<str> {
+        match self {
+            Self::Listed(resource) => &resource.plugin,
+            Self::OfTemplate(template) => &template.plugin,
+        }
+    }
+
+    /// As it stands in its list: the URI, or the template.
+    pub fn listed(&self) -> &str {
+        match self {
+            Self::Listed(resource) => &resource.definition.uri,
+            Self::OfTemplate(template) => &template.definition.uri_template,
+        }
+    }
+}
+
+type Plugins = BTreeMap<Arc<str>, Arc<Plugin>>;
+
+impl Server {
+    /// Everything.
+    pub(super) fn whole(plugins: &Plugins, instructions: Option<String>) -> Arc<Self> {
+        let all = |_: &str| true;
+        Arc::new(Self::of(None, instructions, Offers::default(), plugins, (&all, &all, &all)))
+    }
+
+    /// What its patterns cover, and nothing else.
+    pub(super) fn selected(plugins: &Plugins, config: &ServerConfig) -> Arc<Self> {
+        let offers = Offers { resources: !config.resources.is_empty(), prompts: !config.prompts.is_empty() };
+        let tools = |name: &str| config.tools.iter().any(|pattern| pattern.matches(name));
+        let resources = |uri: &str| config.resources.iter().any(|pattern| pattern.matches(uri));
+        let prompts = |name: &str| config.prompts.iter().any(|pattern| pattern.matches(name));
+        let selection: Selection<'_> = (&tools, &resources, &prompts);
+        Arc::new(Self::of(Some(config.id.clone()), config.instructions.clone(), offers, plugins, selection))
+    }
+
+    fn of(id: Option<ServerId>, instructions: Option<String>, offers: Offers, plugins: &Plugins, selection: Selection<'_>) -> Self {
+        let (tool, resource, prompt) = selection;
+        let tools = plugins.values().flat_map(|plugin| &plugin.tools).filter(|shown| tool(&shown.definition.name));
+        let resources = plugins.values().flat_map(|plugin| &plugin.resources).filter(|shown| resource(&shown.definition.uri));
+        let templates = plugins.values().flat_map(|plugin| &plugin.templates).filter(|shown| resource(&shown.definition.uri_template));
+        let prompts = plugins.values().flat_map(|plugin| &plugin.prompts).filter(|shown| prompt(&shown.definition.name));
+        let templates = Shown::of(templates.cloned(), |template| &template.definition.uri_template);
+        let mut by_detail: Vec<(usize, usize)> =
+            templates.items.iter().enumerate().map(|(at, template)| (template.pattern.literal_bytes(), at)).collect();
+        by_detail.sort_by_key(|(bytes, at)| (usize::MAX - bytes, *at));
+        Self {
+            id,
+            instructions,
+            offers,
+            tools: Shown::of(tools.cloned(), |tool| &tool.definition.name),
+            resources: Shown::of(resources.cloned(), |resource| &resource.definition.uri),
+            templates,
+            prompts: Shown::of(prompts.cloned(), |prompt| &prompt.definition.name),
+            by_detail: by_detail.into_iter().map(|(_, at)| at).collect(),
+        }
+    }
+
+    /// Whether a list can ever hold anything: its methods exist, and are announced.
+    pub fn offers(&self, list: List) -> bool {
+        match list {
+            List::Tools => true,
+            List::Resources | List::ResourceTemplates => self.offers.resources,
+            List::Prompts => self.offers.prompts,
+        }
+    }
+
+    /// All its tools.
+    pub fn tools(&self) -> &[Arc<Tool>] {
+        &self.tools.items
+    }
+
+    /// One tool.
+    pub fn tool(&self, name: &str) -> Option<&Arc<Tool>> {
+        self.tools.get(name)
+    }
+
+    /// All resources that are listed.
+    pub fn resources(&self) -> &[Arc<Resource>] {
+        &self.resources.items
+    }
+
+    /// All families of resources.
+    pub fn templates(&self) -> &[Arc<Template>] {
+        &self.templates.items
+    }
+
+    /// One family, by its template.
+    pub fn template(&self, uri_template: &str) -> Option<&Arc<Template>> {
+        self.templates.get(uri_template)
+    }
+
+    /// Who can read a URI: whoever lists it, else the family that says most about it.
+    pub fn readable(&self, uri: &str) -> Option<Readable> {
+        if let Some(resource) = self.resources.get(uri) {
+            return Some(Readable::Listed(Arc::clone(resource)));
+        }
+        let families = self.by_detail.iter().filter_map(|at| self.templates.items.get(*at));
+        families.into_iter().find(|template| template.pattern.matches(uri)).map(|template| Readable::OfTemplate(Arc::clone(template)))
+    }
+
+    /// All prompts.
+    pub fn prompts(&self) -> &[Arc<Prompt>] {
+        &self.prompts.items
+    }
+
+    /// One prompt.
+    pub fn prompt(&self, name: &str) -> Option<&Arc<Prompt>> {
+        self.prompts.get(name)
+    }
+}
+
+/// Which names of tools, URIs of resources and names of prompts are shown.
+type Selection<'a> = (&'a dyn Fn(&str) -> bool, &'a dyn Fn(&str) -> bool, &'a dyn Fn(&str) -> bool);

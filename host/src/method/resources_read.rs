@@ -1,0 +1,17 @@
+//! `resources/read`: the resource of a list, or of a template that can make its URI.
+
+use super::call::{Target, begin};
+use super::{Answer, Context, Rooms};
+use crate::failure::Failure;
+use mcp::params::ReadResourceParams;
+use serde_json::value::RawValue;
+use std::sync::Arc;
+
+pub(super) async fn resources_read(rooms: &Arc<Rooms>, context: Context, params: Option<&RawValue>) -> Result<Answer, Failure> {
+    let params = ReadResourceParams::read(params)?;
+    let unknown = || Failure::UnknownResource(params.uri.clone());
+    let readable = context.server.readable(&params.uri).ok_or_else(unknown)?;
+    let target = Target::Resource { readable, uri: params.uri.clone() };
+    let permit = rooms.policy.authorize(&context.caller, target.item(), target.work()).map_err(|_| unknown())?;
+    begin(rooms, context, target, permit, (params.input, params.meta), false).await
+}
