@@ -6,7 +6,7 @@ DATA ?= target/gatehouse-data
 LISTEN ?= 127.0.0.1:8080
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build plugins fixtures run test test-unit test-edge crash powercut fulldisk check fmt bench clean
+.PHONY: help setup build plugins fixtures run test test-unit test-edge conformance crash powercut fulldisk check fmt bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,10 @@ test-unit: setup
 test-edge: build plugins fixtures
 	@scripts/install-test-clients
 	$(CARGO) test --locked -p gatehouse-tests
+
+conformance: build plugins ## Run the official conformance suite, and show its table (a part of `make test`)
+	@scripts/install-test-clients
+	$(CARGO) test --locked -p gatehouse-tests -- --nocapture conformance::
 
 SECONDS ?= 600
 crash: setup ## Kill a writing store again and again for SECONDS=600, and look for what it acknowledged

@@ -23,21 +23,15 @@ pub struct Refresh {
 struct Waiting {
     /// Which component said so; none if it was asked since.
     digest: Option<Digest>,
-    /// When it was asked last.
-    asked: Option<Instant>,
-}
-
-impl Waiting {
-    fn due(&self) -> Option<Instant> {
-        self.digest.map(|_| self.asked.map_or_else(Instant::now, |asked| asked + INTERVAL))
-    }
+    /// From when on it may be asked.
+    due: Instant,
 }
 
 impl Refresh {
     /// A plugin said that its lists changed.
     pub fn ask(&self, plugin: &Arc<str>, digest: Digest) {
         let mut waiting = self.waiting.lock();
-        waiting.entry(Arc::clone(plugin)).or_insert(Waiting { digest: None, asked: None }).digest = Some(digest);
+        waiting.entry(Arc::clone(plugin)).or_insert(Waiting { digest: None, due: Instant::now() }).digest = Some(digest);
         drop(waiting);
         self.woken.notify_one();
     }
@@ -50,18 +44,20 @@ impl Refresh {
     /// Those that are due now.
     pub(super) fn take(&self, now: Instant) -> Vec<(Arc<str>, Digest)> {
         let mut waiting = self.waiting.lock();
-        waiting.retain(|_, plugin| plugin.digest.is_some() || plugin.asked.is_some_and(|asked| now < asked + INTERVAL));
-        let due = waiting.iter_mut().filter(|(_, plugin)| plugin.due().is_some_and(|due| due <= now));
+        waiting.retain(|_, plugin| plugin.digest.is_some() || now < plugin.due);
+        let due = waiting.iter_mut().filter(|(_, plugin)| plugin.due <= now);
         let taken = due.filter_map(|(name, plugin)| {
-            plugin.asked = Some(now);
-            Some((Arc::clone(name), plugin.digest.take()?))
+            let digest = plugin.digest.take()?;
+            plugin.due = now + INTERVAL;
+            Some((Arc::clone(name), digest))
         });
         taken.collect()
     }
 
     /// When the next is due.
     pub(super) fn next(&self) -> Option<Instant> {
-        self.waiting.lock().values().filter_map(Waiting::due).min()
+        let waiting = self.waiting.lock();
+        waiting.values().filter(|plugin| plugin.digest.is_some()).map(|plugin| plugin.due).min()
     }
 }
 
@@ -74,7 +70,7 @@ mod tests {
         let (refresh, plugin, digest) = (Refresh::default(), Arc::from("p"), Digest::of(b"p"));
         refresh.ask(&plugin, digest);
         refresh.ask(&plugin, digest);
-        let now = Instant::now() + INTERVAL;
+        let now = Instant::now();
         assert_eq!(refresh.take(now).len(), 1, "once for both");
         refresh.ask(&plugin, digest);
         assert!(refresh.take(now).is_empty(), "not again at once");
