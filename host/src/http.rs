@@ -16,6 +16,7 @@ mod body;
 mod endpoint;
 mod error;
 mod inbound;
+mod ladder;
 mod legacy;
 mod ops;
 mod origin;

@@ -1,6 +1,6 @@
 //! The ladder (protocol 1.4), rung by rung and in its order. Each row breaks one thing of a correct request and says what is answered.
 
-use crate::harness::{Gateway, Modern, Setup, initialize_params, rpc};
+use crate::harness::{Gateway, Modern, Setup, initialize_params, root, rpc};
 use serde_json::{Value, json};
 
 const PV: &str = "io.modelcontextprotocol/protocolVersion";
@@ -248,6 +248,22 @@ async fn data_that_a_client_can_act_on() {
     assert_eq!(versions.error()["data"], json!({ "supported": ["2026-07-28"], "requested": "v999" }));
     let capability = gateway.modern(Modern::call("fail_feature", json!({}))).await;
     assert_eq!(capability.error()["data"], json!({ "requiredCapabilities": { "elicitation": { "form": {} } } }));
+}
+
+/// The table in the sources and the rows here are about the same rungs.
+#[test]
+fn every_rung_has_a_row() {
+    let table = std::fs::read_to_string(root().join("host/src/http/ladder.rs")).expect("the table");
+    let rungs = |mark: &'static str| table.split(mark).skip(1).filter_map(|rest| rest.trim_start().strip_prefix('"')?.split('"').next());
+    let rows = concat!(include_str!("ladder.rs"), include_str!("front.rs"));
+    let mut count = 0;
+    for rung in rungs(" http(").chain(rungs(" rpc(")) {
+        // Limits of heads are cases of reliability.md: H09 and H10.
+        let row = if rung == "limits" { "\"H09\"".to_owned() } else { format!("(\"{rung} ") };
+        assert!(rows.contains(&row), "rung {rung} has no row");
+        count += 1;
+    }
+    assert!(count >= 30, "{count} rungs");
 }
 
 /// Two things are wrong; the earlier rung answers.

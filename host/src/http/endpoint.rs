@@ -2,7 +2,7 @@
 
 use super::inbound::{self, Accepts, SESSION};
 use super::stall::{Cut, Stalls};
-use super::{OriginPolicy, Readiness, body, error, legacy, ops, sse};
+use super::{OriginPolicy, Readiness, body, error, ladder, legacy, ops, sse};
 use crate::auth::{Authenticator, Caller};
 use crate::catalog::{Catalog, Server};
 use crate::config::Limits;
@@ -80,7 +80,7 @@ fn unread(headers: &HeaderMap, mut response: Response<Body>) -> Response<Body> {
 }
 
 fn not_found() -> Response<Body> {
-    error::refusal(StatusCode::NOT_FOUND, "not found\n")
+    error::refusal(&ladder::PATH)
 }
 
 /// One HTTP request after its first gates.
@@ -115,8 +115,8 @@ impl Front {
         let Parts { method, uri, headers, extensions, .. } = head;
         // Without a connection of ours there is nothing to cut.
         let cut = extensions.get().cloned().unwrap_or_else(|| Cut(CancellationToken::new()));
-        if let Err((status, text)) = inbound::check_head(&uri, &headers, &self.limits.http) {
-            return error::final_refusal(status, text);
+        if let Err(rung) = inbound::check_head(&uri, &headers, &self.limits.http) {
+            return error::final_refusal(rung);
         }
         let catalog = self.rooms.catalog.load_full();
         let Some(server) = server(&catalog, uri.path()) else { return unread(&headers, not_found()) };
@@ -128,11 +128,15 @@ impl Front {
             Method::DELETE if sessions => return self.delete(&server, &headers).await,
             Method::GET if sessions => return self.get(&server, &headers, cut).await,
             Method::OPTIONS if cors && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD) => return preflight(&headers),
-            _ => return unread(&headers, error::method_not_allowed(if sessions { "GET, POST, DELETE" } else { "POST" })),
+            Method::GET | Method::DELETE => return unread(&headers, error::method_not_allowed(&ladder::SESSION_VERB, "POST")),
+            _ => {
+                let allowed = if sessions { "GET, POST, DELETE" } else { "POST" };
+                return unread(&headers, error::method_not_allowed(&ladder::VERB, allowed));
+            }
         }
         let accepts = match inbound::check_media_type(&headers).and_then(|()| inbound::accepts(&headers)) {
             Ok(accepts) => accepts,
-            Err((status, text)) => return unread(&headers, error::refusal(status, text)),
+            Err(rung) => return unread(&headers, error::refusal(rung)),
         };
         let caller = self.authenticator.authenticate();
         let bytes = match body::read(content, inbound::content_length(&headers), &self.limits.http).await {
@@ -169,7 +173,7 @@ impl Front {
     async fn get(self: &Arc<Self>, server: &Server, headers: &HeaderMap, cut: Cut) -> Response<Body> {
         match inbound::accepts(headers) {
             Ok(accepts) if accepts.events => {}
-            _ => return error::refusal(StatusCode::NOT_ACCEPTABLE, "a GET here opens an event stream: accept text/event-stream\n"),
+            _ => return error::refusal(&ladder::ACCEPT_EVENTS),
         }
         let caller = self.authenticator.authenticate();
         let opened = match self.session(&caller, server, headers) {
@@ -405,7 +409,7 @@ async fn respond(front: &Front, answer: Answer, id: Id, era: Era, accepts: Accep
         Answer::Running(run) => run,
     };
     if !accepts.events && run.is_endless() {
-        return error::refusal(StatusCode::NOT_ACCEPTABLE, "this is answered as an event stream: accept text/event-stream\n");
+        return error::refusal(&ladder::ACCEPT_EVENTS);
     }
     if !accepts.events {
         let end = outbox::end(&mut *run).await;

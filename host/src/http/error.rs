@@ -3,6 +3,7 @@
 //! Public texts carry no path, no cause and nothing of a guest's own words.
 
 use super::body::NoBody;
+use super::ladder::{self, Rung};
 use super::origin::NotAnswered;
 use crate::failure::Failure;
 use crate::outbox::End;
@@ -29,25 +30,27 @@ pub(super) fn map(failure: &Failure, era: Era) -> Mapped {
     let object = |status, error| Mapped { status, error, retry_after_s: None };
     let plain = |status, code, text: &str| object(status, ErrorObject::new(code, text));
     let later = |status, code, text: &str| Mapped { status, error: ErrorObject::new(code, text), retry_after_s: Some(1) };
+    // The ladder's own table has the statuses of its rungs.
+    let rung = ladder::of(failure, era).map_or(S::OK, |rung| rung.status);
     match failure {
-        Failure::Body(error) => object(S::BAD_REQUEST, error.error()),
-        Failure::Ladder(refusal) => object(S::BAD_REQUEST, refusal.error()),
+        Failure::Body(error) => object(rung, error.error()),
+        Failure::Ladder(refusal) => object(rung, refusal.error()),
         Failure::BatchNotAllowed => {
-            plain(S::BAD_REQUEST, ErrorCode::INVALID_REQUEST, "Batches are accepted only in sessions of protocol version 2025-03-26")
+            plain(rung, ErrorCode::INVALID_REQUEST, "Batches are accepted only in sessions of protocol version 2025-03-26")
         }
-        Failure::NotARequest => plain(S::BAD_REQUEST, ErrorCode::INVALID_REQUEST, "This method is a request and needs an id"),
-        Failure::MethodNotFound(method) => object(if modern { S::NOT_FOUND } else { S::OK }, ErrorObject::method_not_found(method)),
-        Failure::Params(error) => object(if error.in_meta() { S::BAD_REQUEST } else { S::OK }, error.error()),
-        Failure::BadCursor => plain(S::OK, ErrorCode::INVALID_PARAMS, "params.cursor is not one that this server gave out"),
-        Failure::UnknownTool(name) => object(S::OK, ErrorObject::unknown_tool(name)),
-        Failure::UnknownPrompt(name) => object(S::OK, ErrorObject::unknown_prompt(name)),
+        Failure::NotARequest => plain(rung, ErrorCode::INVALID_REQUEST, "This method is a request and needs an id"),
+        Failure::MethodNotFound(method) => object(rung, ErrorObject::method_not_found(method)),
+        Failure::Params(error) => object(rung, error.error()),
+        Failure::BadCursor => plain(rung, ErrorCode::INVALID_PARAMS, "params.cursor is not one that this server gave out"),
+        Failure::UnknownTool(name) => object(rung, ErrorObject::unknown_tool(name)),
+        Failure::UnknownPrompt(name) => object(rung, ErrorObject::unknown_prompt(name)),
         Failure::UnknownResource(uri) => object(S::OK, ErrorObject::resource_not_found(uri, era)),
         Failure::SubscriptionQuota => {
             plain(S::TOO_MANY_REQUESTS, ErrorCode::QUOTA, "The session watches as many resources as it may; unsubscribe from one")
         }
         Failure::Arguments(text) => plain(S::OK, ErrorCode::INVALID_PARAMS, text),
         Failure::ArgumentsTooLarge => object(S::BAD_REQUEST, ErrorObject::arguments_too_large()),
-        Failure::MissingCapability(capability) if modern => object(S::BAD_REQUEST, ErrorObject::missing_capability(capability)),
+        Failure::MissingCapability(capability) if modern => object(rung, ErrorObject::missing_capability(capability)),
         Failure::MissingCapability(capability) => {
             plain(S::OK, ErrorCode::INVALID_PARAMS, &format!("This needs the client capability {capability}"))
         }
@@ -172,44 +175,44 @@ pub(super) fn json(status: StatusCode, body: Vec<u8>) -> Response<Body> {
 }
 
 /// A refusal of HTTP's own, in one line of text.
-pub(super) fn refusal(status: StatusCode, text: &'static str) -> Response<Body> {
-    let mut response = Response::new(Body::from(text));
-    *response.status_mut() = status;
+pub(super) fn refusal(rung: &Rung) -> Response<Body> {
+    let mut response = Response::new(Body::from(rung.says));
+    *response.status_mut() = rung.status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     response
 }
 
 /// As [`refusal`], and the connection ends: what is left of the request is not worth reading.
-pub(super) fn final_refusal(status: StatusCode, text: &'static str) -> Response<Body> {
-    let mut response = refusal(status, text);
+pub(super) fn final_refusal(rung: &Rung) -> Response<Body> {
+    let mut response = refusal(rung);
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }
 
 /// A method that the endpoint does not have here.
-pub(super) fn method_not_allowed(allow: &'static str) -> Response<Body> {
-    let mut response = refusal(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n");
+pub(super) fn method_not_allowed(rung: &Rung, allow: &'static str) -> Response<Body> {
+    let mut response = refusal(rung);
     response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
     response
 }
 
 impl From<NoBody> for Response<Body> {
     fn from(reason: NoBody) -> Self {
-        match reason {
-            NoBody::TooLarge => final_refusal(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large\n"),
-            NoBody::TooSlow => final_refusal(StatusCode::REQUEST_TIMEOUT, "the body came too slowly\n"),
-            NoBody::Broken => final_refusal(StatusCode::BAD_REQUEST, "the body is broken\n"),
-        }
+        final_refusal(match reason {
+            NoBody::TooLarge => &ladder::BODY_LENGTH,
+            NoBody::TooSlow => &ladder::BODY_PACE,
+            NoBody::Broken => &ladder::BODY_WHOLE,
+        })
     }
 }
 
 impl From<NotAnswered> for Response<Body> {
     fn from(reason: NotAnswered) -> Self {
-        match reason {
-            NotAnswered::HostMalformed => final_refusal(StatusCode::BAD_REQUEST, "the request must name one host\n"),
-            NotAnswered::OriginRepeated => final_refusal(StatusCode::BAD_REQUEST, "the request must name one origin\n"),
-            NotAnswered::HostForeign => final_refusal(StatusCode::FORBIDDEN, "this host is not served; see http.allowed_hosts\n"),
-            NotAnswered::OriginForeign => final_refusal(StatusCode::FORBIDDEN, "this origin may not call; see http.allowed_origins\n"),
-        }
+        final_refusal(match reason {
+            NotAnswered::HostMalformed => &ladder::HOST_MALFORMED,
+            NotAnswered::OriginRepeated => &ladder::ORIGIN_REPEATED,
+            NotAnswered::HostForeign => &ladder::HOST,
+            NotAnswered::OriginForeign => &ladder::ORIGIN,
+        })
     }
 }

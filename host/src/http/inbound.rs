@@ -1,9 +1,10 @@
 //! A request's head, read once: what the endpoint and the methods need of it, as plain data.
 
+use super::ladder::{self, Rung};
 use crate::config::HttpLimits;
 use crate::failure::Failure;
 use crate::method::MirroredHeaders;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use mcp::header::HeaderValues;
 use mcp::mirrored::HEADER_PREFIX;
 use mcp::modern::ModernHeaders;
@@ -24,25 +25,25 @@ pub(super) struct Accepts {
     pub(super) events: bool,
 }
 
-/// A status and a line of text.
-pub(super) type Refusal = (StatusCode, &'static str);
+/// The rung that does not hold.
+pub(super) type Refusal = &'static Rung;
 
 /// Header fields and target within their limits (H09, H10).
 pub(super) fn check_head(uri: &Uri, headers: &HeaderMap, limits: &HttpLimits) -> Result<(), Refusal> {
     let target = uri.path_and_query().map_or(0, |target| target.as_str().len());
     if target > limits.uri_bytes_max {
-        return Err((StatusCode::URI_TOO_LONG, "the request target is too long\n"));
+        return Err(&ladder::TARGET_LENGTH);
     }
     let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     if bytes > limits.header_bytes_max || headers.len() > limits.header_fields_max {
-        return Err((StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "the header fields are too large\n"));
+        return Err(&ladder::HEAD_LENGTH);
     }
     Ok(())
 }
 
 /// H9: JSON, in UTF-8, not compressed.
 pub(super) fn check_media_type(headers: &HeaderMap) -> Result<(), Refusal> {
-    let refused = (StatusCode::UNSUPPORTED_MEDIA_TYPE, "send Content-Type: application/json, not compressed\n");
+    let refused = &ladder::MEDIA_TYPE;
     let encodings = headers.get_all(header::CONTENT_ENCODING);
     if encodings.iter().any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
         return Err(refused);
@@ -87,7 +88,7 @@ pub(super) fn accepts(headers: &HeaderMap) -> Result<Accepts, Refusal> {
     match (said, accepts.json || accepts.events) {
         (false, _) => Ok(Accepts { json: true, events: true }),
         (true, true) => Ok(accepts),
-        (true, false) => Err((StatusCode::NOT_ACCEPTABLE, "accept application/json, text/event-stream or both\n")),
+        (true, false) => Err(&ladder::ACCEPT),
     }
 }
 
@@ -161,8 +162,8 @@ mod tests {
         }
         assert_eq!(check(Some("application/json")), Ok(Accepts { json: true, events: false }));
         assert_eq!(check(Some("text/event-stream")), Ok(Accepts { json: false, events: true }));
-        assert_eq!(check(Some("*/*;q=0")).map_err(|(status, _)| status), Err(StatusCode::NOT_ACCEPTABLE));
-        assert_eq!(check(Some("text/html")).map_err(|(status, _)| status), Err(StatusCode::NOT_ACCEPTABLE));
+        assert_eq!(check(Some("*/*;q=0")), Err(&ladder::ACCEPT));
+        assert_eq!(check(Some("text/html")), Err(&ladder::ACCEPT));
     }
 
     #[test]
