@@ -117,7 +117,7 @@ fn libraries_stay_in_their_rooms() {
 #[test]
 fn decisions_have_one_place() {
     let homes = [
-        ("ErrorCode", "host/src/", "host/src/http/error.rs", "one table maps failures to JSON-RPC codes"),
+        ("ErrorCode", "host/src/", "host/src/http/error", "one table maps failures to JSON-RPC codes"),
         ("StatusCode", "host/src/", "host/src/http/", "nothing below http chooses a status"),
         (".permit(", "host/", "host/src/auth/policy.rs", "no tool runs that the policy did not look at"),
         ("in_process", "host/src/", "nowhere", "nothing is compiled in the serving process"),

@@ -148,6 +148,11 @@ pub struct Plugin {
 }
 
 impl Plugin {
+    /// How much it offers, in words.
+    pub fn counts(&self) -> String {
+        server::counts([self.tools.len(), self.resources.len(), self.templates.len(), self.prompts.len()])
+    }
+
     /// What of this plugin has a name or address that something of another one has: its kind, and the name.
     fn clash(&self, other: &Self) -> Option<(&'static str, String)> {
         fn twice<'a, T>(ours: &'a [Arc<T>], theirs: &'a [Arc<T>], name: impl Fn(&'a T) -> &'a str) -> Option<String> {

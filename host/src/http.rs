@@ -16,7 +16,6 @@ mod body;
 mod endpoint;
 mod error;
 mod inbound;
-mod ladder;
 mod legacy;
 mod ops;
 mod origin;

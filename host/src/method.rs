@@ -174,11 +174,12 @@ impl Rooms {
 
     async fn dispatch(self: &Arc<Self>, context: Context, request: &Request) -> Result<Answer, Failure> {
         let params = request.params.as_deref();
-        let (resources, prompts) = (context.server.offers(List::Resources), context.server.offers(List::Prompts));
+        let offers = |list| context.server.offers(list);
+        let (tools, resources, prompts) = (offers(List::Tools), offers(List::Resources), offers(List::Prompts));
         let now = |result: JsonText| Ok(Answer::Now(Ok(result)));
         match (&*request.method, context.revision.handshake_methods()) {
-            ("tools/list", _) => now(lists::list(self, &context, List::Tools, params)?),
-            ("tools/call", _) => tools_call::tools_call(self, context, params).await,
+            ("tools/list", _) if tools => now(lists::list(self, &context, List::Tools, params)?),
+            ("tools/call", _) if tools => tools_call::tools_call(self, context, params).await,
             ("resources/list", _) if resources => now(lists::list(self, &context, List::Resources, params)?),
             ("resources/templates/list", _) if resources => now(lists::list(self, &context, List::ResourceTemplates, params)?),
             ("resources/read", _) if resources => resources_read::resources_read(self, context, params).await,

@@ -75,6 +75,30 @@ fn inspect_tells_what_a_plugin_is() {
     }
 }
 
+/// Resources and prompts are told like tools, by `inspect` and by `check`.
+#[test]
+fn what_is_no_tool_is_told_as_well() {
+    let place = Place::new();
+    let server = fixture("conformance-server");
+    let report = place.run(&["inspect", text(&server), "--json"]).json();
+    assert_eq!(report["world"], "gatehouse:tool/full-plugin");
+    let first = |list: &str, member: &str| report[list][0][member].as_str().expect(list).to_owned();
+    assert_eq!(first("resources", "uri"), "test://static-text");
+    assert_eq!(first("resourceTemplates", "uriTemplate"), "test://template/{id}/data");
+    assert_eq!(first("prompts", "name"), "test_simple_prompt");
+    let ran = place.run(&["inspect", text(&server)]);
+    for part in ["\n  resources\n    test://static-text\n", "\n  resource templates\n", "\n  prompts\n    test_simple_prompt\n"] {
+        assert!(ran.out.contains(part), "{part}: {}", ran.out);
+    }
+    fs::copy(&server, place.plugins().join("conformance-server.wasm")).expect("copied");
+    let settings = "[servers.read]\nresources = [\"test://static-*\"]\n[servers.none]\nprompts = [\"nothing\"]\n";
+    fs::write(place.path().join("gatehouse.toml"), settings).expect("written");
+    let checked = place.run(&["check", "--config", "gatehouse.toml", "--plugins", text(&place.plugins())]);
+    assert!(checked.out.contains(" 6 resources, 1 resource template, 6 prompts, sha256:"), "{checked:?}");
+    let empty = "server     none: nothing that it names is offered by any plugin\n";
+    assert!(checked.code == 1 && checked.out.contains(empty) && !checked.out.contains("server     read"), "{checked:?}");
+}
+
 /// Most languages' runtimes import what they do not use: what it could reach is told, and nothing of it is granted.
 #[test]
 fn inspect_tells_what_a_plugin_could_reach() {
@@ -159,7 +183,7 @@ fn check_looks_at_every_plugin() {
     assert!(!place.path().join("gatehouse-data").exists(), "to look is not to keep");
     fs::copy(fixture("mirrored"), place.plugins().join("mirrored.wasm")).expect("copied");
     let good = place.run(&["check"]);
-    assert!(good.code == 0 && good.out.contains("plugin     mirrored: ok, 1 tools, sha256:"), "{good:?}");
+    assert!(good.code == 0 && good.out.contains("plugin     mirrored: ok, 1 tool, sha256:"), "{good:?}");
 
     fs::copy(fixture("mirrored"), place.plugins().join("newcomer.wasm")).expect("copied");
     fs::write(place.plugins().join("broken.wasm"), b"\0asm").expect("written");
@@ -169,7 +193,7 @@ fn check_looks_at_every_plugin() {
     for line in [
         "plugin     broken: the component is broken or cut short at byte 4: ",
         "plugin     newcomer: its tool `mirrored` has the name of a tool of `mirrored`, which was there before; rename one of them\n",
-        "server     empty: none of its tools is offered by any plugin\n",
+        "server     empty: nothing that it names is offered by any plugin\n",
     ] {
         assert!(bad.out.contains(line), "{line}: {bad:?}");
     }
@@ -232,7 +256,7 @@ fn call_answers_alike_with_a_file_and_with_a_gateway() {
         (2, &["word_stats", "--arg", "text=one two", "--json"], 0, "\"structuredContent\"", ""),
         (2, &["slow_count", "--arg", "n=3", "--arg", "message=m"], 0, "m\n", "… 1 of 3  1 of 3\n… 2 of 3  2 of 3\n"),
         (2, &["json_query", "--arg", "json={", "--arg", "query=$"], 1, "The argument 'json' is not valid JSON: ", ""),
-        (1, &["trap"], 1, "", "gatehouse: The tool crashed (-31002)\n"),
+        (1, &["trap"], 1, "", "gatehouse: The plugin crashed (-31002)\n"),
         (
             1,
             &["image"],
@@ -312,7 +336,7 @@ fn serve_shows_where_it_is_and_what_it_has() {
     let origin = gateway.url.trim_end_matches("/mcp");
     for part in [
         format!("  URL       {origin}/mcp\n"),
-        format!("            {origin}/servers/small/mcp   (1 tools)\n"),
+        format!("            {origin}/servers/small/mcp   (1 tool)\n"),
         "    mirrored  Returns its arguments as they came\n".to_owned(),
         "  broken  not served: its list-tools refused: told to refuse\n".to_owned(),
     ] {

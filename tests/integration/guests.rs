@@ -38,7 +38,7 @@ fn resident_mib(gateway: &Gateway) -> u64 {
 async fn r01_an_endless_loop_ends_at_its_processor_time() {
     let gateway = misbehaving("call_cpu_time_ms = 200\ncall_wall_time_ms = 20000").await;
     let answer = check(&gateway, "spin", json!({}), -31001, "cpu_time").await;
-    assert_eq!(answer.error()["message"], "The tool was stopped after 200 ms of processor time");
+    assert_eq!(answer.error()["message"], "The plugin was stopped after 200 ms of processor time");
 }
 
 #[tokio::test]
@@ -46,7 +46,7 @@ async fn r01_an_endless_loop_ends_at_its_wall_time() {
     let gateway = misbehaving("call_cpu_time_ms = 60000\ncall_wall_time_ms = 400").await;
     let began = Instant::now();
     let answer = check(&gateway, "spin", json!({}), -31001, "wall_time").await;
-    assert_eq!(answer.error()["message"], "The tool was stopped after 400 ms");
+    assert_eq!(answer.error()["message"], "The plugin was stopped after 400 ms");
     assert!(began.elapsed() < Duration::from_millis(400) + MARGIN, "{:?}", began.elapsed());
 }
 
@@ -70,7 +70,7 @@ async fn r03_memory_ends_at_its_limit() {
     assert_eq!(gateway.call("alloc", json!({ "mib": 8 })).await.tool_text(), "took 8 MiB");
     let before = resident_mib(&gateway);
     let answer = check(&gateway, "alloc", json!({}), -31003, "resource_limit").await;
-    assert_eq!(answer.error()["message"], "The tool ran out of memory");
+    assert_eq!(answer.error()["message"], "The plugin ran out of memory");
     let back = || async { (resident_mib(&gateway) <= before + 32).then_some(()) };
     eventually("the memory is given back", Duration::from_secs(10), back).await;
 }
@@ -79,7 +79,7 @@ async fn r03_memory_ends_at_its_limit() {
 async fn r06_r07_r11_falls_have_one_code_and_say_nothing_of_the_guest() {
     let gateway = misbehaving("").await;
     let answer = check(&gateway, "recurse", json!({}), -31002, "stack_exhausted").await;
-    assert_eq!(answer.error()["message"], "The tool ran out of stack");
+    assert_eq!(answer.error()["message"], "The plugin ran out of stack");
     // R32: what its stack leaves is enough for every host function.
     check(&gateway, "recurse_calling", json!({}), -31002, "stack_exhausted").await;
     let falls = [
@@ -92,7 +92,7 @@ async fn r06_r07_r11_falls_have_one_code_and_say_nothing_of_the_guest() {
     ];
     for (tool, arguments) in falls {
         let answer = check(&gateway, tool, arguments, -31002, "tool_trap").await;
-        assert_eq!(*answer.error(), json!({ "code": -31002, "message": "The tool crashed", "data": { "kind": "tool_trap" } }), "{tool}");
+        assert_eq!(*answer.error(), json!({ "code": -31002, "message": "The plugin crashed", "data": { "kind": "tool_trap" } }), "{tool}");
     }
     let told = || async { gateway.log().contains("told to panic").then_some(()) };
     eventually("the panic's message is in the log", Duration::from_secs(5), told).await;
@@ -180,7 +180,7 @@ async fn each_failure_of_the_contract_has_its_answer() {
     let gateway = misbehaving("").await;
     check(&gateway, "fail_unknown", json!({}), -32603, "").await;
     let internal = check(&gateway, "fail_internal", json!({}), -32603, "").await;
-    assert_eq!(internal.error()["message"], "The tool failed for a reason of its own");
+    assert_eq!(internal.error()["message"], "The plugin failed for a reason of its own");
     let cannot = gateway.call("ask", json!({})).await;
     assert_eq!((cannot.status, cannot.code()), (400, -32021), "its client cannot be asked");
 

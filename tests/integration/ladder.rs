@@ -253,7 +253,7 @@ async fn data_that_a_client_can_act_on() {
 /// The table in the sources and the rows here are about the same rungs.
 #[test]
 fn every_rung_has_a_row() {
-    let table = std::fs::read_to_string(root().join("host/src/http/ladder.rs")).expect("the table");
+    let table = std::fs::read_to_string(root().join("host/src/http/error/ladder.rs")).expect("the table");
     let rungs = |mark: &'static str| table.split(mark).skip(1).filter_map(|rest| rest.trim_start().strip_prefix('"')?.split('"').next());
     let rows = concat!(include_str!("ladder.rs"), include_str!("front.rs"));
     let mut count = 0;

@@ -148,13 +148,13 @@ impl File {
         self.reason = None;
         self.told = None;
         let before = self.serving.as_ref().map(|plugin| plugin.guest.digest());
-        let (digest, tools) = (plugin.guest.digest(), plugin.tools.len());
+        let (digest, offers) = (plugin.guest.digest(), plugin.counts());
         match before {
             Some(before) if before == digest => return,
-            Some(_) => tracing::info!(plugin = %plugin.name, plugin.digest = %digest.short(), tools, "plugin replaced"),
+            Some(_) => tracing::info!(plugin = %plugin.name, plugin.digest = %digest.short(), offers, "plugin replaced"),
             None => {
                 self.arrived = order;
-                tracing::info!(plugin = %plugin.name, plugin.digest = %digest.short(), tools, "plugin loaded");
+                tracing::info!(plugin = %plugin.name, plugin.digest = %digest.short(), offers, "plugin loaded");
             }
         }
         self.serving = Some(Arc::new(plugin));
@@ -164,7 +164,7 @@ impl File {
     pub(super) fn listed(&mut self, plugin: Plugin) {
         // Another component may have taken its place meanwhile.
         if self.serving.as_ref().is_some_and(|serving| serving.guest.digest() == plugin.guest.digest()) {
-            tracing::debug!(plugin = %plugin.name, tools = plugin.tools.len(), "plugin changed its lists");
+            tracing::debug!(plugin = %plugin.name, offers = plugin.counts(), "plugin changed its lists");
             self.serving = Some(Arc::new(plugin));
         }
     }

@@ -4,7 +4,7 @@ use super::Plugin;
 use super::definition::{self, DefinitionError};
 use super::directory::{self, Stamp};
 use crate::config::PluginLimits;
-use sandbox::{COMPONENT_BYTES_MAX, CompileError, LoadError, Sandbox};
+use sandbox::{COMPONENT_BYTES_MAX, CompileError, Lists, LoadError, Sandbox};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -78,9 +78,9 @@ impl Loader {
         Ok(definition::check(name, guest, &self.limits)?)
     }
 
-    /// The same plugin with its lists as they are now.
-    pub(super) async fn list_again(&self, plugin: &Plugin) -> Result<Plugin, PluginError> {
-        let guest = self.sandbox.list_again(&plugin.guest).await?;
+    /// The same plugin with those lists as they are now.
+    pub(super) async fn list_again(&self, plugin: &Plugin, lists: Lists) -> Result<Plugin, PluginError> {
+        let guest = self.sandbox.list_again(&plugin.guest, lists).await?;
         Ok(definition::check(Arc::clone(&plugin.name), guest, &self.limits)?)
     }
 }

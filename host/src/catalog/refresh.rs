@@ -1,7 +1,7 @@
 //! Plugins that said that their lists changed: asked again soon, and not more often than that.
 
 use parking_lot::Mutex;
-use sandbox::Digest;
+use sandbox::{Digest, Lists};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,17 +21,27 @@ pub struct Refresh {
 
 #[derive(Debug)]
 struct Waiting {
-    /// Which component said so; none if it was asked since.
-    digest: Option<Digest>,
+    /// Which component said so, and of which lists; none if it was asked since.
+    said: Option<(Digest, Lists)>,
     /// From when on it may be asked.
     due: Instant,
 }
 
 impl Refresh {
-    /// A plugin said that its lists changed.
-    pub fn ask(&self, plugin: &Arc<str>, digest: Digest) {
+    /// A plugin said that these lists changed.
+    pub fn ask(&self, plugin: &Arc<str>, digest: Digest, lists: Lists) {
         let mut waiting = self.waiting.lock();
-        waiting.entry(Arc::clone(plugin)).or_insert(Waiting { digest: None, due: Instant::now() }).digest = Some(digest);
+        let plugin = waiting.entry(Arc::clone(plugin)).or_insert(Waiting { said: None, due: Instant::now() });
+        // What another component of that name said is of no interest any more.
+        let before = plugin.said.filter(|(before, _)| *before == digest).map_or(Lists::default(), |(_, lists)| lists);
+        plugin.said = Some((
+            digest,
+            Lists {
+                tools: before.tools || lists.tools,
+                resources: before.resources || lists.resources,
+                prompts: before.prompts || lists.prompts,
+            },
+        ));
         drop(waiting);
         self.woken.notify_one();
     }
@@ -42,14 +52,14 @@ impl Refresh {
     }
 
     /// Those that are due now.
-    pub(super) fn take(&self, now: Instant) -> Vec<(Arc<str>, Digest)> {
+    pub(super) fn take(&self, now: Instant) -> Vec<(Arc<str>, Digest, Lists)> {
         let mut waiting = self.waiting.lock();
-        waiting.retain(|_, plugin| plugin.digest.is_some() || now < plugin.due);
+        waiting.retain(|_, plugin| plugin.said.is_some() || now < plugin.due);
         let due = waiting.iter_mut().filter(|(_, plugin)| plugin.due <= now);
         let taken = due.filter_map(|(name, plugin)| {
-            let digest = plugin.digest.take()?;
+            let (digest, lists) = plugin.said.take()?;
             plugin.due = now + INTERVAL;
-            Some((Arc::clone(name), digest))
+            Some((Arc::clone(name), digest, lists))
         });
         taken.collect()
     }
@@ -57,7 +67,7 @@ impl Refresh {
     /// When the next is due.
     pub(super) fn next(&self) -> Option<Instant> {
         let waiting = self.waiting.lock();
-        waiting.values().filter(|plugin| plugin.digest.is_some()).map(|plugin| plugin.due).min()
+        waiting.values().filter(|plugin| plugin.said.is_some()).map(|plugin| plugin.due).min()
     }
 }
 
@@ -68,11 +78,13 @@ mod tests {
     #[test]
     fn a_plugin_is_asked_soon_and_not_all_the_time() {
         let (refresh, plugin, digest) = (Refresh::default(), Arc::from("p"), Digest::of(b"p"));
-        refresh.ask(&plugin, digest);
-        refresh.ask(&plugin, digest);
+        let (tools, prompts) = (Lists { tools: true, ..Lists::default() }, Lists { prompts: true, ..Lists::default() });
+        refresh.ask(&plugin, digest, tools);
+        refresh.ask(&plugin, digest, prompts);
         let now = Instant::now();
-        assert_eq!(refresh.take(now).len(), 1, "once for both");
-        refresh.ask(&plugin, digest);
+        let both = Lists { tools: true, ..prompts };
+        assert_eq!(refresh.take(now), [(Arc::clone(&plugin), digest, both)], "once for both");
+        refresh.ask(&plugin, digest, tools);
         assert!(refresh.take(now).is_empty(), "not again at once");
         assert_eq!(refresh.next(), Some(now + INTERVAL));
         assert_eq!(refresh.take(now + INTERVAL).len(), 1);

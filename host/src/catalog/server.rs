@@ -14,7 +14,7 @@ pub struct Server {
     pub id: Option<ServerId>,
     /// What it says of itself to models.
     pub instructions: Option<String>,
-    /// Whether it can ever show resources, and prompts: a selection that names none never does.
+    /// Which kinds it can ever show: a selection that names none of a kind never does.
     offers: Offers,
     tools: Shown<Tool>,
     resources: Shown<Resource>,
@@ -26,13 +26,14 @@ pub struct Server {
 
 #[derive(Debug, Clone, Copy)]
 struct Offers {
+    tools: bool,
     resources: bool,
     prompts: bool,
 }
 
 impl Default for Offers {
     fn default() -> Self {
-        Self { resources: true, prompts: true }
+        Self { tools: true, resources: true, prompts: true }
     }
 }
 
@@ -107,7 +108,8 @@ impl Server {
 
     /// What its patterns cover, and nothing else.
     pub(super) fn selected(plugins: &Plugins, config: &ServerConfig) -> Arc<Self> {
-        let offers = Offers { resources: !config.resources.is_empty(), prompts: !config.prompts.is_empty() };
+        let offers =
+            Offers { tools: !config.tools.is_empty(), resources: !config.resources.is_empty(), prompts: !config.prompts.is_empty() };
         let tools = |name: &str| config.tools.iter().any(|pattern| pattern.matches(name));
         let resources = |uri: &str| config.resources.iter().any(|pattern| pattern.matches(uri));
         let prompts = |name: &str| config.prompts.iter().any(|pattern| pattern.matches(name));
@@ -140,10 +142,20 @@ impl Server {
     /// Whether a list can ever hold anything: its methods exist, and are announced.
     pub fn offers(&self, list: List) -> bool {
         match list {
-            List::Tools => true,
+            List::Tools => self.offers.tools,
             List::Resources | List::ResourceTemplates => self.offers.resources,
             List::Prompts => self.offers.prompts,
         }
+    }
+
+    /// How much it shows, in words.
+    pub fn counts(&self) -> String {
+        counts([self.tools.items.len(), self.resources.items.len(), self.templates.items.len(), self.prompts.items.len()])
+    }
+
+    /// Whether it shows nothing at all.
+    pub fn is_empty(&self) -> bool {
+        self.tools.items.is_empty() && self.resources.items.is_empty() && self.templates.items.is_empty() && self.prompts.items.is_empty()
     }
 
     /// All its tools.
@@ -193,3 +205,11 @@ impl Server {
 
 /// Which names of tools, URIs of resources and names of prompts are shown.
 type Selection<'a> = (&'a dyn Fn(&str) -> bool, &'a dyn Fn(&str) -> bool, &'a dyn Fn(&str) -> bool);
+
+/// Numbers of tools, resources, templates and prompts in words; those that are none are left out.
+pub(super) fn counts(numbers: [usize; 4]) -> String {
+    let kinds = [("tool", "tools"), ("resource", "resources"), ("resource template", "resource templates"), ("prompt", "prompts")];
+    let said = numbers.iter().zip(kinds).filter(|(number, _)| **number > 0);
+    let said: Vec<_> = said.map(|(number, (one, many))| format!("{number} {}", if *number == 1 { one } else { many })).collect();
+    if said.is_empty() { "nothing".to_owned() } else { said.join(", ") }
+}

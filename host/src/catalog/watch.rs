@@ -245,12 +245,12 @@ impl Library {
 
     /// Begins to read the lists again of plugins that said so.
     fn begin_listing(&mut self, now: Instant) {
-        for (name, digest) in self.refresh.take(now) {
+        for (name, digest, lists) in self.refresh.take(now) {
             let serving = self.files.get(&*name).and_then(|file| file.serving.clone());
             // One that was replaced meanwhile was asked for its lists when it was loaded.
             let Some(plugin) = serving.filter(|plugin| plugin.guest.digest() == digest) else { continue };
             let (loader, name) = (self.loader.clone(), name.to_string());
-            self.loads.push(Box::pin(async move { Done::Listed(Listed { name, result: loader.list_again(&plugin).await }) }));
+            self.loads.push(Box::pin(async move { Done::Listed(Listed { name, result: loader.list_again(&plugin, lists).await }) }));
         }
     }
 

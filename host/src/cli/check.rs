@@ -29,8 +29,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
         let problems = library.problems().borrow().clone();
         Ok::<_, Failed>((library.catalog().load_full(), problems))
     })?;
-    // A server that shows nothing is what a misspelt tool name looks like.
-    let empty: Vec<_> = catalog.servers().filter(|server| server.tools().is_empty()).filter_map(|server| server.id.as_ref()).collect();
+    // A server that shows nothing is what a misspelt name looks like.
+    let empty: Vec<_> = catalog.servers().filter(|server| server.is_empty()).filter_map(|server| server.id.as_ref()).collect();
     let (store, store_well) = look_at_store(&config);
     let well = problems.is_empty() && empty.is_empty() && store_well;
 
@@ -39,8 +39,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
             .plugins
             .values()
             .map(|plugin| {
-                let tools: Vec<_> = plugin.tools.iter().map(|tool| &tool.definition.name).collect();
-                json!({ "plugin": &*plugin.name, "digest": format!("sha256:{}", plugin.guest.digest()), "tools": tools })
+                json!({
+                    "plugin": &*plugin.name,
+                    "digest": format!("sha256:{}", plugin.guest.digest()),
+                    "tools": plugin.tools.iter().map(|tool| &*tool.definition.name).collect::<Vec<_>>(),
+                    "resources": plugin.resources.iter().map(|resource| &*resource.definition.uri).collect::<Vec<_>>(),
+                    "resourceTemplates": plugin.templates.iter().map(|template| &*template.definition.uri_template).collect::<Vec<_>>(),
+                    "prompts": plugin.prompts.iter().map(|prompt| &*prompt.definition.name).collect::<Vec<_>>(),
+                })
             })
             .collect();
         let problems: Vec<_> = problems.iter().map(|problem| json!({ "plugin": problem.plugin, "reason": problem.reason })).collect();
@@ -55,14 +61,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
         let _ = writeln!(text, "settings   ok");
         let _ = writeln!(text, "store      {store}");
         for plugin in catalog.plugins.values() {
-            let _ =
-                writeln!(text, "plugin     {}: ok, {} tools, sha256:{}", plugin.name, plugin.tools.len(), plugin.guest.digest().short());
+            let _ = writeln!(text, "plugin     {}: ok, {}, sha256:{}", plugin.name, plugin.counts(), plugin.guest.digest().short());
         }
         for problem in &problems {
             let _ = writeln!(text, "plugin     {}: {}", output::bold(&problem.plugin), problem.reason);
         }
         for id in &empty {
-            let _ = writeln!(text, "server     {}: none of its tools is offered by any plugin", output::bold(id.as_str()));
+            let _ = writeln!(text, "server     {}: nothing that it names is offered by any plugin", output::bold(id.as_str()));
         }
         if catalog.plugins.is_empty() && problems.is_empty() {
             let _ = writeln!(text, "plugins    none in {}", config.plugin_directory.display());

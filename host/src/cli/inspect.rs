@@ -1,7 +1,7 @@
 //! `gatehouse inspect FILE`
 
 use super::{Failed, Settings, output, runtime};
-use crate::catalog::{Loader, load_file};
+use crate::catalog::{Loader, Written, load_file};
 use crate::gateway::CodeIsKept;
 use clap::Args;
 use mcp::Revision;
@@ -32,22 +32,40 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
         let loader = Loader::new(Arc::clone(&sandbox), config.limits.plugins.clone());
         Ok::<_, Failed>(load_file(&loader, &arguments.file).await)
     })?;
-    let (tools, problem) = match &loaded {
-        Ok(plugin) => {
-            let newest = Revision::V2026_07_28;
-            let texts = plugin.tools.iter().filter_map(|tool| tool.written.at(newest));
-            (texts.filter_map(|text| serde_json::from_str(text.as_str()).ok()).collect(), None)
-        }
-        Err(error) => (Vec::new(), Some(error.to_string())),
+    let report = match &loaded {
+        Ok(plugin) => Report {
+            survey: &survey,
+            tools: values(plugin.tools.iter().map(|tool| &tool.written)),
+            resources: values(plugin.resources.iter().map(|resource| &resource.written)),
+            templates: values(plugin.templates.iter().map(|template| &template.written)),
+            prompts: values(plugin.prompts.iter().map(|prompt| &prompt.written)),
+            problem: None,
+        },
+        Err(error) => Report {
+            survey: &survey,
+            tools: Vec::new(),
+            resources: Vec::new(),
+            templates: Vec::new(),
+            prompts: Vec::new(),
+            problem: Some(error.to_string()),
+        },
     };
-    let report = Report { survey: &survey, tools, problem };
     output::print(&if arguments.json { format!("{:#}\n", report.json()) } else { report.text(arguments) });
     if report.problem.is_some() { Err(Failed::shown(1)) } else { Ok(()) }
+}
+
+/// Definitions as clients of the newest revision see them.
+fn values<'a>(written: impl Iterator<Item = &'a Written>) -> Vec<Value> {
+    let texts = written.filter_map(|written| written.at(Revision::V2026_07_28));
+    texts.filter_map(|text| serde_json::from_str(text.as_str()).ok()).collect()
 }
 
 struct Report<'a> {
     survey: &'a Survey,
     tools: Vec<Value>,
+    resources: Vec<Value>,
+    templates: Vec<Value>,
+    prompts: Vec<Value>,
     problem: Option<String>,
 }
 
@@ -62,8 +80,9 @@ impl Report<'_> {
         ) {
             (true, false, _) => "gatehouse:tool/tool-plugin",
             (true, true, _) => "gatehouse:tool/full-plugin",
-            (false, _, true) => "gatehouse:policy",
-            (false, _, false) => "none of Gatehouse's",
+            (false, true, _) => "gatehouse:tool, without tools",
+            (false, false, true) => "gatehouse:policy",
+            (false, false, false) => "none of Gatehouse's",
         }
     }
 
@@ -89,6 +108,9 @@ impl Report<'_> {
             "core_instances": self.survey.core_instances,
             "memory_bytes_min": self.survey.memory_bytes_min,
             "tools": self.tools,
+            "resources": self.resources,
+            "resourceTemplates": self.templates,
+            "prompts": self.prompts,
             "problem": self.problem,
         })
     }
@@ -123,6 +145,18 @@ impl Report<'_> {
                 if let Some(schema) = tool.get(member) {
                     let _ = writeln!(text, "      {label} {schema}");
                 }
+            }
+        }
+        let others = [
+            ("resources", &self.resources, "uri"),
+            ("resource templates", &self.templates, "uriTemplate"),
+            ("prompts", &self.prompts, "name"),
+        ];
+        for (heading, items, name) in others.into_iter().filter(|(_, items, _)| !items.is_empty()) {
+            let _ = writeln!(text, "\n  {heading}");
+            for item in items {
+                let member = |member: &str| item.get(member).and_then(Value::as_str).unwrap_or_default();
+                let _ = writeln!(text, "    {}\n      {}", output::bold(member(name)), mcp::text::line(member("description"), 400));
             }
         }
         if let Some(problem) = &self.problem {

@@ -52,10 +52,13 @@ struct Show {
 
 #[derive(Debug, Args)]
 struct Filter {
-    /// Only calls of this tool
+    /// Only calls of this tool, of this prompt, or of this resource or template as it is listed
     #[arg(long)]
     tool: Option<String>,
-    /// Only calls of tools of this plugin
+    /// Only calls by this method, such as tools/call or resources/read
+    #[arg(long)]
+    method: Option<String>,
+    /// Only calls of this plugin
     #[arg(long)]
     plugin: Option<String>,
     /// Only calls on behalf of this tenant
@@ -192,7 +195,10 @@ impl Filter {
         let equal = |wanted: &Option<String>, name: &str| {
             wanted.as_deref().is_none_or(|wanted| record.get(name).and_then(Value::as_str) == Some(wanted))
         };
+        // A record that names no method is of the usual one.
+        let method = record.get("method").and_then(Value::as_str).unwrap_or("tools/call");
         equal(&self.tool, "tool")
+            && self.method.as_deref().is_none_or(|wanted| wanted == method)
             && equal(&self.plugin, "plugin")
             && equal(&self.tenant, "tenant")
             && equal(&self.outcome, "outcome")
@@ -228,8 +234,9 @@ fn readable(line: &str) -> String {
     let outcome = value.get("outcome").and_then(Value::as_str).unwrap_or_default();
     let reason = record.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
     let who = record.principal.as_deref().unwrap_or("anonymous");
+    let method = if record.method == "tools/call" { String::new() } else { format!("{} ", record.method) };
     format!(
-        "{seq:>8}  {}  {} {who}  {}/{}  {outcome}{reason}  {:.1} ms, {:.1} ms of processor, {} in, {} out\n",
+        "{seq:>8}  {}  {} {who}  {method}{}/{}  {outcome}{reason}  {:.1} ms, {:.1} ms of processor, {} in, {} out\n",
         utc(record.at_ms),
         record.tenant,
         record.plugin,

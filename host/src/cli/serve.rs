@@ -72,7 +72,7 @@ fn screen(config: &Config, gateway: &Gateway, began: Instant) -> String {
     line(format_args!("  URL       {}", output::bold(&format!("http://{address}/mcp"))));
     for server in catalog.servers() {
         if let Some(id) = &server.id {
-            line(format_args!("            http://{address}/servers/{id}/mcp   ({} tools)", server.tools().len()));
+            line(format_args!("            http://{address}/servers/{id}/mcp   ({})", server.counts()));
         }
     }
     line(format_args!("  Plugins   {}   (a .wasm dropped here is served as soon as it is compiled)", config.plugin_directory.display()));
@@ -85,6 +85,9 @@ fn screen(config: &Config, gateway: &Gateway, began: Instant) -> String {
         for tool in &plugin.tools {
             let description = tool.definition.description.as_deref().unwrap_or_default();
             line(format_args!("    {:widest$}  {}", tool.definition.name, output::summary(description, 70)));
+        }
+        if plugin.tools.is_empty() || plugin.resources.len() + plugin.templates.len() + plugin.prompts.len() > 0 {
+            line(format_args!("    {}", plugin.counts()));
         }
     }
     if catalog.plugins.is_empty() {

@@ -1,8 +1,9 @@
 //! The MCP endpoint, gate by gate: host and origin → route → method and media types → caller → body → message → era → method.
 
+use super::error::ladder;
 use super::inbound::{self, Accepts, SESSION};
 use super::stall::{Cut, Stalls};
-use super::{OriginPolicy, Readiness, body, error, ladder, legacy, ops, sse};
+use super::{OriginPolicy, Readiness, body, error, legacy, ops, sse};
 use crate::auth::{Authenticator, Caller};
 use crate::catalog::{Catalog, Server};
 use crate::config::Limits;

@@ -3,13 +3,15 @@
 //! Public texts carry no path, no cause and nothing of a guest's own words.
 
 use super::body::NoBody;
-use super::ladder::{self, Rung};
+pub(super) mod ladder;
+
 use super::origin::NotAnswered;
 use crate::failure::Failure;
 use crate::outbox::End;
 use crate::tenant::Refused;
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
+use ladder::Rung;
 use mcp::{Era, ErrorCode, ErrorObject, Id};
 use sandbox::Fault;
 
@@ -55,10 +57,10 @@ pub(super) fn map(failure: &Failure, era: Era) -> Mapped {
             plain(S::OK, ErrorCode::INVALID_PARAMS, &format!("This needs the client capability {capability}"))
         }
         Failure::InputNotSupported => {
-            plain(S::OK, ErrorCode::INTERNAL_ERROR, "The tool asks for input, which needs a session and an event stream")
+            plain(S::OK, ErrorCode::INTERNAL_ERROR, "The plugin asks for input, which needs a session and an event stream")
         }
-        Failure::NoAnswer => plain(S::OK, ErrorCode::INTERNAL_ERROR, "The tool asked for input, and no answer came in time"),
-        Failure::TooManyRounds => plain(S::OK, ErrorCode::INTERNAL_ERROR, "The tool asked for input too many times"),
+        Failure::NoAnswer => plain(S::OK, ErrorCode::INTERNAL_ERROR, "The plugin asked for input, and no answer came in time"),
+        Failure::TooManyRounds => plain(S::OK, ErrorCode::INTERNAL_ERROR, "The plugin asked for input too many times"),
         Failure::NoSlot(Refused::Tenant) => {
             later(S::TOO_MANY_REQUESTS, ErrorCode::QUOTA, "As many calls are in flight as the tenant may have; try again later")
         }
@@ -67,11 +69,11 @@ pub(super) fn map(failure: &Failure, era: Era) -> Mapped {
         }
         Failure::Fault(fault) => self::fault(fault),
         Failure::Unavailable => {
-            later(S::SERVICE_UNAVAILABLE, ErrorCode::PLUGIN_UNAVAILABLE, "The tool is not available now; try again later")
+            later(S::SERVICE_UNAVAILABLE, ErrorCode::PLUGIN_UNAVAILABLE, "The plugin is not available now; try again later")
         }
-        Failure::GuestFailed => plain(S::OK, ErrorCode::INTERNAL_ERROR, "The tool failed for a reason of its own"),
+        Failure::GuestFailed => plain(S::OK, ErrorCode::INTERNAL_ERROR, "The plugin failed for a reason of its own"),
         Failure::ResultInvalid(_) => {
-            plain(S::OK, ErrorCode::RESULT_INVALID, "The tool gave a result that breaks its own schema or is no valid result")
+            plain(S::OK, ErrorCode::RESULT_INVALID, "The plugin gave a result that breaks its own schema or is no valid result")
         }
         Failure::SessionRequired => {
             plain(S::BAD_REQUEST, ErrorCode::INVALID_REQUEST, "The header Mcp-Session-Id is missing; begin with initialize")
@@ -98,7 +100,7 @@ pub(super) fn map(failure: &Failure, era: Era) -> Mapped {
         Failure::OutcomeUnknown => plain(
             S::OK,
             ErrorCode::OUTCOME_UNKNOWN,
-            "The gateway was restarted while the tool ran; whether it did its work is unknown, and it was not run again",
+            "The gateway was restarted while the plugin ran; whether it did its work is unknown, and it was not run again",
         ),
         Failure::TaskQuota => later(S::TOO_MANY_REQUESTS, ErrorCode::QUOTA, "The caller has as many tasks as it may have"),
         Failure::UnknownTask => plain(S::OK, ErrorCode::INVALID_PARAMS, "params.taskId names no task of this caller"),
@@ -120,18 +122,20 @@ pub(super) fn map(failure: &Failure, era: Era) -> Mapped {
 
 fn fault(fault: &Fault) -> Mapped {
     let (code, text, kind) = match fault {
-        Fault::WallTime { limit } => (ErrorCode::TOOL_TIMEOUT, format!("The tool was stopped after {} ms", limit.as_millis()), "wall_time"),
+        Fault::WallTime { limit } => {
+            (ErrorCode::TOOL_TIMEOUT, format!("The plugin was stopped after {} ms", limit.as_millis()), "wall_time")
+        }
         Fault::CpuTime { limit } => {
-            (ErrorCode::TOOL_TIMEOUT, format!("The tool was stopped after {} ms of processor time", limit.as_millis()), "cpu_time")
+            (ErrorCode::TOOL_TIMEOUT, format!("The plugin was stopped after {} ms of processor time", limit.as_millis()), "cpu_time")
         }
-        Fault::Resource(sandbox::Resource::Stack) => (ErrorCode::TOOL_TRAP, "The tool ran out of stack".to_owned(), "stack_exhausted"),
-        Fault::Resource(resource) => (ErrorCode::RESOURCE_LIMIT, format!("The tool ran out of {resource}"), "resource_limit"),
+        Fault::Resource(sandbox::Resource::Stack) => (ErrorCode::TOOL_TRAP, "The plugin ran out of stack".to_owned(), "stack_exhausted"),
+        Fault::Resource(resource) => (ErrorCode::RESOURCE_LIMIT, format!("The plugin ran out of {resource}"), "resource_limit"),
         Fault::ResultTooLarge { limit, .. } => {
-            (ErrorCode::RESULT_TOO_BIG, format!("The tool's result is larger than {limit} bytes"), "result_too_big")
+            (ErrorCode::RESULT_TOO_BIG, format!("The result is larger than {limit} bytes"), "result_too_big")
         }
-        Fault::Trap(_) | Fault::Exit(_) => (ErrorCode::TOOL_TRAP, "The tool crashed".to_owned(), "tool_trap"),
+        Fault::Trap(_) | Fault::Exit(_) => (ErrorCode::TOOL_TRAP, "The plugin crashed".to_owned(), "tool_trap"),
         Fault::Busy => {
-            let error = ErrorObject::new(ErrorCode::OVERLOADED, "No instance is free to run the tool; try again later");
+            let error = ErrorObject::new(ErrorCode::OVERLOADED, "No instance is free to run the plugin; try again later");
             return Mapped { status: StatusCode::SERVICE_UNAVAILABLE, error, retry_after_s: Some(1) };
         }
         Fault::Engine(_) => {

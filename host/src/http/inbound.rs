@@ -1,6 +1,6 @@
 //! A request's head, read once: what the endpoint and the methods need of it, as plain data.
 
-use super::ladder::{self, Rung};
+use super::error::ladder::{self, Rung};
 use crate::config::HttpLimits;
 use crate::failure::Failure;
 use crate::method::MirroredHeaders;

@@ -10,7 +10,7 @@ use crate::session::Session;
 use crate::tenant::{Tenant, TenantId};
 use bytes::Bytes;
 use mcp::listen::ListKind;
-use sandbox::{Change as Said, Guest};
+use sandbox::{Change as Said, Guest, Lists};
 use std::sync::Arc;
 
 /// Something changed.
@@ -40,18 +40,25 @@ impl Rooms {
         let servers = [None].into_iter().chain(now.servers().map(|server| server.id.as_ref()));
         for id in servers {
             let (Some(old), Some(new)) = (before.server(id), now.server(id)) else { continue };
-            for list in ListKind::ALL.into_iter().filter(|list| !is_same(old, new, *list)) {
-                // Nobody may listen.
-                let _ = self.changes.send(Change::List { server: id.cloned(), list });
-                self.sessions.at(id).iter().for_each(|session| self.tell(session, vec![list.changed().into()]));
+            let lists: Vec<_> = ListKind::ALL.into_iter().filter(|list| !is_same(old, new, *list)).collect();
+            if lists.is_empty() {
+                continue;
             }
+            for list in &lists {
+                // Nobody may listen.
+                let _ = self.changes.send(Change::List { server: id.cloned(), list: *list });
+            }
+            let messages = || lists.iter().map(|list| list.changed().into()).collect();
+            self.sessions.at(id).iter().for_each(|session| self.tell(session, messages()));
         }
     }
 
     /// A guest said that something of its own changed while it ran for this tenant.
     pub(super) fn said(&self, tenant: &Tenant, plugin: &Arc<str>, guest: &Guest, change: Said) {
         match change {
-            Said::Tools | Said::Resources | Said::Prompts => self.refresh.ask(plugin, guest.digest()),
+            Said::Tools => self.refresh.ask(plugin, guest.digest(), Lists { tools: true, ..Lists::default() }),
+            Said::Resources => self.refresh.ask(plugin, guest.digest(), Lists { resources: true, ..Lists::default() }),
+            Said::Prompts => self.refresh.ask(plugin, guest.digest(), Lists { prompts: true, ..Lists::default() }),
             Said::Resource(uri) => {
                 let change = Change::Resource { tenant: tenant.id.clone(), plugin: Arc::clone(plugin), uri: uri.as_str().into() };
                 let _ = self.changes.send(change);

@@ -35,6 +35,7 @@ pub(super) async fn listen(rooms: &Arc<Rooms>, context: Context, id: &Id, params
     let (changes, task_changes) = (rooms.changes.subscribe(), rooms.task_store.changes());
     // What can never come is not acknowledged, nor is a resource that is not there, or not for this caller.
     let offers = |list: ListKind| context.server.offers(list.list());
+    params.tools_list_changed &= offers(ListKind::Tools);
     params.prompts_list_changed &= offers(ListKind::Prompts);
     params.resources_list_changed &= offers(ListKind::Resources);
     let readable = |uri: &str| context.server.readable(uri);

@@ -167,7 +167,7 @@ pub struct GetPromptParams {
     /// The prompt. Any string.
     pub name: Box<str>,
     /// By name, in the order that they came.
-    pub arguments: Vec<(Box<str>, Box<str>)>,
+    pub arguments: Pairs,
     /// What comes back to an earlier question.
     pub input: Input,
     /// About the request.
@@ -209,7 +209,7 @@ pub struct CompleteParams {
     /// What has been typed of it.
     pub value: Box<str>,
     /// Arguments that are settled already (since 2025-06-18).
-    pub context: Vec<(Box<str>, Box<str>)>,
+    pub context: Pairs,
     /// About the request.
     pub meta: RequestMeta,
 }
@@ -248,8 +248,11 @@ impl CompleteParams {
     }
 }
 
+/// Names with their values, in the order that they came.
+pub type Pairs = Vec<(Box<str>, Box<str>)>;
+
 /// An object of strings.
-fn texts(raw: Option<&RawValue>, member: &'static str) -> Result<Vec<(Box<str>, Box<str>)>, ParamsError> {
+fn texts(raw: Option<&RawValue>, member: &'static str) -> Result<Pairs, ParamsError> {
     let members = raw.and_then(|raw| Members::of(raw.get())).unwrap_or_default();
     let text = |(name, value): (&str, &RawValue)| {
         let value = serde_json::from_str(value.get()).map_err(|_| ParamsError::wrong(member, "an object of strings"))?;

@@ -7,7 +7,7 @@ use crate::events::{EventSender, LogLine, Stream};
 use crate::fault::Resource;
 use crate::guest::Code;
 use crate::state::State;
-use crate::work::{Asked, Offer, Outcome, Refused};
+use crate::work::{Asked, Lists, Offer, Outcome, Refused};
 use crate::{Fault, Grants, Limits, Permit};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -111,11 +111,11 @@ impl Runner<'_> {
         Finished { outcome, usage: ended.usage, stdio: ended.stdio }
     }
 
-    pub(crate) async fn list(&self, code: &Arc<Code>, limits: Limits) -> Result<Result<Offer, Refused>, Fault> {
+    pub(crate) async fn list(&self, code: &Arc<Code>, offer: Offer, lists: Lists, limits: Limits) -> Result<Result<Offer, Refused>, Fault> {
         let code = Arc::clone(code);
         self.run(code.profile, limits, Grants::none(), None, move |mut store| async move {
             let answer = match code.pre.instantiate_async(&mut store).await {
-                Ok(instance) => code.exports.list(&mut store, &instance).await,
+                Ok(instance) => code.exports.list(&mut store, &instance, offer, lists).await,
                 Err(error) => Err(error),
             };
             (answer, store)

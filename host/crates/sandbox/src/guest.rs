@@ -7,7 +7,7 @@ use crate::compile::{Compiler, MachineCode};
 use crate::engine::{Engines, PoolSizes, Profile, SandboxError};
 use crate::state::State;
 use crate::survey::{Import, Reach, Survey, survey};
-use crate::work::{self, Exports, Offer};
+use crate::work::{self, Exports, Lists, Offer};
 use crate::{Authority, Digest, Limits, LoadError, Permit};
 use std::fmt;
 use std::sync::Arc;
@@ -145,23 +145,23 @@ impl Sandbox {
         }
         let code = self.code(component, survey.digest).await?;
         let code = Arc::new(self.link(code, survey).await?);
-        let offer = self.lists(&code).await?;
+        let offer = self.lists(&code, Offer::default(), Lists::ALL).await?;
         Ok(Guest(Arc::new(Loaded { code, offer })))
     }
 
-    /// The same guest with its lists as they are now: it said that they changed.
+    /// The same guest with those lists as they are now: it said that they changed.
     ///
     /// # Errors
     ///
     /// When it gives none; the guest of before goes on.
-    pub async fn list_again(&self, guest: &Guest) -> Result<Guest, LoadError> {
+    pub async fn list_again(&self, guest: &Guest, lists: Lists) -> Result<Guest, LoadError> {
         let code = Arc::clone(&guest.0.code);
-        let offer = self.lists(&code).await?;
+        let offer = self.lists(&code, guest.0.offer.clone(), lists).await?;
         Ok(Guest(Arc::new(Loaded { code, offer })))
     }
 
-    async fn lists(&self, code: &Arc<Code>) -> Result<Offer, LoadError> {
-        self.runner().list(code, self.limits.for_listing()).await.map_err(LoadError::List)?.map_err(LoadError::from)
+    async fn lists(&self, code: &Arc<Code>, offer: Offer, lists: Lists) -> Result<Offer, LoadError> {
+        self.runner().list(code, offer, lists, self.limits.for_listing()).await.map_err(LoadError::List)?.map_err(LoadError::from)
     }
 
     /// Links in the engine of that profile. What declares little and still does not fit a small place gets a large one.

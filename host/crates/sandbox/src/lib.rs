@@ -44,4 +44,4 @@ pub use guest::{Guest, Sandbox, SandboxConfig};
 pub use limits::Limits;
 pub use permit::{Authority, Grants, Permit};
 pub use survey::{COMPONENT_BYTES_MAX, Import, Reach, Survey, SurveyError, survey};
-pub use work::{Offer, Outcome, Refused, Work};
+pub use work::{Lists, Offer, Outcome, Refused, Work};

@@ -54,14 +54,9 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// What `list-tools` gets when a component is loaded: one second, and the memory of a call.
+    /// What all lists of a component get together when it is loaded: one second, and the memory of a call. How long they may be is what a
+    /// guest may hand over at once, [`Limits::copy_bytes`].
     pub(crate) fn for_listing(&self) -> Self {
-        Self {
-            wall: Duration::from_secs(1),
-            cpu: Duration::from_secs(1),
-            // 128 tools of 64 KiB schema each would fit many times over.
-            result_bytes: 8 << 20,
-            ..*self
-        }
+        Self { wall: Duration::from_secs(1), cpu: Duration::from_secs(1), ..*self }
     }
 }

@@ -60,7 +60,7 @@ pub enum Outcome {
 }
 
 /// Everything that a guest lists, in its order and unchecked.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Offer {
     /// `tools.list-tools`
     pub tools: Vec<Tool>,
@@ -72,6 +72,22 @@ pub struct Offer {
     pub prompts: Vec<Prompt>,
     /// Whether it exports `completion`.
     pub completes: bool,
+}
+
+/// Some of a guest's lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Lists {
+    /// Its tools.
+    pub tools: bool,
+    /// Its resources and templates.
+    pub resources: bool,
+    /// Its prompts.
+    pub prompts: bool,
+}
+
+impl Lists {
+    /// All of them.
+    pub const ALL: Self = Self { tools: true, resources: true, prompts: true };
 }
 
 /// A guest does not say what it offers.
@@ -135,17 +151,23 @@ impl Exports {
         })
     }
 
-    /// Asks for every list, in one instance.
-    pub(crate) async fn list(&self, store: &mut Store<State>, instance: &Instance) -> wasmtime::Result<Result<Offer, Refused>> {
+    /// Asks for those lists, in one instance; the others stay as they are in `offer`.
+    pub(crate) async fn list(
+        &self,
+        store: &mut Store<State>,
+        instance: &Instance,
+        mut offer: Offer,
+        lists: Lists,
+    ) -> wasmtime::Result<Result<Offer, Refused>> {
         let refused = |list, reason| Ok(Err(Refused { list, reason }));
-        let mut offer = Offer { completes: self.completion.is_some(), ..Offer::default() };
-        if let Some(indices) = &self.tools {
+        offer.completes = self.completion.is_some();
+        if let Some(indices) = self.tools.as_ref().filter(|_| lists.tools) {
             match indices.load(&mut *store, instance)?.call_list_tools(&mut *store).await? {
                 Ok(tools) => offer.tools = tools,
                 Err(reason) => return refused("list-tools", reason),
             }
         }
-        if let Some(indices) = &self.resources {
+        if let Some(indices) = self.resources.as_ref().filter(|_| lists.resources) {
             let guest = indices.load(&mut *store, instance)?;
             match guest.call_list_resources(&mut *store).await? {
                 Ok(resources) => offer.resources = resources,
@@ -156,7 +178,7 @@ impl Exports {
                 Err(reason) => return refused("list-templates", reason),
             }
         }
-        if let Some(indices) = &self.prompts {
+        if let Some(indices) = self.prompts.as_ref().filter(|_| lists.prompts) {
             match indices.load(&mut *store, instance)?.call_list_prompts(&mut *store).await? {
                 Ok(prompts) => offer.prompts = prompts,
                 Err(reason) => return refused("list-prompts", reason),

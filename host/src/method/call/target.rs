@@ -4,7 +4,7 @@ use crate::auth::Item;
 use crate::catalog::{Prompt, Readable, Rejection, Template, Tool};
 use crate::failure::Failure;
 use mcp::JsonText;
-use mcp::params::arguments_text;
+use mcp::params::{Pairs, arguments_text};
 use sandbox::Work;
 use sandbox::contract::Subject;
 use serde_json::Value;
@@ -20,7 +20,7 @@ pub(in crate::method) enum Target {
     /// `resources/read`
     Resource { readable: Readable, uri: Box<str> },
     /// `prompts/get`
-    Prompt { prompt: Arc<Prompt>, arguments: Vec<(Box<str>, Box<str>)> },
+    Prompt { prompt: Arc<Prompt>, arguments: Pairs },
     /// `completion/complete`
     Completion(Completion),
 }
@@ -31,7 +31,7 @@ pub(in crate::method) struct Completion {
     pub(in crate::method) of: Completed,
     pub(in crate::method) argument: Box<str>,
     pub(in crate::method) value: Box<str>,
-    pub(in crate::method) context: Vec<(Box<str>, Box<str>)>,
+    pub(in crate::method) context: Pairs,
 }
 
 /// Of what it is an argument.

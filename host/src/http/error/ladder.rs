@@ -12,16 +12,16 @@ use mcp::{Era, ErrorCode};
 
 /// One rung.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Rung {
+pub(in crate::http) struct Rung {
     /// Its name in protocol 1.4.
-    pub(super) clause: &'static str,
+    pub(in crate::http) clause: &'static str,
     /// What must hold.
-    pub(super) demands: &'static str,
-    pub(super) status: StatusCode,
+    pub(in crate::http) demands: &'static str,
+    pub(in crate::http) status: StatusCode,
     /// The JSON-RPC error; none: HTTP's own refusal, in a line of text.
-    pub(super) code: Option<ErrorCode>,
+    pub(in crate::http) code: Option<ErrorCode>,
     /// That line. An error's message says what is wrong with this very request.
-    pub(super) says: &'static str,
+    pub(in crate::http) says: &'static str,
 }
 
 const fn http(clause: &'static str, demands: &'static str, status: StatusCode, says: &'static str) -> Rung {
@@ -36,50 +36,52 @@ use ErrorCode as E;
 use StatusCode as S;
 
 // HTTP, both eras. Host and origin come first, so that a page of somewhere else learns nothing, not even which paths there are.
-pub(super) const HOST_MALFORMED: Rung = http("H2", "one host", S::BAD_REQUEST, "the request must name one host\n");
-pub(super) const HOST: Rung = http("H2", "a host of ours", S::FORBIDDEN, "this host is not served; see http.allowed_hosts\n");
-pub(super) const ORIGIN_REPEATED: Rung = http("H3", "one origin", S::BAD_REQUEST, "the request must name one origin\n");
-pub(super) const ORIGIN: Rung = http("H3", "an allowed origin", S::FORBIDDEN, "this origin may not call; see http.allowed_origins\n");
-pub(super) const TARGET_LENGTH: Rung = http("limits", "a short target", S::URI_TOO_LONG, "the request target is too long\n");
-pub(super) const HEAD_LENGTH: Rung =
+pub(in crate::http) const HOST_MALFORMED: Rung = http("H2", "one host", S::BAD_REQUEST, "the request must name one host\n");
+pub(in crate::http) const HOST: Rung = http("H2", "a host of ours", S::FORBIDDEN, "this host is not served; see http.allowed_hosts\n");
+pub(in crate::http) const ORIGIN_REPEATED: Rung = http("H3", "one origin", S::BAD_REQUEST, "the request must name one origin\n");
+pub(in crate::http) const ORIGIN: Rung =
+    http("H3", "an allowed origin", S::FORBIDDEN, "this origin may not call; see http.allowed_origins\n");
+pub(in crate::http) const TARGET_LENGTH: Rung = http("limits", "a short target", S::URI_TOO_LONG, "the request target is too long\n");
+pub(in crate::http) const HEAD_LENGTH: Rung =
     http("limits", "a short head", S::REQUEST_HEADER_FIELDS_TOO_LARGE, "the header fields are too large\n");
-pub(super) const PATH: Rung = http("H1", "a path of ours", S::NOT_FOUND, "not found\n");
-pub(super) const VERB: Rung = http("H6", "POST, GET or DELETE", S::METHOD_NOT_ALLOWED, "method not allowed\n");
-pub(super) const SESSION_VERB: Rung = http("H7", "GET and DELETE in the legacy era", S::METHOD_NOT_ALLOWED, "method not allowed\n");
-pub(super) const MEDIA_TYPE: Rung =
+pub(in crate::http) const PATH: Rung = http("H1", "a path of ours", S::NOT_FOUND, "not found\n");
+pub(in crate::http) const VERB: Rung = http("H6", "POST, GET or DELETE", S::METHOD_NOT_ALLOWED, "method not allowed\n");
+pub(in crate::http) const SESSION_VERB: Rung =
+    http("H7", "GET and DELETE in the legacy era", S::METHOD_NOT_ALLOWED, "method not allowed\n");
+pub(in crate::http) const MEDIA_TYPE: Rung =
     http("H9", "JSON in UTF-8", S::UNSUPPORTED_MEDIA_TYPE, "send Content-Type: application/json, not compressed\n");
-pub(super) const ACCEPT: Rung =
+pub(in crate::http) const ACCEPT: Rung =
     http("H10", "a form that we have", S::NOT_ACCEPTABLE, "accept application/json, text/event-stream or both\n");
-pub(super) const ACCEPT_EVENTS: Rung =
+pub(in crate::http) const ACCEPT_EVENTS: Rung =
     http("H10", "events, where nothing else will do", S::NOT_ACCEPTABLE, "this is answered as an event stream: accept text/event-stream\n");
-pub(super) const BODY_LENGTH: Rung = http("H8", "a short body", S::PAYLOAD_TOO_LARGE, "the body is too large\n");
-pub(super) const BODY_PACE: Rung = http("H8", "a body in time", S::REQUEST_TIMEOUT, "the body came too slowly\n");
-pub(super) const BODY_WHOLE: Rung = http("H8", "a whole body", S::BAD_REQUEST, "the body is broken\n");
-pub(super) const JSON: Rung = rpc("H11", "JSON", S::BAD_REQUEST, E::PARSE_ERROR);
+pub(in crate::http) const BODY_LENGTH: Rung = http("H8", "a short body", S::PAYLOAD_TOO_LARGE, "the body is too large\n");
+pub(in crate::http) const BODY_PACE: Rung = http("H8", "a body in time", S::REQUEST_TIMEOUT, "the body came too slowly\n");
+pub(in crate::http) const BODY_WHOLE: Rung = http("H8", "a whole body", S::BAD_REQUEST, "the body is broken\n");
+pub(in crate::http) const JSON: Rung = rpc("H11", "JSON", S::BAD_REQUEST, E::PARSE_ERROR);
 
 // Messages.
-pub(super) const BATCH: Rung = rpc("M1", "a batch in a session of 2025-03-26, whole, or none", S::BAD_REQUEST, E::INVALID_REQUEST);
-pub(super) const MESSAGE: Rung = rpc("M2", "a JSON-RPC 2.0 message within limits", S::BAD_REQUEST, E::INVALID_REQUEST);
-pub(super) const RESPONSE: Rung = rpc("M3", "a response that somebody waits for", S::BAD_REQUEST, E::INVALID_REQUEST);
-pub(super) const NOTIFICATION: Rung = rpc("M4", "no request without an id", S::BAD_REQUEST, E::INVALID_REQUEST);
+pub(in crate::http) const BATCH: Rung = rpc("M1", "a batch in a session of 2025-03-26, whole, or none", S::BAD_REQUEST, E::INVALID_REQUEST);
+pub(in crate::http) const MESSAGE: Rung = rpc("M2", "a JSON-RPC 2.0 message within limits", S::BAD_REQUEST, E::INVALID_REQUEST);
+pub(in crate::http) const RESPONSE: Rung = rpc("M3", "a response that somebody waits for", S::BAD_REQUEST, E::INVALID_REQUEST);
+pub(in crate::http) const NOTIFICATION: Rung = rpc("M4", "no request without an id", S::BAD_REQUEST, E::INVALID_REQUEST);
 
 // E1 to E4 choose the road. What they refuse is told as by rungs 2 and 5.
 
 // Modern.
-pub(super) const META: Rung = rpc("1", "_meta with pv and cc", S::BAD_REQUEST, E::INVALID_PARAMS);
-pub(super) const VERSION_HEADER: Rung = rpc("2", "MCP-Protocol-Version is pv", S::BAD_REQUEST, E::HEADER_MISMATCH);
-pub(super) const METHOD_HEADER: Rung = rpc("3", "Mcp-Method is the method", S::BAD_REQUEST, E::HEADER_MISMATCH);
-pub(super) const NAME_HEADER: Rung = rpc("4", "Mcp-Name is the name, the URI or the task", S::BAD_REQUEST, E::HEADER_MISMATCH);
-pub(super) const ONE_EACH: Rung = rpc("4b", "none of the three twice", S::BAD_REQUEST, E::HEADER_MISMATCH);
-pub(super) const SERVED: Rung = rpc("5", "a version that is served", S::BAD_REQUEST, E::UNSUPPORTED_VERSION);
-pub(super) const PARAM_HEADERS: Rung = rpc("6", "Mcp-Param-* are the arguments", S::BAD_REQUEST, E::HEADER_MISMATCH);
-pub(super) const METHOD: Rung = rpc("7", "a method that there is", S::NOT_FOUND, E::METHOD_NOT_FOUND);
-pub(super) const CAPABILITY: Rung = rpc("8", "a client that can what it takes", S::BAD_REQUEST, E::MISSING_CLIENT_CAPABILITY);
-pub(super) const PARAMS: Rung = rpc("9", "parameters, names and cursors that there are", S::OK, E::INVALID_PARAMS);
-pub(super) const WORKS: Rung = rpc("10", "nothing of ours fails", S::OK, E::INTERNAL_ERROR);
+pub(in crate::http) const META: Rung = rpc("1", "_meta with pv and cc", S::BAD_REQUEST, E::INVALID_PARAMS);
+pub(in crate::http) const VERSION_HEADER: Rung = rpc("2", "MCP-Protocol-Version is pv", S::BAD_REQUEST, E::HEADER_MISMATCH);
+pub(in crate::http) const METHOD_HEADER: Rung = rpc("3", "Mcp-Method is the method", S::BAD_REQUEST, E::HEADER_MISMATCH);
+pub(in crate::http) const NAME_HEADER: Rung = rpc("4", "Mcp-Name is the name, the URI or the task", S::BAD_REQUEST, E::HEADER_MISMATCH);
+pub(in crate::http) const ONE_EACH: Rung = rpc("4b", "none of the three twice", S::BAD_REQUEST, E::HEADER_MISMATCH);
+pub(in crate::http) const SERVED: Rung = rpc("5", "a version that is served", S::BAD_REQUEST, E::UNSUPPORTED_VERSION);
+pub(in crate::http) const PARAM_HEADERS: Rung = rpc("6", "Mcp-Param-* are the arguments", S::BAD_REQUEST, E::HEADER_MISMATCH);
+pub(in crate::http) const METHOD: Rung = rpc("7", "a method that there is", S::NOT_FOUND, E::METHOD_NOT_FOUND);
+pub(in crate::http) const CAPABILITY: Rung = rpc("8", "a client that can what it takes", S::BAD_REQUEST, E::MISSING_CLIENT_CAPABILITY);
+pub(in crate::http) const PARAMS: Rung = rpc("9", "parameters, names and cursors that there are", S::OK, E::INVALID_PARAMS);
+pub(in crate::http) const WORKS: Rung = rpc("10", "nothing of ours fails", S::OK, E::INTERNAL_ERROR);
 
 /// The rung that a failure is of, if it is of the ladder. The handshake era has no statuses for what a method finds.
-pub(super) fn of(failure: &Failure, era: Era) -> Option<&'static Rung> {
+pub(in crate::http) fn of(failure: &Failure, era: Era) -> Option<&'static Rung> {
     Some(match failure {
         Failure::Body(error) => match &error.kind {
             ParseErrorKind::Json(error) if error.kind == JsonErrorKind::NotJson => &JSON,
