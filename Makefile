@@ -6,7 +6,7 @@ DATA ?= target/gatehouse-data
 LISTEN ?= 127.0.0.1:8080
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build plugins fixtures run test test-unit test-edge conformance crash powercut fulldisk check fmt bench clean
+.PHONY: help setup build plugins fixtures run test test-unit test-edge conformance fuzz crash powercut fulldisk check fmt bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,12 @@ test-edge: build plugins fixtures
 conformance: build plugins ## Run the official conformance suite, and show its table (a part of `make test`)
 	@scripts/install-test-clients
 	$(CARGO) test --locked -p gatehouse-tests -- --nocapture conformance::
+
+# Each target by itself, so that each has its seconds.
+FUZZ = bodies_are header_values a_message_is_one what_was_not_given what_was_not_sealed no_template_and
+fuzz: build plugins fixtures ## Look for inputs that nobody thought of, for SECONDS=600 in each place where they come in
+	for target in $(FUZZ); do GATEHOUSE_FUZZ_SECONDS=$(SECONDS) $(CARGO) test --release --locked -p gatehouse -p gatehouse-mcp -- --nocapture $$target || exit 1; done
+	GATEHOUSE_FUZZ_SECONDS=$(SECONDS) $(CARGO) test --locked -p gatehouse-tests -- --nocapture requests_that_nobody
 
 SECONDS ?= 600
 crash: setup ## Kill a writing store again and again for SECONDS=600, and look for what it acknowledged

@@ -29,6 +29,8 @@ pub enum Failure {
     UnknownPrompt(Box<str>),
     /// There is no such resource, or the caller may not know of it.
     UnknownResource(Box<str>),
+    /// There is no such resource template to complete an argument of.
+    UnknownTemplate,
     /// The session watches as many resources as it may.
     SubscriptionQuota,
     /// Arguments that break the tool's schema, for a revision that calls this an error of the request.
@@ -117,6 +119,7 @@ impl Failure {
             Self::UnknownTool(_) => "unknown_tool",
             Self::UnknownPrompt(_) => "unknown_prompt",
             Self::UnknownResource(_) => "unknown_resource",
+            Self::UnknownTemplate => "unknown_template",
             Self::SubscriptionQuota => "subscription_quota",
             Self::Arguments(_) => "arguments",
             Self::ArgumentsTooLarge => "arguments_too_large",

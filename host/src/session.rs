@@ -29,6 +29,8 @@ const WRITTEN_LATE: Duration = Duration::from_secs(15);
 
 /// Resources that one session may watch.
 const SUBSCRIPTIONS_MAX: usize = 256;
+/// Bytes of their addresses together: they are written with the session.
+const SUBSCRIPTIONS_BYTES_MAX: usize = 64 << 10;
 
 /// The name of a session: 32 hexadecimal digits of the system's randomness.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -164,7 +166,9 @@ impl Session {
     /// From now on its client hears of the resource; false if it hears of as many as it may.
     fn subscribe(&self, uri: Box<str>) -> bool {
         let mut state = self.state.lock();
-        let room = state.subscriptions.len() < SUBSCRIPTIONS_MAX || state.subscriptions.contains(&uri);
+        let bytes: usize = state.subscriptions.iter().map(|uri| uri.len()).sum();
+        let room = state.subscriptions.len() < SUBSCRIPTIONS_MAX && bytes + uri.len() <= SUBSCRIPTIONS_BYTES_MAX;
+        let room = room || state.subscriptions.contains(&uri);
         if room && state.subscriptions.insert(uri) {
             state.saved = None;
         }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::process::Command;
 
 /// FastMCP starts six interpreters, one a command, on two cores that other tests use as well.
-const LIMIT: Duration = Duration::from_secs(120);
+pub const LIMIT: Duration = Duration::from_secs(120);
 
 const TOOLS: [&str; 8] = ["echo", "slow_count", "word_stats", "unified_diff", "regex_extract", "json_query", "hash", "base64"];
 
@@ -23,7 +23,7 @@ enum Era {
     Untold,
 }
 
-fn installed(path: &str) -> PathBuf {
+pub fn installed(path: &str) -> PathBuf {
     let path = root().join(path);
     assert!(path.exists(), "{} is missing; `scripts/install-test-clients` makes it", path.display());
     path

@@ -55,7 +55,15 @@ fn definitions_that_are_wrong_are_refused_with_their_reason() {
             "input-schema refers to `http://127.0.0.1:9/s`, which is outside of it",
         ),
         ("output-type", tool("t", "output", r#"{"type":"nothing"}"#.into()), "output-schema is no valid JSON Schema"),
+        (
+            "schema-dialect",
+            schema(r#"{"$schema":"https://example.com/schema","type":"object"}"#),
+            "input-schema is in the dialect `https://example.com/schema`; known are 2020-12, ",
+        ),
         ("meta", tool("t", "meta", "[]".into()), "meta must be a JSON object"),
+        ("meta-blank", tool("t", "meta", r#"{"a b/c":1}"#.into()), "meta has the key `a b/c`"),
+        ("meta-label", tool("t", "meta", r#"{"1a/b":1}"#.into()), "meta has the key `1a/b`"),
+        ("meta-name", tool("t", "meta", r#"{"a/-b":1}"#.into()), "meta has the key `a/-b`"),
         ("icon", tool("t", "icon", "javascript:alert(1)".into()), "an icon's src must be an https: or data: URL"),
         ("headers", schema(mirrored), "input-schema: x-mcp-header \"Mcp-Param-"),
         ("hang", tool("t", "hang", true.into()), "its lists failed: the call was stopped after 1000 ms of "),
@@ -89,9 +97,38 @@ fn definitions_at_the_limits_are_taken() {
             json!([{ "name": "inner", "input": r##"{"type":"object","properties":{"a":{"$ref":"#/$defs/a"}},"$defs":{"a":{"type":"string"}}}"## }]),
         ),
         ("icon", json!([{ "name": "icon", "icon": "data:image/png;base64,AA==" }])),
+        ("meta", json!([{ "name": "meta", "meta": r#"{"com.example/a.b-c_d":1,"x":2,"a1.b-2/":3}"# }])),
     ];
     let ran = check(&right);
     assert_eq!((ran.code, &ran.json()["problems"]), (0, &json!([])), "{ran:?}");
+}
+
+/// A schema that names no dialect is of 2020-12; one that names another is read as that: in draft-07 `prefixItems` means nothing, and `items`
+/// may be a list.
+#[tokio::test]
+async fn a_schema_is_read_in_its_dialect() {
+    let pair = r#"{"type":"object","properties":{"p":{"prefixItems":[{"type":"string"}],"items":false}},"dependentRequired":{"a":["p"]},"unevaluatedProperties":false}"#;
+    let old = r#"{"$schema":"http://json-schema.org/draft-07/schema#","type":"object","properties":{"p":{"items":[{"type":"string"}],"prefixItems":[{"type":"number"}]}}}"#;
+    let gateway = crate::harness::Gateway::start().await;
+    gateway.drop_in("dialects", &described(&json!([{ "name": "newest", "input": pair }, { "name": "older", "input": old }])));
+    let listed = async || {
+        let tools = gateway.modern(crate::harness::Modern::new("tools/list", json!({}))).await.result()["tools"].to_string();
+        tools.contains("\"newest\"").then_some(())
+    };
+    crate::harness::eventually("the tools are there", std::time::Duration::from_secs(20), listed).await;
+    let table = [
+        ("newest", json!({ "p": ["x"] }), true),
+        ("newest", json!({ "p": [1] }), false),
+        ("newest", json!({ "p": ["x", 2] }), false),
+        ("newest", json!({ "a": 1 }), false),
+        ("newest", json!({ "b": 1 }), false),
+        ("older", json!({ "p": ["x", 2] }), true),
+        ("older", json!({ "p": [1] }), false),
+    ];
+    for (tool, arguments, fits) in table {
+        let refused = gateway.call(tool, arguments.clone()).await.result()["isError"] == true;
+        assert_eq!(!refused, fits, "{tool} {arguments}");
+    }
 }
 
 /// `(a+)+$` against 64 KiB of `a` and a `b`: an engine that goes back and tries again would take longer than the universe.

@@ -219,6 +219,7 @@ async fn modern_rungs() {
         ("6 absent",                  mirrored("x", "y").without("mcp-param-region"),               400, -32020, "Mcp-Param-Region is missing"),
         ("6 differs",                 mirrored("mcp-param-region", "south"),                        400, -32020, "Mcp-Param-Region says \"south\""),
         ("6 another number",          mirrored("mcp-param-count", "43"),                            400, -32020, "Mcp-Param-Count says \"43\""),
+        ("6 an unsafe integer",       mirrored("mcp-param-count", "9007199254740992").body(|body| body["params"]["arguments"]["count"] = json!(9_007_199_254_740_992_i64)), 400, -32020, "beyond 2^53 - 1"),
         ("6 no boolean",              mirrored("mcp-param-flag", "True"),                           400, -32020, "Mcp-Param-Flag"),
         ("6 twice",                   mirrored("x", "y").header("mcp-param-flag", "true"),          400, -32020, "Mcp-Param-Flag is there more than once"),
         ("6 no argument",             mirrored("x", "y").body(|body| body["params"]["arguments"]["region"] = Value::Null), 400, -32020, "no value for the header Mcp-Param-Region"),

@@ -1,7 +1,10 @@
 //! One file a subject.
 
 mod batch;
+mod changes;
 mod clients;
+mod clients_inspector;
+mod clients_offers;
 mod code_cache;
 mod command;
 mod command_line;
@@ -11,6 +14,7 @@ mod definitions;
 mod dialogs;
 mod directory;
 mod front;
+mod fuzz;
 mod guests;
 mod http2;
 mod journal;
@@ -18,11 +22,17 @@ mod ladder;
 mod legacy;
 mod messages;
 mod modern;
+mod pages;
+mod prompts;
+mod resources;
 mod restart;
 mod rust_sdk;
+mod rust_sdk_offers;
 mod sessions;
 mod soak;
 mod start;
 mod store;
 mod streams;
 mod tasks;
+mod trace;
+mod watched;

@@ -29,7 +29,7 @@ async fn call(client: &Client, tool: &'static str, arguments: Value) -> Result<C
     client.call_tool(CallToolRequestParams::new(tool).with_arguments(arguments)).await
 }
 
-fn text(result: &CallToolResult) -> &str {
+pub fn text(result: &CallToolResult) -> &str {
     result.content.first().and_then(|content| content.as_text()).map_or("", |text| text.text.as_str())
 }
 
@@ -59,7 +59,7 @@ async fn check(client: Client, listener: Listener) {
     client.cancel().await.expect("it ends");
 }
 
-fn transport(gateway: &Gateway) -> StreamableHttpClientTransport<reqwest::Client> {
+pub fn transport(gateway: &Gateway) -> StreamableHttpClientTransport<reqwest::Client> {
     StreamableHttpClientTransport::with_client(gateway.client.clone(), StreamableHttpClientTransportConfig::with_uri(gateway.url()))
 }
 

@@ -199,8 +199,10 @@ async fn listeners_hear_what_they_asked_for() {
     assert_eq!(gateway.modern(Modern::new("subscriptions/listen", json!({}))).await.code(), -32602);
     let json_only = listen(json!({ "toolsListChanged": true })).instead("accept", "application/json");
     assert_eq!(gateway.modern(json_only).await.status, 406);
-    // E17: a stop ends it with its result.
+    // E17: a stop ends it, in the words of both pages of the specification.
     gateway.terminate();
+    let cancelled = events.next().await.expect("a word").message();
+    assert_eq!((&cancelled["method"], &cancelled["params"]["requestId"]), (&json!("notifications/cancelled"), &json!("L")));
     let end = events.next().await.expect("an end").message();
     assert_eq!((&end["id"], &end["result"]["resultType"]), (&json!("L"), &json!("complete")));
     assert_eq!(events.next().await, None);

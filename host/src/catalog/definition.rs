@@ -126,6 +126,20 @@ fn icon(icon: &contract::Icon) -> Result<Icon, String> {
     })
 }
 
+/// A `_meta` of a plugin's: an object whose keys are named as the protocol wants it.
+fn meta(text: Option<&str>) -> Result<Option<JsonText>, String> {
+    let Some(text) = text else { return Ok(None) };
+    let meta = object("meta", text)?;
+    let members: serde_json::Map<String, serde_json::Value> = serde_json::from_str(meta.as_str()).unwrap_or_default();
+    match members.keys().find(|key| !mcp::meta::is_key(key)) {
+        Some(key) => Err(format!(
+            "meta has the key `{}`; a key is a name, or labels with dots between, a slash, and a name",
+            mcp::text::line(key, 64)
+        )),
+        None => Ok(Some(meta)),
+    }
+}
+
 /// MCP's annotations of something, as a JSON object.
 fn annotations(text: Option<&String>) -> Result<Option<JsonText>, String> {
     text.map(|text| object("annotations", text)).transpose()

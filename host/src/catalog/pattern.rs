@@ -1,7 +1,7 @@
 //! URI templates (RFC 6570) read backwards: which URIs one can make. The host only chooses whom to ask by it; what the parts mean is for
 //! the guest.
 
-use mcp::resource::{is_scheme, is_uri_char};
+use mcp::resource::{is_scheme, is_uri, is_uri_char};
 use regex::{Regex, RegexBuilder};
 use std::collections::BTreeSet;
 
@@ -111,7 +111,8 @@ pub(super) fn check_uri(uri: &str) -> Result<(), String> {
     if !uri.split_once(':').is_some_and(|(scheme, _)| is_scheme(scheme)) {
         return Err("it does not begin with a scheme such as `file:`".to_owned());
     }
-    literal(uri).map(drop)
+    literal(uri)?;
+    if is_uri(uri) { Ok(()) } else { Err("a `%` in it has no two hexadecimal digits behind it".to_owned()) }
 }
 
 #[cfg(test)]
@@ -151,5 +152,20 @@ mod tests {
         }
         UriPattern::parse(&format!("a:{}", "{x}".repeat(EXPRESSIONS_MAX + 1))).expect_err("too many");
         UriPattern::parse(&format!("a:{}{{x}}", "b".repeat(TEMPLATE_BYTES_MAX))).expect_err("too long");
+    }
+
+    /// Templates are a plugin's, URIs a client's: whatever both are, the comparison ends, and soon.
+    #[test]
+    fn no_template_and_no_uri_breaks_anything() {
+        let corpus = ["a:{x}/{+y}{?q,r}{&s}\na:b/c?q=1", "file:///{/path*}{.ext}{#part}\nfile:///a/b.c#d", "a:{x:3}{;p}\na:abc;p"];
+        let words = ["{", "}", "{+x}", "{?a,b*}", "{x:10000}", "((", ".*", "[^", "\\", "%", "{,}", "a:", "\n"];
+        gatehouse_mutator::fuzz("URI templates", gatehouse_mutator::Mutator::new(&corpus, &words), 20_000, |input| {
+            let text = String::from_utf8_lossy(input);
+            let (template, uri) = text.split_once('\n').unwrap_or((&text, ""));
+            match UriPattern::parse(template) {
+                Ok(pattern) => format!("{} {}", pattern.matches(uri), pattern.variables.len()),
+                Err(error) => error.chars().filter(|c| c.is_ascii_alphabetic()).take(24).collect(),
+            }
+        });
     }
 }

@@ -25,13 +25,21 @@ struct Waiting {
     said: Option<(Digest, Lists)>,
     /// From when on it may be asked.
     due: Instant,
+    /// It is being asked: two readings at once could end in the wrong order.
+    running: bool,
+}
+
+impl Waiting {
+    fn is_ready(&self) -> bool {
+        self.said.is_some() && !self.running
+    }
 }
 
 impl Refresh {
     /// A plugin said that these lists changed.
     pub fn ask(&self, plugin: &Arc<str>, digest: Digest, lists: Lists) {
         let mut waiting = self.waiting.lock();
-        let plugin = waiting.entry(Arc::clone(plugin)).or_insert(Waiting { said: None, due: Instant::now() });
+        let plugin = waiting.entry(Arc::clone(plugin)).or_insert(Waiting { said: None, due: Instant::now(), running: false });
         // What another component of that name said is of no interest any more.
         let before = plugin.said.filter(|(before, _)| *before == digest).map_or(Lists::default(), |(_, lists)| lists);
         plugin.said = Some((
@@ -54,20 +62,27 @@ impl Refresh {
     /// Those that are due now.
     pub(super) fn take(&self, now: Instant) -> Vec<(Arc<str>, Digest, Lists)> {
         let mut waiting = self.waiting.lock();
-        waiting.retain(|_, plugin| plugin.said.is_some() || now < plugin.due);
-        let due = waiting.iter_mut().filter(|(_, plugin)| plugin.due <= now);
+        waiting.retain(|_, plugin| plugin.said.is_some() || plugin.running || now < plugin.due);
+        let due = waiting.iter_mut().filter(|(_, plugin)| plugin.is_ready() && plugin.due <= now);
         let taken = due.filter_map(|(name, plugin)| {
             let (digest, lists) = plugin.said.take()?;
-            plugin.due = now + INTERVAL;
+            (plugin.due, plugin.running) = (now + INTERVAL, true);
             Some((Arc::clone(name), digest, lists))
         });
         taken.collect()
     }
 
+    /// A plugin was asked, or could not be.
+    pub(super) fn done(&self, plugin: &str) {
+        if let Some(waiting) = self.waiting.lock().get_mut(plugin) {
+            waiting.running = false;
+        }
+    }
+
     /// When the next is due.
     pub(super) fn next(&self) -> Option<Instant> {
         let waiting = self.waiting.lock();
-        waiting.values().filter(|plugin| plugin.said.is_some()).map(|plugin| plugin.due).min()
+        waiting.values().filter(|plugin| plugin.is_ready()).map(|plugin| plugin.due).min()
     }
 }
 
@@ -86,8 +101,11 @@ mod tests {
         assert_eq!(refresh.take(now), [(Arc::clone(&plugin), digest, both)], "once for both");
         refresh.ask(&plugin, digest, tools);
         assert!(refresh.take(now).is_empty(), "not again at once");
+        assert!(refresh.take(now + INTERVAL).is_empty() && refresh.next().is_none(), "not while it is being asked");
+        refresh.done(&plugin);
         assert_eq!(refresh.next(), Some(now + INTERVAL));
         assert_eq!(refresh.take(now + INTERVAL).len(), 1);
+        refresh.done(&plugin);
         assert!(refresh.take(now + 2 * INTERVAL).is_empty() && refresh.waiting.lock().is_empty(), "forgotten");
     }
 }

@@ -188,6 +188,10 @@ impl Server {
         if let Some(resource) = self.resources.get(uri) {
             return Some(Readable::Listed(Arc::clone(resource)));
         }
+        // No template can make what is no URI, whatever its pattern says.
+        if !mcp::resource::is_uri(uri) {
+            return None;
+        }
         let families = self.by_detail.iter().filter_map(|at| self.templates.items.get(*at));
         families.into_iter().find(|template| template.pattern.matches(uri)).map(|template| Readable::OfTemplate(Arc::clone(template)))
     }

@@ -248,7 +248,10 @@ impl Library {
         for (name, digest, lists) in self.refresh.take(now) {
             let serving = self.files.get(&*name).and_then(|file| file.serving.clone());
             // One that was replaced meanwhile was asked for its lists when it was loaded.
-            let Some(plugin) = serving.filter(|plugin| plugin.guest.digest() == digest) else { continue };
+            let Some(plugin) = serving.filter(|plugin| plugin.guest.digest() == digest) else {
+                self.refresh.done(&name);
+                continue;
+            };
             let (loader, name) = (self.loader.clone(), name.to_string());
             self.loads.push(Box::pin(async move { Done::Listed(Listed { name, result: loader.list_again(&plugin, lists).await }) }));
         }
@@ -268,6 +271,7 @@ impl Library {
 
     fn take_listed(&mut self, listed: Listed) {
         let Listed { name, result } = listed;
+        self.refresh.done(&name);
         let checked = result.and_then(|plugin| match self.clash(&name, &plugin) {
             Some(error) => Err(error),
             None => Ok(plugin),

@@ -47,6 +47,7 @@ pub(super) fn map(failure: &Failure, era: Era) -> Mapped {
         Failure::UnknownTool(name) => object(rung, ErrorObject::unknown_tool(name)),
         Failure::UnknownPrompt(name) => object(rung, ErrorObject::unknown_prompt(name)),
         Failure::UnknownResource(uri) => object(S::OK, ErrorObject::resource_not_found(uri, era)),
+        Failure::UnknownTemplate => plain(rung, ErrorCode::INVALID_PARAMS, "params.ref.uri names no resource template of this server"),
         Failure::SubscriptionQuota => {
             plain(S::TOO_MANY_REQUESTS, ErrorCode::QUOTA, "The session watches as many resources as it may; unsubscribe from one")
         }

@@ -96,3 +96,54 @@ struct State {
     id: Id,
     era: Era,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::event;
+    use gatehouse_mutator::{Mutator, fuzz};
+    use serde_json::Value;
+
+    /// An event stream as the standard reads it (WHATWG HTML, 9.2.6): the id, the name and the data of each event.
+    fn read(stream: &str) -> Vec<(String, String, String)> {
+        let (mut events, mut id, mut name, mut data) = (Vec::new(), String::new(), String::new(), None::<String>);
+        for line in stream.split(['\r', '\n']) {
+            if line.is_empty() {
+                if let Some(data) = data.take() {
+                    events.push((id.clone(), std::mem::take(&mut name), data));
+                }
+                continue;
+            }
+            let (field, value) = line.split_once(':').unwrap_or((line, ""));
+            let value = value.strip_prefix(' ').unwrap_or(value);
+            match field {
+                "id" => value.clone_into(&mut id),
+                "event" => value.clone_into(&mut name),
+                "data" => data = Some(data.map_or_else(|| value.to_owned(), |data| format!("{data}\n{value}"))),
+                _ => {}
+            }
+        }
+        events
+    }
+
+    /// Whatever a message holds, it is one event of equal value, and its id is its own.
+    #[test]
+    fn a_message_is_one_event() {
+        let corpus = [
+            r#"{"jsonrpc":"2.0","method":"notifications/message","params":{"data":"a\nb\r\u2028 data: x"}}"#,
+            "{\"a\":\"line\u{2028}separator\u{2029}\u{85}\",\n \"b\" : [1,2.5e3,null]}",
+            "{\"data\":\"\\n\\nid: 7\\ndata: forged\"}",
+        ];
+        let words = ["\\n", "\\r", "\n", "\r", "\u{2028}", "\u{2029}", "\u{7f}", "\u{85}", "data: ", "id: ", ":", "\\u2028"];
+        fuzz("event streams", Mutator::new(&corpus, &words), 50_000, |input| {
+            // Only JSON is ever written.
+            let Ok(value) = serde_json::from_slice::<Value>(input) else { return 0 };
+            let bytes = event(input, Some("the-id"));
+            let text = std::str::from_utf8(&bytes).expect("text");
+            let events = read(text);
+            let [(id, name, data)] = events.as_slice() else { panic!("{} events in {text:?}", events.len()) };
+            assert_eq!((id.as_str(), name.as_str()), ("the-id", "message"));
+            assert_eq!(serde_json::from_str::<Value>(data).expect("JSON"), value);
+            1 + text.len() / 16
+        });
+    }
+}

@@ -81,4 +81,22 @@ mod tests {
             assert_eq!(seal.open(&sealed[..at], &about), None, "cut at {at}");
         }
     }
+
+    /// Cursors and dialogs come back from clients: nothing opens but what was sealed about the same.
+    #[test]
+    fn what_was_not_sealed_does_not_open() {
+        let seal = Seal::new(&[7; 32]);
+        let (mine, theirs) = (About::of([Some("acme"), Some("tools")]), About::of([Some("acme"), Some("prompts")]));
+        let sealed = |about: &About, number: u8| seal.seal(&[number; 9], about).expect("randomness");
+        let given: Vec<_> = (0..20).map(|number| sealed(&mine, number)).collect();
+        let foreign: Vec<_> = (0..20).map(|number| sealed(&theirs, number)).collect();
+        let corpus: Vec<_> = given.iter().chain(&foreign).map(|text| text.as_bytes()).collect();
+        let mutator = gatehouse_mutator::Mutator::new(&corpus, &["A", "_", "-", "=", "\0", "AAAAAAAA"]);
+        gatehouse_mutator::fuzz("seals", mutator, 50_000, |input| {
+            let Some(plain) = std::str::from_utf8(input).ok().and_then(|text| seal.open(text, &mine)) else { return 0 };
+            let own = given.iter().position(|text| text.as_bytes() == input).expect("it was sealed about this");
+            assert_eq!(plain, [u8::try_from(own).expect("small"); 9]);
+            1 + own
+        });
+    }
 }

@@ -16,7 +16,7 @@ pub(super) async fn completion_complete(rooms: &Arc<Rooms>, context: Context, pa
             (Completed::Prompt(Arc::clone(prompt)), prompt.guest.clone())
         }
         Reference::ResourceTemplate(uri) => {
-            let template = context.server.template(uri).ok_or_else(|| Failure::UnknownResource(uri.clone()))?;
+            let template = context.server.template(uri).ok_or(Failure::UnknownTemplate)?;
             (Completed::Template(Arc::clone(template)), template.guest.clone())
         }
     };

@@ -53,7 +53,7 @@ pub(super) async fn listen(rooms: &Arc<Rooms>, context: Context, id: &Id, params
         waiting.push_back(told(rooms, task, id).await);
     }
     let rooms = Arc::clone(rooms);
-    Ok(Box::new(Listening { rooms, context, id: id.clone(), params, tasks, waiting, changes, task_changes, _place: place }))
+    Ok(Box::new(Listening { rooms, context, id: id.clone(), params, tasks, waiting, ending: false, changes, task_changes, _place: place }))
 }
 
 async fn told(rooms: &Rooms, task: &Task, id: &Id) -> Vec<u8> {
@@ -69,6 +69,8 @@ struct Listening {
     /// Held, so that the last state of one that ended can be told.
     tasks: Vec<Arc<Task>>,
     waiting: VecDeque<Vec<u8>>,
+    /// The gateway stops, and that was said.
+    ending: bool,
     changes: broadcast::Receiver<Change>,
     task_changes: broadcast::Receiver<Arc<Task>>,
     _place: Taken,
@@ -82,7 +84,12 @@ impl Listening {
             }
             tokio::select! {
                 biased;
-                () = self.rooms.draining.cancelled() => {
+                // The page on cancellation wants a notification, the one on subscriptions the result: they get both.
+                () = self.rooms.draining.cancelled(), if !self.ending => {
+                    self.ending = true;
+                    self.waiting.push_back(mcp::listen::cancelled(&self.id));
+                }
+                () = std::future::ready(()), if self.ending => {
                     let ended = mcp::result::listen_ended(self.context.revision, &self.rooms.implementation, &self.id);
                     return Reply::End(Box::new(Ok(ended)));
                 }

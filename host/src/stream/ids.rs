@@ -132,4 +132,24 @@ mod tests {
         assert!(all.iter().all(|id| ids.read(&mine, id.as_bytes()) == Some(place)));
         assert!(all[0] != all[1] && all[1] != all[2]);
     }
+
+    /// Nothing but an id of this session is read, and then as the place that it was given out for.
+    #[test]
+    fn what_was_not_given_out_is_not_read() {
+        let ids = EventIds::new(&[7; 32]);
+        let mine = partition("acme", 1);
+        let place = |number: u64| Place { stream: number % 5, seq: Seq(number) };
+        let given: Vec<String> = (0..50).map(|number| ids.of_event(&mine, place(number))).collect();
+        let foreign: Vec<String> = (0..50).map(|number| ids.of_event(&partition("acme", 2), place(number))).collect();
+        let corpus: Vec<&String> = given.iter().chain(&foreign).collect();
+        let mutator = gatehouse_mutator::Mutator::new(&corpus, &["A", "_", "-", "=", "%00", "../"]);
+        gatehouse_mutator::fuzz("event ids", mutator, 100_000, |input| match ids.read(&mine, input) {
+            None => 0,
+            Some(read) => {
+                let own = given.iter().position(|id| id.as_bytes() == input).expect("it was given out");
+                assert_eq!(read, place(own as u64));
+                1 + own
+            }
+        });
+    }
 }

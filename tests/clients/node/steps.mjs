@@ -28,10 +28,11 @@ export function readCommandLine(modes = []) {
 
 /**
  * A `fetch` that passes everything through untouched, tells stderr about each exchange, and
- * remembers how DELETE was answered: neither SDK lets its caller see that status.
+ * remembers how DELETE was answered and when the GET stream stood: neither SDK lets its caller see that.
  */
 export function observingFetch() {
-  const seen = { deleteStatus: undefined };
+  const { promise: streamOpened, resolve: streamIsOpen } = Promise.withResolvers();
+  const seen = { deleteStatus: undefined, streamOpened };
   const fetchAndTell = async (url, init) => {
     const method = init?.method ?? 'GET';
     const sent = typeof init?.body === 'string' ? JSON.parse(init.body) : {};
@@ -39,6 +40,7 @@ export function observingFetch() {
     const type = response.headers.get('content-type') ?? '-';
     console.error(`${method} ${sent.method ?? '-'} -> ${response.status} ${type}`);
     if (method === 'DELETE') seen.deleteStatus = response.status;
+    if (method === 'GET' && response.ok) streamIsOpen();
     return response;
   };
   return { seen, fetch: fetchAndTell };
@@ -131,7 +133,7 @@ function firstText(result) {
 }
 
 // Read beside this file: the installer copies the programs next to their node_modules.
-function installedVersion(packageName) {
+export function installedVersion(packageName) {
   const manifest = new URL(`./node_modules/${packageName}/package.json`, import.meta.url);
   return JSON.parse(readFileSync(manifest, 'utf8')).version;
 }

@@ -1,6 +1,6 @@
 """PyPI `fastmcp` 4.x, its command line, against a gateway at a URL.
 
-Usage: python fastmcp_cli.py URL [--token TOKEN]
+Usage: python fastmcp_cli.py URL [--token TOKEN] [--offers]
 
 Each step is one `fastmcp` process: it connects, lists the tools, calls, and leaves. Prints the same
 JSON object as the other programs, with null for what a command line does not show:
@@ -8,6 +8,8 @@ JSON object as the other programs, with null for what a command line does not sh
 - `era`, `protocol_version`, `server`, `ended`: no command prints them.
 - `progress`: the command swallows the notifications; `progress_result` shows that they do no harm.
 - `unknown_tool`: the command looks the name up in the list and never asks the server.
+
+With --offers the steps, and the members, are those of `offers.py` for which there are commands.
 """
 
 import argparse
@@ -20,7 +22,8 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-TIME_LIMIT_S = 60
+# Six or seven interpreters, one after the other, on a machine that does other things as well.
+TIME_LIMIT_S = 100
 
 
 class CommandLine:
@@ -42,7 +45,7 @@ class CommandLine:
         }
         self.deadline = time.monotonic() + TIME_LIMIT_S
 
-    def run(self, verb: str, *arguments: str) -> dict:
+    def run(self, verb: str, *arguments: str, typed: str = "") -> dict:
         """The JSON that the command prints. A tool's own error leaves status 1 *and* JSON."""
         command = [str(self.program), verb, self.url, *arguments, "--json", *self.auth]
         shown = " ".join([verb, self.url, *arguments])
@@ -51,7 +54,7 @@ class CommandLine:
                 command,
                 cwd=self.directory,
                 env=self.environment,
-                stdin=subprocess.DEVNULL,
+                input=typed,
                 stdout=subprocess.PIPE,
                 encoding="utf-8",
                 timeout=max(self.deadline - time.monotonic(), 0.001),
@@ -62,8 +65,9 @@ class CommandLine:
             raise RuntimeError(message) from None
         print(f"fastmcp {shown} -> status {done.returncode}", file=sys.stderr)
         try:
-            return json.loads(done.stdout)
-        except json.JSONDecodeError:
+            # Where the user was asked, the questions come first, without the answers: those are not echoed.
+            return json.loads(done.stdout[done.stdout.index("{") if typed else 0 :])
+        except ValueError:
             # Failures other than a tool's are prose, on standard output too.
             raise RuntimeError(f"fastmcp {shown}: {done.stdout.strip()}") from None
 
@@ -96,6 +100,29 @@ def run_steps(fastmcp: CommandLine) -> dict:
     }
 
 
+def run_offers(fastmcp: CommandLine) -> dict:
+    def read(uri: str) -> dict:
+        return fastmcp.run("call", uri)[0]
+
+    listed = fastmcp.run("list", "--resources", "--prompts")
+    arguments = ["arg1=one", "arg2=two"]
+    prompt = fastmcp.run("call", "test_prompt_with_arguments", *arguments, "--prompt")
+    # It asks on the terminal: the same forms that other clients fill in by themselves, a line a field.
+    ask = ["test_elicitation", "message=Who are you?"]
+    elicitation = fastmcp.run("call", *ask, typed="my username\nmy email\n")
+    asking = fastmcp.run("call", "test_input_required_result_prompt", "--prompt", typed="my context\n")
+    return {
+        "resources": [resource["uri"] for resource in listed["resources"]],
+        "resource": read("test://static-text")["text"],
+        "binary": read("test://static-binary")["blob"],
+        "from_template": read("test://template/7/data")["text"],
+        "prompts": [prompt["name"] for prompt in listed["prompts"]],
+        "prompt": prompt["messages"][0]["content"]["text"],
+        "elicitation": first_text(elicitation),
+        "prompt_asks": asking["messages"][0]["content"]["text"],
+    }
+
+
 def first_text(result: dict) -> str | None:
     return result["content"][0].get("text") if result["content"] else None
 
@@ -104,8 +131,10 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("url")
     parser.add_argument("--token")
+    parser.add_argument("--offers", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
-        report = run_steps(CommandLine(options.url, options.token, directory))
+        fastmcp = CommandLine(options.url, options.token, directory)
+        report = run_offers(fastmcp) if options.offers else run_steps(fastmcp)
     name = {"client": f"fastmcp {version('fastmcp')}", "mode": "cli"}
     print(json.dumps({**name, **report}))

@@ -58,6 +58,18 @@ impl ListKind {
     }
 }
 
+/// `notifications/cancelled` of a server that ends a subscription: the only use that it has for it (basic, cancellation).
+#[must_use]
+pub fn cancelled(subscription: &Id) -> Vec<u8> {
+    let mut own = Object::new();
+    own.raw(meta::SUBSCRIPTION_ID, &subscription.write());
+    let mut params = Object::new();
+    params.raw("requestId", &subscription.write());
+    params.string("reason", "The gateway is stopping");
+    params.raw("_meta", &own.end());
+    write::notification("notifications/cancelled", Some(&params.end()))
+}
+
 /// `subscriptions/listen`. Narrowed to what is served, it is also what the acknowledgement says.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct ListenParams {

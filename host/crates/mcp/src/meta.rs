@@ -164,6 +164,25 @@ pub fn is_reserved(key: &str) -> bool {
     matches!(label, Some("modelcontextprotocol" | "mcp"))
 }
 
+/// Whether a key of a `_meta` is named as the protocol wants it (basic, `_meta`): a name, with a prefix of labels or without.
+#[must_use]
+pub fn is_key(key: &str) -> bool {
+    let (prefix, name) = match key.rsplit_once('/') {
+        Some((prefix, name)) => (Some(prefix), name),
+        None => (None, key),
+    };
+    let ends = |text: &str, first: fn(&u8) -> bool| {
+        let last = text.as_bytes().last().is_some_and(u8::is_ascii_alphanumeric);
+        text.as_bytes().first().is_some_and(first) && last
+    };
+    let label =
+        |label: &str| ends(label, u8::is_ascii_alphabetic) && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let named = name.is_empty() && prefix.is_some()
+        || ends(name, u8::is_ascii_alphanumeric)
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
+    named && prefix.is_none_or(|prefix| prefix.split('.').all(label))
+}
+
 /// The `_meta` of something the server sends: what the guest gave, without the members that only the host may say,
 /// then the host's own. `None` if nothing remains.
 pub(crate) fn compose(guest: Option<&JsonText>, own: &[(&str, JsonText)]) -> Option<JsonText> {

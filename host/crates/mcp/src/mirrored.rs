@@ -173,6 +173,7 @@ fn compare(body: Option<&RawValue>, header: HeaderValues<'_>) -> Result<(), Head
         Some(b't' | b'f') => body == value,
         // 42 equals 42.0 and 4.2e1.
         Some(b'-' | b'0'..=b'9') => match (Decimal::parse(body), Decimal::parse(&value)) {
+            (Some(body), Some(_)) if !body.is_safe() => return Err(HeaderFault::OutOfRange),
             (Some(body), Some(value)) => body == value,
             (None | Some(_), None | Some(_)) => false,
         },

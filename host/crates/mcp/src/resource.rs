@@ -87,10 +87,12 @@ impl ResourceTemplate {
     }
 }
 
-/// Whether a text is a URI by its characters (RFC 3986): a scheme, and then nothing that has to be written as `%XX`.
+/// Whether a text is a URI by its characters (RFC 3986): a scheme, and then nothing that has to be written as `%XX`, which is two
+/// hexadecimal digits behind each `%`.
 #[must_use]
 pub fn is_uri(text: &str) -> bool {
-    text.split_once(':').is_some_and(|(scheme, rest)| is_scheme(scheme) && rest.chars().all(is_uri_char))
+    let escapes = || text.split('%').skip(1).all(|rest| rest.get(..2).is_some_and(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit())));
+    text.split_once(':').is_some_and(|(scheme, rest)| is_scheme(scheme) && rest.chars().all(is_uri_char)) && escapes()
 }
 
 /// RFC 3986, 3.1.

@@ -1,6 +1,6 @@
 //! Prompts.
 
-use super::{icon, object, plain};
+use super::{icon, meta, plain};
 use crate::catalog::{Prompt, Written};
 use crate::config::PluginLimits;
 use mcp::prompt::Argument;
@@ -38,7 +38,7 @@ pub(super) fn make(plugin: &Arc<str>, guest: &Guest, listed: &contract::Prompt, 
         description: Some(listed.description.as_str().into()),
         arguments,
         icons: listed.icons.iter().map(icon).collect::<Result<_, _>>()?,
-        meta: listed.meta.as_ref().map(|text| object("meta", text)).transpose()?,
+        meta: meta(listed.meta.as_deref())?,
     };
     let written = Written::of(|revision| definition.write(revision));
     Ok(Prompt { definition, guest: guest.clone(), plugin: Arc::clone(plugin), written })

@@ -1,6 +1,6 @@
 //! Resources and their templates.
 
-use super::{annotations, icon, object, plain};
+use super::{annotations, icon, meta, plain};
 use crate::catalog::pattern::{UriPattern, check_uri};
 use crate::catalog::{Resource, Template, Written};
 use crate::config::PluginLimits;
@@ -74,7 +74,7 @@ impl Words<'_> {
             mime_type: self.mime_type.map(Into::into),
             icons: self.icons.iter().map(icon).collect::<Result<_, _>>()?,
             annotations: annotations(self.annotations)?,
-            meta: self.meta.map(|text| object("meta", text)).transpose()?,
+            meta: meta(self.meta)?,
         })
     }
 }

@@ -109,9 +109,26 @@ fn survey(member: &str, schema: &Value, limits: &PluginLimits) -> Result<(), Str
     Ok(())
 }
 
+/// The dialect that a schema names, or 2020-12 (basic, schema dialects).
+fn dialect(member: &str, schema: &Value) -> Result<Draft, String> {
+    let Some(named) = schema.get("$schema") else { return Ok(Draft::Draft202012) };
+    let named = named.as_str().unwrap_or_default();
+    Ok(match named.trim_end_matches('#') {
+        "https://json-schema.org/draft/2020-12/schema" => Draft::Draft202012,
+        "https://json-schema.org/draft/2019-09/schema" => Draft::Draft201909,
+        "http://json-schema.org/draft-07/schema" | "https://json-schema.org/draft-07/schema" => Draft::Draft7,
+        "http://json-schema.org/draft-06/schema" | "https://json-schema.org/draft-06/schema" => Draft::Draft6,
+        "http://json-schema.org/draft-04/schema" | "https://json-schema.org/draft-04/schema" => Draft::Draft4,
+        _ => {
+            let named = mcp::text::line(named, 64);
+            return Err(format!("{member} is in the dialect `{named}`; known are 2020-12, 2019-09, draft-07, draft-06 and draft-04"));
+        }
+    })
+}
+
 pub(super) fn compile(member: &str, schema: &Value) -> Result<Schema, String> {
     jsonschema::options()
-        .with_draft(Draft::Draft202012)
+        .with_draft(dialect(member, schema)?)
         // A backtracking engine would let one pattern of a guest's hold a worker for ever.
         .with_pattern_options(PatternOptions::regex())
         .build(schema)

@@ -1,7 +1,7 @@
 //! Tools.
 
 use super::schema::{compile, schema_text};
-use super::{icon, object, plain};
+use super::{icon, meta, plain};
 use crate::catalog::{TaskNeed, TaskSupport, Tool, Written};
 use crate::config::PluginLimits;
 use mcp::JsonText;
@@ -78,7 +78,7 @@ pub(super) fn make(plugin: &Arc<str>, guest: &Guest, tool: &contract::Tool, limi
             (Some(text), Some(compile("output-schema", &value)?))
         }
     };
-    let meta = tool.meta.as_ref().map(|text| object("meta", text)).transpose()?;
+    let meta = meta(tool.meta.as_deref())?;
     let task = task_support(meta.as_ref())?;
     let connection_max = connection_max(meta.as_ref())?;
     let icons = tool.icons.iter().map(icon).collect::<Result<_, _>>()?;

@@ -107,7 +107,7 @@ pub(in crate::http) fn of(failure: &Failure, era: Era) -> Option<&'static Rung> 
         Failure::Params(error) if error.in_meta() => &META,
         Failure::MethodNotFound(_) if era == Era::Modern => &METHOD,
         Failure::MissingCapability(_) if era == Era::Modern => &CAPABILITY,
-        Failure::Params(_) | Failure::BadCursor | Failure::UnknownTool(_) | Failure::UnknownPrompt(_) => &PARAMS,
+        Failure::Params(_) | Failure::BadCursor | Failure::UnknownTool(_) | Failure::UnknownPrompt(_) | Failure::UnknownTemplate => &PARAMS,
         Failure::GuestFailed => &WORKS,
         _ => return None,
     })

@@ -63,7 +63,7 @@ impl Target {
             Self::Prompt { prompt, .. } => Failure::UnknownPrompt(prompt.definition.name.clone()),
             Self::Completion(completion) => match &completion.of {
                 Completed::Prompt(prompt) => Failure::UnknownPrompt(prompt.definition.name.clone()),
-                Completed::Template(template) => Failure::UnknownResource(template.definition.uri_template.clone()),
+                Completed::Template(_) => Failure::UnknownTemplate,
             },
         }
     }

@@ -43,3 +43,18 @@ fn the_protocols_own_data() {
         r#"{"code":-32022,"message":"Unsupported protocol version: 2099-01-01","data":{"supported":["2026-07-28"],"requested":"2099-01-01"}}"#,
     );
 }
+
+/// What lies between -32768 and -32000 belongs to JSON-RPC and to MCP, and nothing there is our own.
+#[test]
+fn our_own_codes_are_outside_of_what_is_reserved() {
+    let of_others = [-32700, -32600, -32601, -32602, -32603, -32002, -32042, -32020, -32021, -32022, -32800];
+    for code in (-33_000..=-31_000).map(ErrorCode) {
+        let ours = code.kind().is_some();
+        let reserved = (-32_768..=-32_000).contains(&code.get());
+        assert!(!(ours && reserved), "{code} is ours and reserved");
+    }
+    let source = include_str!("../error.rs");
+    let codes = source.lines().filter_map(|line| line.trim().split_once("ErrorCode(-")?.1.strip_suffix(");")?.parse::<i32>().ok());
+    let reserved: Vec<_> = codes.map(|code| -code).filter(|code| (-32_768..=-32_000).contains(code)).collect();
+    assert!(reserved.len() >= 10 && reserved.iter().all(|code| of_others.contains(code)), "{reserved:?}");
+}

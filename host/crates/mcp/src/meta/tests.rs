@@ -85,3 +85,13 @@ fn the_server_speaks_for_itself() {
     assert_eq!(composed.as_str(), r#"{"ui":{"resourceUri":"ui://a"},"io.modelcontextprotocol/serverInfo":"me"}"#);
     assert_eq!(compose(None, &[]), None);
 }
+
+#[test]
+fn keys_have_labels_and_a_name() {
+    for key in ["ui", "gatehouse/task", "com.example.mcp-x/a", "a/", "a.b/c_d.e-f", "7", "progressToken", "a-1.b2/3"] {
+        assert!(super::is_key(key), "{key}");
+    }
+    for key in ["", "/", "/a", "a b", "a b/c", "1a/b", "a/-b", "a/b-", "a./b", ".a/b", "a-/b", "a/b/c", "a_b/c", "ä", "a/b "] {
+        assert!(!super::is_key(key), "{key}");
+    }
+}

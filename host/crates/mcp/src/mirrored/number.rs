@@ -41,6 +41,24 @@ impl Decimal {
     }
 }
 
+impl Decimal {
+    /// Whether it is within ±(2^53 - 1), where a double holds every integer.
+    pub(super) fn is_safe(&self) -> bool {
+        let zeros = usize::try_from(self.exponent.max(0)).unwrap_or(usize::MAX);
+        if self.digits.len().saturating_add(zeros) > 16 && self.exponent >= 0 {
+            return false;
+        }
+        // What has a fraction is compared as it is: no integer, and far from the limit unless it has more digits than fit.
+        let whole = self.digits.len().saturating_sub(usize::try_from(self.exponent.min(0).unsigned_abs()).unwrap_or(usize::MAX));
+        let digits = if self.exponent < 0 {
+            self.digits.get(..whole).unwrap_or_default().to_owned()
+        } else {
+            format!("{}{}", self.digits, "0".repeat(zeros))
+        };
+        digits.is_empty() || digits.parse::<u64>().is_ok_and(|number| number < 1 << 53)
+    }
+}
+
 fn parse_exponent(text: &str) -> Option<i64> {
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {

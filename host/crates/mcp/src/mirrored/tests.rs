@@ -124,10 +124,10 @@ fn rung_6_unequal() {
     }
     // No detour over floating point.
     faults(
-        r#"{"count":9007199254740993}"#,
-        &[("Mcp-Param-Count", "9007199254740992")],
+        r#"{"count":9007199254740991}"#,
+        &[("Mcp-Param-Count", "9007199254740991.0001")],
         "Mcp-Param-Count",
-        HeaderFault::differs("9007199254740992", "9007199254740993"),
+        HeaderFault::differs("9007199254740991.0001", "9007199254740991"),
     );
 }
 
@@ -152,5 +152,16 @@ proptest! {
         let fraction = format!("{a}.{}", "0".repeat(zeros + 1));
         prop_assert_eq!(&Decimal::parse(&fraction), &plain);
         prop_assert_eq!(&Decimal::parse(&format!("{a}{}e-{zeros}", "0".repeat(zeros))), &plain);
+    }
+}
+
+#[test]
+fn integers_are_safe_up_to_what_a_double_holds() {
+    let safe = |text: &str| super::number::Decimal::parse(text).unwrap().is_safe();
+    for text in ["0", "-9007199254740991", "9007199254740991", "9.007199254740991e15", "42.0", "0.5", "1e15", "123456789012345.75"] {
+        assert!(safe(text), "{text}");
+    }
+    for text in ["9007199254740992", "-9007199254740992", "1e16", "1e400", "99999999999999999999", "9007199254740992.5"] {
+        assert!(!safe(text), "{text}");
     }
 }

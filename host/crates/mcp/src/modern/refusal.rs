@@ -45,6 +45,8 @@ pub enum HeaderFault {
     Malformed(HeaderError),
     /// The body has nothing for it to repeat.
     Unmatched,
+    /// What it repeats is an integer that not everybody on the way can hold (1.5).
+    OutOfRange,
     /// It says something else than the body. Both are on one line and cut.
     Differs {
         /// What the header says.
@@ -94,6 +96,7 @@ impl fmt::Display for Refusal {
                 HeaderFault::Unmatched => {
                     write!(f, "The body has no value for the header {header}")
                 }
+                HeaderFault::OutOfRange => write!(f, "The header {header} repeats an integer beyond 2^53 - 1"),
                 HeaderFault::Differs { header: value, body } => {
                     write!(f, "The header {header} says \"{value}\", the body \"{body}\"")
                 }

@@ -40,7 +40,7 @@ fn a_uri_has_a_scheme_and_no_blanks() {
     for uri in ["test://static-text", "ui://board", "urn:a:b", "file:///a%20b", "data:image/png;base64,AA=="] {
         assert!(is_uri(uri), "{uri}");
     }
-    for uri in ["", "x", "/a", ":a", "1a:b", "a:b c", "a:ä", "a:{b}", "data:image/svg+xml,<svg/>", "a:\n"] {
+    for uri in ["", "x", "/a", ":a", "1a:b", "a:b c", "a:ä", "a:{b}", "data:image/svg+xml,<svg/>", "a:\n", "a:%", "a:%2", "a:%zz"] {
         assert!(!is_uri(uri), "{uri}");
     }
 }
