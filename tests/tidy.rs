@@ -315,6 +315,16 @@ fn anchor(heading: &str) -> String {
     kept.chars().filter(|c| c.is_alphanumeric() || "-_ ".contains(*c)).map(|c| if c == ' ' { '-' } else { c }).collect()
 }
 
+/// The author's guide shows a whole plugin, and that plugin is built and tested.
+#[test]
+fn the_guide_shows_the_plugin_that_is_there() {
+    let guide = read("plugins/README.md");
+    let shown = guide.split("```rust\n").find_map(|block| block.split("```").next().filter(|block| block.contains("export!(Handbook);")));
+    let plugin = read("plugins/handbook/src/lib.rs");
+    let code = plugin.split_once("\n\n").map(|(_, code)| code);
+    assert_eq!(shown, code);
+}
+
 /// A page that sends its reader nowhere is worse than no page.
 #[test]
 fn pages_point_to_what_is_there() {

@@ -1,7 +1,7 @@
 //! Lists page by page: nothing twice, nothing left out, and a cursor is good for its own list only.
 
 use super::resources::{REVISIONS, TWIN, reworded};
-use crate::harness::{Answer, Gateway, MODERN, Modern, Setup, eventually, fixture, rpc};
+use crate::harness::{Answer, Gateway, MODERN, Modern, Setup, binary, eventually, fixture, rpc};
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::fs;
@@ -229,4 +229,14 @@ async fn a_cursor_outlives_the_process() {
     for (list, cursor, all) in &cursors {
         assert_eq!(rest(&gateway, *list, cursor).await, all[2..], "{}", list.0);
     }
+}
+
+/// `gatehouse call` walks the pages as well.
+#[tokio::test]
+async fn the_command_line_finds_a_tool_on_the_last_page() {
+    let gateway = in_pages().await;
+    let mut command = tokio::process::Command::new(binary());
+    command.args(["call", "word_stats", "--url", &gateway.url(), "--arg", "text=one two"]).kill_on_drop(true);
+    let output = command.output().await.expect("it runs");
+    assert!(output.status.success() && String::from_utf8_lossy(&output.stdout).contains("\"words\": 2"), "{output:?}");
 }

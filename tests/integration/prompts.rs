@@ -345,3 +345,22 @@ async fn a_template_that_is_not_there_is_a_wrong_parameter() {
         }
     }
 }
+
+/// The plugin of the author's guide, as a client finds it: without a tool.
+#[tokio::test]
+async fn the_example_of_the_guide_can_be_read_and_used() {
+    let gateway = Gateway::with(Setup { plugins: vec!["handbook"], ..Setup::default() }).await;
+    let get = async |method: &str, params: Value| gateway.modern(Modern::new(method, params)).await.result().clone();
+    assert_eq!(get("tools/list", json!({})).await["tools"], json!([]));
+    assert_eq!(get("resources/list", json!({})).await["resources"][0]["title"], "The first day");
+    assert_eq!(get("resources/templates/list", json!({})).await["resourceTemplates"][0]["uriTemplate"], "handbook:///{page}");
+    for uri in ["handbook:///welcome", "handbook:///leave"] {
+        let read = get("resources/read", json!({ "uri": uri })).await;
+        assert_eq!((&read["contents"][0]["uri"], &read["ttlMs"]), (&json!(uri), &json!(60_000)));
+    }
+    let params = json!({ "name": "explain", "arguments": { "page": "leave" } });
+    let messages = get("prompts/get", params).await["messages"].clone();
+    assert_eq!(messages[1]["content"]["resource"]["text"], "Ask a week before.");
+    let suggested = get("completion/complete", complete(of_prompt("explain"), "page", "l")).await;
+    assert_eq!(suggested["completion"]["values"], json!(["leave"]));
+}

@@ -69,6 +69,8 @@ pub struct SessionLimits {
     pub lifetime: Duration,
     /// Requests of one session that are in flight at once.
     pub requests_in_flight_max: usize,
+    /// For an answer to a question.
+    pub answer_timeout: Duration,
 }
 
 /// Event streams of legacy sessions.
@@ -103,8 +105,6 @@ pub struct TaskLimits {
     pub ttl: Duration,
     /// How often clients are told to ask.
     pub poll_interval: Duration,
-    /// How long a legacy client may take to answer a question.
-    pub answer: Duration,
     /// Tasks of one principal that have not come to their end.
     pub per_principal_max: usize,
 }
@@ -182,6 +182,7 @@ impl Limits {
                 idle_timeout: seconds("session_idle_timeout_s", 1_800, 1..=31_536_000),
                 lifetime: seconds("session_lifetime_s", 28_800, 1..=31_536_000),
                 requests_in_flight_max: count("session_requests_in_flight_max", 64, 1..=10_000),
+                answer_timeout: seconds("answer_timeout_s", 600, 1..=86_400),
             },
             streams: StreamLimits {
                 per_session_max: count("streams_per_session_max", 8, 1..=10_000),
@@ -198,7 +199,6 @@ impl Limits {
                 wall: seconds("task_wall_time_s", 600, 1..=86_400),
                 ttl: seconds("task_keep_s", 3_600, 60..=2_592_000),
                 poll_interval: millis("task_poll_interval_ms", 1_000, 10..=3_600_000),
-                answer: seconds("answer_timeout_s", 600, 1..=86_400),
                 per_principal_max: count("tasks_per_principal_max", 32, 1..=1_000_000),
             },
             calls: CallLimits {

@@ -342,6 +342,11 @@ impl Sessions {
         sessions.filter(|session| session.is_subscribed(uri) && !session.ended.is_cancelled()).collect()
     }
 
+    /// What they are held to.
+    pub fn limits(&self) -> &SessionLimits {
+        &self.limits
+    }
+
     /// How many there are.
     pub fn count(&self) -> usize {
         self.all.read().by_name.len()

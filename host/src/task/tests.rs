@@ -79,7 +79,7 @@ async fn an_end_that_was_refused_is_written_later() {
     let refusing = Arc::new(Refusing { store: event_store::memory(Settings::default()), refuses: AtomicBool::new(false) });
     let store: Arc<dyn EventStore> = Arc::<Refusing>::clone(&refusing);
     let minute = Duration::from_secs(60);
-    let limits = TaskLimits { after: minute, wall: minute, ttl: minute, poll_interval: minute, answer: minute, per_principal_max: 1 };
+    let limits = TaskLimits { after: minute, wall: minute, ttl: minute, poll_interval: minute, per_principal_max: 1 };
     let tasks = Tasks::new(Arc::clone(&store), limits.clone());
     let (owner, json) = (Owner::of("acme", None, None), |text: &str| JsonText::string(text));
     let called = || Called {

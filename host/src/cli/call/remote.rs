@@ -10,6 +10,8 @@ use std::time::Duration;
 const REVISION: &str = "2026-07-28";
 /// Longer than any call may take.
 const TIMEOUT: Duration = Duration::from_secs(330);
+/// Of one list.
+const PAGES_MAX: usize = 10_000;
 /// Of one line of an answer.
 const LINE_BYTES_MAX: u64 = 64 << 20;
 
@@ -21,8 +23,7 @@ pub(super) fn call(url: &str, tool: &str, given: Given) -> Result<Map<String, Va
         .max_redirects(0)
         .build()
         .into();
-    let listed = request(&agent, url, "tools/list", &[], Map::new())?;
-    let tools = listed.get("tools").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let tools = list(&agent, url)?;
     let named = |wanted: &&Value| wanted.get("name").and_then(Value::as_str) == Some(tool);
     let Some(found) = tools.iter().find(named) else {
         let names: Vec<_> = tools.iter().filter_map(|tool| tool.get("name").and_then(Value::as_str)).collect();
@@ -35,6 +36,20 @@ pub(super) fn call(url: &str, tool: &str, given: Given) -> Result<Map<String, Va
     params.insert("name".to_owned(), tool.into());
     params.insert("arguments".to_owned(), arguments.into());
     request(&agent, url, "tools/call", &headers, params)
+}
+
+/// All pages of the tools.
+fn list(agent: &ureq::Agent, url: &str) -> Result<Vec<Value>, Failed> {
+    let (mut tools, mut params) = (Vec::new(), Map::new());
+    for _ in 0..PAGES_MAX {
+        let mut page = request(agent, url, "tools/list", &[], params)?;
+        if let Some(Value::Array(items)) = page.remove("tools") {
+            tools.extend(items);
+        }
+        let Some(cursor) = page.remove("nextCursor") else { return Ok(tools) };
+        params = Map::from_iter([("cursor".to_owned(), cursor)]);
+    }
+    Err(Failed::other(format!("{url} lists tools without end")))
 }
 
 fn request(

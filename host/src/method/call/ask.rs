@@ -91,7 +91,7 @@ impl Asking {
 
     /// Waits for one answer, or for the last of them and calls the tool again.
     async fn answered(&mut self) -> Result<(), Failure> {
-        let patience = self.rooms.task_store.limits().answer;
+        let patience = self.rooms.sessions.limits().answer_timeout;
         if let Some((key, question)) = self.open.last_mut() {
             let cancelled = self.in_flight.as_ref().map(|in_flight| in_flight.cancelled.clone());
             let cancelled = async {
