@@ -1,7 +1,9 @@
 //! Who is calling, and what may they do.
 
+mod chain;
 mod policy;
 
+pub use chain::{NoAnswer, Policies, PolicyError};
 pub use policy::{Denied, Item, Policy};
 
 use crate::tenant::{Tenant, TenantId};

@@ -4,12 +4,14 @@ mod file;
 mod limits;
 mod names;
 mod origin;
+mod policy;
 mod store;
 
 pub use file::Mistake;
 pub use limits::{CallLimits, HttpLimits, Limits, PluginLimits, SessionLimits, StreamLimits, TaskLimits};
 pub use names::{Pattern, ServerId};
 pub use origin::{Origin, is_loopback_name};
+pub use policy::{PolicyConfig, PolicyMode};
 pub use store::{StoreBackend, StoreConfig};
 
 use file::{Mistakes, Section};
@@ -41,6 +43,10 @@ pub struct Config {
     pub instructions: Option<String>,
     /// Virtual servers beside the default one.
     pub servers: Vec<ServerConfig>,
+    /// Policies, by name.
+    pub policies: Vec<PolicyConfig>,
+    /// Those that are asked everywhere, in their order.
+    pub gateway_policies: Vec<String>,
     /// Where sessions, streams and tasks are kept.
     pub store: StoreConfig,
     /// What is recorded of calls; none: nothing.
@@ -82,6 +88,8 @@ pub struct ServerConfig {
     pub prompts: Vec<Pattern>,
     /// What it says of itself to models.
     pub instructions: Option<String>,
+    /// Policies that are asked here, behind those of the gateway, in their order.
+    pub policies: Vec<String>,
 }
 
 /// What is recorded of calls, and for how long.
@@ -210,6 +218,10 @@ impl Config {
         }
         let data_directory = gateway.text("data");
         let instructions = gateway.text("instructions");
+        let policies: Vec<_> =
+            root.sections("policies").into_iter().filter_map(|(name, _, section)| policy::read(&name, base, section)).collect();
+        let known: Vec<&str> = policies.iter().map(|policy| policy.name.as_str()).collect();
+        let gateway_policies = policy_names(&gateway, gateway.texts("policies"), &known);
         gateway.end();
 
         let plugins = root.section("plugins");
@@ -229,7 +241,7 @@ impl Config {
         let servers = root
             .sections("servers")
             .into_iter()
-            .filter_map(|(name, offset, section)| read_server(&name, offset, section, &mistakes))
+            .filter_map(|(name, offset, section)| read_server(&name, offset, section, &known, &mistakes))
             .collect();
 
         let directory = |flag: &Option<PathBuf>, file: Option<String>, default: &str| match (flag, file) {
@@ -271,6 +283,8 @@ impl Config {
             legacy: legacy_config,
             instructions,
             servers,
+            policies,
+            gateway_policies,
             store: store_config,
             log: log_config,
             limits,
@@ -327,7 +341,21 @@ fn read_log(root: &Section<'_, '_>) -> LogConfig {
     config
 }
 
-fn read_server(name: &str, offset: usize, section: Section<'_, '_>, mistakes: &Mistakes<'_>) -> Option<ServerConfig> {
+/// The policies that a section attaches.
+fn policy_names(section: &Section<'_, '_>, names: Vec<String>, known: &[&str]) -> Vec<String> {
+    for name in names.iter().filter(|name| !known.contains(&name.as_str())) {
+        section.note("policies", format!("there is no section [policies.{name}]"));
+    }
+    names
+}
+
+fn read_server(
+    name: &str,
+    offset: usize,
+    section: Section<'_, '_>,
+    known_policies: &[&str],
+    mistakes: &Mistakes<'_>,
+) -> Option<ServerConfig> {
     let id = ServerId::parse(name);
     if id.is_none() {
         let message = "a server's id has 1 to 64 of a-z, 0-9 and `-`, and begins with a letter or digit";
@@ -351,8 +379,9 @@ fn read_server(name: &str, offset: usize, section: Section<'_, '_>, mistakes: &M
     let resources = patterns("resources", Pattern::of_uris, "is no URI: 1 to 1024 visible ASCII characters");
     let prompts = patterns("prompts", Pattern::of_names, "is no prompt name: 1 to 128 of A-Z a-z 0-9 _ . -");
     let instructions = section.text("instructions");
+    let policies = policy_names(&section, section.texts("policies"), known_policies);
     section.end();
-    Some(ServerConfig { id: id?, tools, resources, prompts, instructions })
+    Some(ServerConfig { id: id?, tools, resources, prompts, instructions, policies })
 }
 
 #[cfg(test)]

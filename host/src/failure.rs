@@ -31,6 +31,13 @@ pub enum Failure {
     UnknownResource(Box<str>),
     /// There is no such resource template to complete an argument of.
     UnknownTemplate,
+    /// A policy says no to a caller who may know of the thing.
+    PolicyDenied {
+        /// Scopes that would have helped.
+        missing_scopes: Vec<Box<str>>,
+    },
+    /// A policy did not come to an answer, which counts as no.
+    PolicyUnavailable,
     /// The session watches as many resources as it may.
     SubscriptionQuota,
     /// Arguments that break the tool's schema, for a revision that calls this an error of the request.
@@ -120,6 +127,8 @@ impl Failure {
             Self::UnknownPrompt(_) => "unknown_prompt",
             Self::UnknownResource(_) => "unknown_resource",
             Self::UnknownTemplate => "unknown_template",
+            Self::PolicyDenied { .. } => "policy_denied",
+            Self::PolicyUnavailable => "policy_unavailable",
             Self::SubscriptionQuota => "subscription_quota",
             Self::Arguments(_) => "arguments",
             Self::ArgumentsTooLarge => "arguments_too_large",

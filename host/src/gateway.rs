@@ -1,6 +1,6 @@
 //! What the process is made of, and its life: build → serve → drain.
 
-use crate::auth::{Authenticator, Policy};
+use crate::auth::{Authenticator, Policies, Policy, PolicyError};
 use crate::catalog::{Catalog, Library, Loader, Problem};
 use crate::config::{Config, StoreBackend};
 use crate::control;
@@ -85,6 +85,9 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
+    /// A policy: without it nobody could be told yes.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
     /// The gateway's own file is needed to start the compile worker.
     #[error("the gateway's own program file cannot be found: {0}")]
     Program(io::Error),
@@ -158,6 +161,7 @@ impl Gateway {
         let address = socket.local_addr().map_err(unusable)?;
         let Kept { store, event_ids, keys } = open_store(config).await?;
         let (sandbox, authority) = make_sandbox(config, CodeIsKept::Always)?;
+        let policies = Policies::load(config, &sandbox).await?;
         let mut library = Library::new(config, Loader::new(Arc::clone(&sandbox), config.limits.plugins.clone()));
         library.scan_once().await;
         // Only now, so that whoever can connect is answered at once: a cold start compiles for some seconds.
@@ -172,7 +176,7 @@ impl Gateway {
         let draining = CancellationToken::new();
         let rooms = Rooms {
             implementation: implementation(),
-            policy: Policy::new(authority),
+            policy: Policy::new(authority, policies),
             admission: Admission::new(&config.limits.calls),
             journal,
             sandbox,

@@ -178,12 +178,12 @@ impl Rooms {
         let (tools, resources, prompts) = (offers(List::Tools), offers(List::Resources), offers(List::Prompts));
         let now = |result: JsonText| Ok(Answer::Now(Ok(result)));
         match (&*request.method, context.revision.handshake_methods()) {
-            ("tools/list", _) if tools => now(lists::list(self, &context, List::Tools, params)?),
+            ("tools/list", _) if tools => now(lists::list(self, &context, List::Tools, params).await?),
             ("tools/call", _) if tools => tools_call::tools_call(self, context, params).await,
-            ("resources/list", _) if resources => now(lists::list(self, &context, List::Resources, params)?),
-            ("resources/templates/list", _) if resources => now(lists::list(self, &context, List::ResourceTemplates, params)?),
+            ("resources/list", _) if resources => now(lists::list(self, &context, List::Resources, params).await?),
+            ("resources/templates/list", _) if resources => now(lists::list(self, &context, List::ResourceTemplates, params).await?),
             ("resources/read", _) if resources => resources_read::resources_read(self, context, params).await,
-            ("prompts/list", _) if prompts => now(lists::list(self, &context, List::Prompts, params)?),
+            ("prompts/list", _) if prompts => now(lists::list(self, &context, List::Prompts, params).await?),
             ("prompts/get", _) if prompts => prompts_get::prompts_get(self, context, params).await,
             ("completion/complete", _) if resources || prompts => completion_complete::completion_complete(self, context, params).await,
             ("tasks/get", false) => now(task::get(self, &context, params).await?),

@@ -23,6 +23,7 @@ mod legacy;
 mod messages;
 mod modern;
 mod pages;
+mod policies;
 mod prompts;
 mod resources;
 mod restart;

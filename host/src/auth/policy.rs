@@ -1,18 +1,36 @@
 //! What a caller may do. The only place that makes permits.
 
 use super::Caller;
-use crate::catalog::{Prompt, Readable, Resource, Template, Tool};
-use sandbox::{Authority, Grants, Guest, Permit, Work};
+use super::chain::{NoAnswer, Policies, Said};
+use crate::catalog::{Prompt, Readable, Resource, Server, Template, Tool};
+use sandbox::{Action, Authority, Grants, Guest, Permit, Principal, Question, Target, Work};
 
 /// Decides, and holds the authority to permit.
 #[derive(Debug)]
 pub struct Policy {
     authority: Authority,
+    policies: Policies,
 }
 
-/// No. A client learns nothing more than that there is no such thing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Denied;
+/// Why there is no permit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Denied {
+    /// The caller may not even know of it: it is told that there is no such thing.
+    Hidden,
+    /// It may know of it, and not use it.
+    Forbidden {
+        /// Scopes that would have helped.
+        missing_scopes: Vec<Box<str>>,
+    },
+    /// A policy did not come to an answer.
+    NoAnswer,
+}
+
+impl From<NoAnswer> for Denied {
+    fn from(_: NoAnswer) -> Self {
+        Self::NoAnswer
+    }
+}
 
 /// What a caller wants to know of, or to use.
 #[derive(Debug, Clone, Copy)]
@@ -44,32 +62,131 @@ impl<'a> Item<'a> {
             Self::Prompt(prompt) => &prompt.guest,
         }
     }
-}
 
-impl Policy {
-    /// The rule that always holds: a tool that demands scopes is there for callers who have all of them.
-    pub fn new(authority: Authority) -> Self {
-        Self { authority }
-    }
-
-    /// Whether the caller may know of it and use it. Lists and calls ask this one question, so they cannot disagree.
-    pub fn allows(&self, caller: &Caller, item: Item<'_>) -> bool {
-        match item {
-            Item::Tool(tool) => tool.scopes.iter().all(|scope| caller.principal().scopes.iter().any(|held| **held == **scope)),
-            // They demand nothing.
-            Item::Resource(_) | Item::Template(_) | Item::Prompt(_) => true,
+    /// What it is to know of it.
+    fn listing(self) -> Action {
+        match self {
+            Self::Tool(_) => Action::ListTools,
+            Self::Resource(_) | Self::Template(_) => Action::ListResources,
+            Self::Prompt(_) => Action::ListPrompts,
         }
     }
 
-    /// Permits the work, which must be of that very item.
+    /// As a policy sees it. `name` stands in for the item's own where a client named one of a family.
+    fn target(self, server: &Server, name: Option<&str>) -> Target {
+        let (own, plugin, hints, scopes) = match self {
+            Self::Tool(tool) => {
+                let hints = &tool.definition.annotations;
+                (&*tool.definition.name, &tool.plugin, (hints.read_only, hints.destructive), tool.scopes.as_slice())
+            }
+            Self::Resource(resource) => (&*resource.definition.uri, &resource.plugin, (Some(true), None), &[][..]),
+            Self::Template(template) => (&*template.definition.uri_template, &template.plugin, (Some(true), None), &[][..]),
+            Self::Prompt(prompt) => (&*prompt.definition.name, &prompt.plugin, (Some(true), None), &[][..]),
+        };
+        Target {
+            server: server.id.as_ref().map(ToString::to_string).unwrap_or_default(),
+            name: name.unwrap_or(own).to_owned(),
+            plugin: plugin.to_string(),
+            read_only: hints.0,
+            destructive: hints.1,
+            scopes: scopes.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+impl Policy {
+    /// The rule that always holds: a tool that demands scopes is there for callers who have all of them. What policies say comes after it.
+    pub fn new(authority: Authority, policies: Policies) -> Self {
+        Self { authority, policies }
+    }
+
+    /// Which of these items, all of one kind, the caller may know of. Lists and calls ask this one question, so they cannot disagree.
+    ///
+    /// # Errors
+    ///
+    /// When a policy does not come to an answer.
+    pub async fn shown(&self, caller: &Caller, server: &Server, items: &[Item<'_>]) -> Result<Vec<bool>, NoAnswer> {
+        let holds: Vec<bool> = items.iter().map(|item| holds_scopes(caller, *item)).collect();
+        let Some(first) = items.first().filter(|_| !self.policies.is_silent(server.id.as_ref())) else { return Ok(holds) };
+        let question = Question {
+            who: principal(caller),
+            what: first.listing(),
+            targets: items.iter().map(|item| item.target(server, None)).collect(),
+            arguments: None,
+        };
+        let said = self.policies.ask(server.id.as_ref(), &question).await?;
+        Ok(holds.into_iter().zip(said).map(|(holds, said)| holds && said == Said::Allowed).collect())
+    }
+
+    /// Permits work, which must be of that very item.
     ///
     /// # Errors
     ///
     /// When the caller may not.
-    pub fn authorize(&self, caller: &Caller, item: Item<'_>, work: Work) -> Result<Permit, Denied> {
-        if !self.allows(caller, item) {
-            return Err(Denied);
-        }
+    pub async fn authorize(&self, caller: &Caller, server: &Server, item: Item<'_>, work: Work) -> Result<Permit, Denied> {
+        let (action, name, arguments) = match &work {
+            Work::CallTool { arguments, .. } => (Action::CallTool, None, Some(arguments.clone())),
+            Work::ReadResource { uri } => (Action::ReadResource, Some(uri.as_str()), None),
+            Work::GetPrompt { arguments, .. } => (Action::GetPrompt, None, named(arguments)),
+            Work::Complete { .. } => (Action::Complete, None, None),
+        };
+        self.may(caller, server, item, (action, name, arguments)).await?;
         Ok(self.authority.permit(item.guest(), work, Grants::none()))
+    }
+
+    /// Whether the caller may watch a resource.
+    ///
+    /// # Errors
+    ///
+    /// When it may not.
+    pub async fn may_watch(&self, caller: &Caller, server: &Server, readable: &Readable, uri: &str) -> Result<(), Denied> {
+        self.may(caller, server, Item::readable(readable), (Action::Subscribe, Some(uri), None)).await
+    }
+
+    async fn may(
+        &self,
+        caller: &Caller,
+        server: &Server,
+        item: Item<'_>,
+        (what, name, arguments): (Action, Option<&str>, Option<String>),
+    ) -> Result<(), Denied> {
+        // What a list would not show is not there.
+        if self.shown(caller, server, &[item]).await? != [true] {
+            return Err(Denied::Hidden);
+        }
+        if self.policies.is_silent(server.id.as_ref()) {
+            return Ok(());
+        }
+        let question = Question { who: principal(caller), what, targets: vec![item.target(server, name)], arguments };
+        match self.policies.ask(server.id.as_ref(), &question).await?.into_iter().next() {
+            Some(Said::Allowed) => Ok(()),
+            Some(Said::Denied { missing_scopes }) => Err(Denied::Forbidden { missing_scopes }),
+            None => Err(Denied::NoAnswer),
+        }
+    }
+}
+
+fn holds_scopes(caller: &Caller, item: Item<'_>) -> bool {
+    match item {
+        Item::Tool(tool) => tool.scopes.iter().all(|scope| caller.principal().scopes.iter().any(|held| **held == **scope)),
+        // They demand nothing.
+        Item::Resource(_) | Item::Template(_) | Item::Prompt(_) => true,
+    }
+}
+
+/// A prompt's arguments as a policy sees them.
+fn named(arguments: &[(String, String)]) -> Option<String> {
+    let members = arguments.iter().map(|(name, value)| (name.clone(), serde_json::Value::from(value.as_str())));
+    Some(serde_json::Value::Object(members.collect()).to_string())
+}
+
+fn principal(caller: &Caller) -> Principal {
+    let principal = caller.principal();
+    Principal {
+        tenant: caller.tenant().id.as_str().to_owned(),
+        issuer: principal.issuer.as_deref().map(ToOwned::to_owned),
+        subject: principal.subject.as_deref().map(ToOwned::to_owned),
+        scopes: principal.scopes.iter().map(ToString::to_string).collect(),
+        claims: None,
     }
 }

@@ -112,6 +112,13 @@ impl<'a, 't> Section<'a, 't> {
             .collect()
     }
 
+    /// A table of somebody else's settings, as JSON.
+    pub(super) fn json(&self, key: &str) -> Option<serde_json::Value> {
+        let value = self.value(key)?;
+        self.expect(key, value, "a table", value.get_ref().as_table())?;
+        json(value.get_ref()).map_err(|message| self.note(key, message)).ok()
+    }
+
     pub(super) fn flag(&self, key: &str, default: bool) -> bool {
         let Some(value) = self.value(key) else { return default };
         self.expect(key, value, "true or false", value.get_ref().as_bool()).unwrap_or(default)
@@ -173,6 +180,26 @@ impl<'a, 't> Section<'a, 't> {
     fn path_of(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
+}
+
+fn json(value: &DeValue<'_>) -> Result<serde_json::Value, String> {
+    use serde_json::Value;
+    Ok(match value {
+        DeValue::String(text) => Value::from(text.as_ref()),
+        DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
+            Ok(number) => Value::from(number),
+            Err(_) => return Err(format!("the number {} does not fit 64 bits", number.as_str())),
+        },
+        DeValue::Float(number) => number.as_str().parse::<f64>().map(Value::from).unwrap_or_default(),
+        DeValue::Boolean(flag) => Value::from(*flag),
+        // JSON has none.
+        DeValue::Datetime(time) => Value::from(time.to_string()),
+        DeValue::Array(items) => items.iter().map(|item| json(item.get_ref())).collect::<Result<_, _>>()?,
+        DeValue::Table(table) => {
+            let members = table.iter().map(|(key, value)| Ok((key.get_ref().to_string(), json(value.get_ref())?)));
+            Value::Object(members.collect::<Result<_, String>>()?)
+        }
+    })
 }
 
 fn join(names: &BTreeSet<String>) -> String {

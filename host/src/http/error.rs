@@ -22,6 +22,8 @@ pub(super) struct Mapped {
     retry_after_s: Option<u32>,
 }
 
+const SESSION_QUOTA: &str = "The caller has as many sessions in use as it may have; end one with DELETE";
+
 /// Looks a failure up.
 pub(super) fn map(failure: &Failure, era: Era) -> Mapped {
     use StatusCode as S;
@@ -48,6 +50,12 @@ pub(super) fn map(failure: &Failure, era: Era) -> Mapped {
         Failure::UnknownPrompt(name) => object(rung, ErrorObject::unknown_prompt(name)),
         Failure::UnknownResource(uri) => object(S::OK, ErrorObject::resource_not_found(uri, era)),
         Failure::UnknownTemplate => plain(rung, ErrorCode::INVALID_PARAMS, "params.ref.uri names no resource template of this server"),
+        Failure::PolicyDenied { .. } => plain(S::FORBIDDEN, ErrorCode::POLICY_DENIED, "The policy does not allow this"),
+        Failure::PolicyUnavailable => later(
+            S::SERVICE_UNAVAILABLE,
+            ErrorCode::POLICY_UNAVAILABLE,
+            "The policy could not be asked, which counts as no; try again later",
+        ),
         Failure::SubscriptionQuota => {
             plain(S::TOO_MANY_REQUESTS, ErrorCode::QUOTA, "The session watches as many resources as it may; unsubscribe from one")
         }
@@ -87,11 +95,7 @@ pub(super) fn map(failure: &Failure, era: Era) -> Mapped {
         Failure::TooManySessions => {
             later(S::SERVICE_UNAVAILABLE, ErrorCode::OVERLOADED, "There are as many sessions as there may be; try again later")
         }
-        Failure::SessionQuota => Mapped {
-            status: S::TOO_MANY_REQUESTS,
-            error: ErrorObject::new(ErrorCode::QUOTA, "The caller has as many sessions in use as it may have; end one with DELETE"),
-            retry_after_s: Some(60),
-        },
+        Failure::SessionQuota => Mapped { retry_after_s: Some(60), ..plain(S::TOO_MANY_REQUESTS, ErrorCode::QUOTA, SESSION_QUOTA) },
         Failure::StreamQuota => {
             later(S::TOO_MANY_REQUESTS, ErrorCode::QUOTA, "As many event streams are open as the session or its owner may have")
         }

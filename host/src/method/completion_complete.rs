@@ -21,7 +21,8 @@ pub(super) async fn completion_complete(rooms: &Arc<Rooms>, context: Context, pa
         }
     };
     let target = Target::Completion(Completion { of, argument: params.argument, value: params.value, context: params.context });
-    let permit = rooms.policy.authorize(&context.caller, target.item(), target.work()).map_err(|_| target.unknown())?;
+    let permit = rooms.policy.authorize(&context.caller, &context.server, target.item(), target.work()).await;
+    let permit = permit.map_err(|denied| target.denied(denied))?;
     // A plugin need not suggest anything.
     if !guest.offer().completes {
         return Ok(Answer::Now(Ok(CompleteResult::default().write(context.revision, &rooms.implementation))));

@@ -2,7 +2,7 @@
 //! asked for, and each message names the subscription.
 
 use super::{Change, Context, Rooms, task};
-use crate::auth::Item;
+use crate::auth::Denied;
 use crate::failure::Failure;
 use crate::outbox::{Reply, Run};
 use crate::stream::Taken;
@@ -38,9 +38,16 @@ pub(super) async fn listen(rooms: &Arc<Rooms>, context: Context, id: &Id, params
     params.tools_list_changed &= offers(ListKind::Tools);
     params.prompts_list_changed &= offers(ListKind::Prompts);
     params.resources_list_changed &= offers(ListKind::Resources);
-    let readable = |uri: &str| context.server.readable(uri);
-    let may = |uri: &str| readable(uri).is_some_and(|readable| rooms.policy.allows(&context.caller, Item::readable(&readable)));
-    params.resource_subscriptions.retain(|uri| may(uri));
+    let mut watched = Vec::new();
+    for uri in std::mem::take(&mut params.resource_subscriptions) {
+        let Some(readable) = context.server.readable(&uri) else { continue };
+        match rooms.policy.may_watch(&context.caller, &context.server, &readable, &uri).await {
+            Ok(()) => watched.push(uri),
+            Err(Denied::Hidden | Denied::Forbidden { .. }) => {}
+            Err(Denied::NoAnswer) => return Err(Failure::PolicyUnavailable),
+        }
+    }
+    params.resource_subscriptions = watched;
     let mut tasks = Vec::new();
     for id in &params.task_ids {
         let unknown_outcome = || (rooms.error_text)(&Failure::OutcomeUnknown);

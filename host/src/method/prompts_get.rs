@@ -12,6 +12,7 @@ pub(super) async fn prompts_get(rooms: &Arc<Rooms>, context: Context, params: Op
     let unknown = || Failure::UnknownPrompt(params.name.clone());
     let prompt = Arc::clone(context.server.prompt(&params.name).ok_or_else(unknown)?);
     let target = Target::Prompt { prompt, arguments: params.arguments };
-    let permit = rooms.policy.authorize(&context.caller, target.item(), target.work()).map_err(|_| unknown())?;
+    let permit = rooms.policy.authorize(&context.caller, &context.server, target.item(), target.work()).await;
+    let permit = permit.map_err(|denied| target.denied(denied))?;
     begin(rooms, context, target, permit, (params.input, params.meta), false).await
 }

@@ -12,6 +12,7 @@ pub(super) async fn resources_read(rooms: &Arc<Rooms>, context: Context, params:
     let unknown = || Failure::UnknownResource(params.uri.clone());
     let readable = context.server.readable(&params.uri).ok_or_else(unknown)?;
     let target = Target::Resource { readable, uri: params.uri.clone() };
-    let permit = rooms.policy.authorize(&context.caller, target.item(), target.work()).map_err(|_| unknown())?;
+    let permit = rooms.policy.authorize(&context.caller, &context.server, target.item(), target.work()).await;
+    let permit = permit.map_err(|denied| target.denied(denied))?;
     begin(rooms, context, target, permit, (params.input, params.meta), false).await
 }

@@ -2,7 +2,7 @@
 //! session.
 
 use super::{Context, Rooms};
-use crate::auth::Item;
+use crate::auth::Denied;
 use crate::failure::Failure;
 use crate::outbox::End;
 use crate::session::Session;
@@ -13,10 +13,13 @@ use std::sync::Arc;
 pub(super) async fn subscribe(rooms: &Rooms, context: &Context, params: Option<&RawValue>) -> End {
     let session = session(context, "resources/subscribe")?;
     let uri = SubscribeParams::read(params)?.uri;
-    let readable = context.server.readable(&uri);
-    if !readable.is_some_and(|readable| rooms.policy.allows(&context.caller, Item::readable(&readable))) {
-        return Err(Failure::UnknownResource(uri));
-    }
+    let unknown = || Failure::UnknownResource(uri.clone());
+    let readable = context.server.readable(&uri).ok_or_else(unknown)?;
+    rooms.policy.may_watch(&context.caller, &context.server, &readable, &uri).await.map_err(|denied| match denied {
+        Denied::Hidden => unknown(),
+        Denied::Forbidden { missing_scopes } => Failure::PolicyDenied { missing_scopes },
+        Denied::NoAnswer => Failure::PolicyUnavailable,
+    })?;
     if !rooms.sessions.subscribe(session, uri) {
         return Err(Failure::SubscriptionQuota);
     }

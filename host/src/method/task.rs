@@ -231,7 +231,8 @@ async fn restart(rooms: &Arc<Rooms>, task: &Task, caller: Caller, catalog: &Cata
     let server = Arc::clone(catalog.server(called.server.as_ref()).ok_or_else(unknown)?);
     let tool = Arc::clone(server.tool(&called.tool).ok_or_else(unknown)?);
     let target = Target::Tool { tool, arguments: called.arguments.clone() };
-    let permit = rooms.policy.authorize(&caller, target.item(), target.work()).map_err(|_| unknown())?;
+    let permit = rooms.policy.authorize(&caller, &server, target.item(), target.work()).await;
+    let permit = permit.map_err(|denied| target.denied(denied))?;
     let capabilities: Option<&RawValue> = serde_json::from_str(called.capabilities.as_str()).ok();
     let answers = resumed.answers.into_iter().map(|(key, answer)| (key.into_string(), answer.into_string()));
     let about = About {

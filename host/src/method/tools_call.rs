@@ -17,7 +17,8 @@ pub(super) async fn tools_call(rooms: &Arc<Rooms>, context: Context, params: Opt
     let unknown = || Failure::UnknownTool(params.name.clone());
     let tool = Arc::clone(context.server.tool(&params.name).ok_or_else(unknown)?);
     let target = call::tool(&tool, params.arguments.as_deref());
-    let permit = rooms.policy.authorize(&context.caller, target.item(), target.work()).map_err(|_| unknown())?;
+    let permit = rooms.policy.authorize(&context.caller, &context.server, target.item(), target.work()).await;
+    let permit = permit.map_err(|denied| target.denied(denied))?;
 
     // Rung 6 of the modern ladder needs the tool, so it stands here.
     if !tool.mirrored.is_empty() && modern {

@@ -15,6 +15,24 @@ wasmtime::component::bindgen!({
     exports: { default: async },
 });
 
+/// The same of `gatehouse:policy`.
+pub(crate) mod policies {
+    wasmtime::component::bindgen!({
+        path: "../../../wit/policy",
+        inline: "
+            package gatehouse:bindings;
+            world policies {
+                export gatehouse:policy/settings@0.1.0;
+                export gatehouse:policy/authenticator@0.1.0;
+                export gatehouse:policy/authorizer@0.1.0;
+                export gatehouse:policy/call-filter@0.1.0;
+            }
+        ",
+        world: "gatehouse:bindings/policies",
+        exports: { default: async },
+    });
+}
+
 /// The shapes of `gatehouse:tool`, as generated from its WIT.
 pub mod contract {
     pub use super::exports::gatehouse::tool::completion::{Query, Subject, Suggestions};

@@ -14,6 +14,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
+use wasmtime::component::Instance;
 use wasmtime::{Store, StoreContextMut, Trap, UpdateDeadline};
 use wasmtime_wasi::{I32Exit, ResourceTableError};
 
@@ -119,6 +120,29 @@ impl Runner<'_> {
                 Err(error) => Err(error),
             };
             (answer, store)
+        })
+        .await
+        .outcome
+    }
+
+    /// Asks a policy something in an instance of its own.
+    pub(crate) async fn decide<E, T, W>(
+        &self,
+        code: Arc<Code<E>>,
+        grants: Grants,
+        limits: Limits,
+        question: impl FnOnce(Arc<Code<E>>, Store<State>, Instance) -> W + Send + 'static,
+    ) -> Result<T, Fault>
+    where
+        E: Send + Sync + 'static,
+        T: Send + 'static,
+        W: Future<Output = (wasmtime::Result<T>, Store<State>)> + Send + 'static,
+    {
+        self.run(code.profile, limits, grants, None, move |mut store| async move {
+            match code.pre.instantiate_async(&mut store).await {
+                Ok(instance) => question(code, store, instance).await,
+                Err(error) => (Err(error), store),
+            }
         })
         .await
         .outcome

@@ -75,6 +75,9 @@ pub enum LoadError {
     /// It exports none of the interfaces that make a plugin.
     #[error("it exports no `gatehouse:tool/tools@0.1.0`, nor `resources` or `prompts` of that package; it exports {}", list(.0))]
     Exports(Vec<String>),
+    /// It exports none of the interfaces that make a policy.
+    #[error("it exports no `authenticator`, `authorizer` or `call-filter` of `gatehouse:policy@0.1.0`; it exports {}", list(.0))]
+    NoPolicy(Vec<String>),
     /// It does not compile.
     #[error(transparent)]
     Compile(#[from] CompileError),

@@ -54,12 +54,12 @@ pub(crate) struct Loaded {
     offer: Offer,
 }
 
-/// What a component compiled to, linked.
-pub(crate) struct Code {
+/// What a component compiled to, linked, with the places of what it exports.
+pub(crate) struct Code<E = Exports> {
     pub(crate) pre: InstancePre<State>,
-    pub(crate) exports: Exports,
+    pub(crate) exports: E,
     pub(crate) profile: Profile,
-    survey: Survey,
+    pub(crate) survey: Survey,
 }
 
 impl Guest {
@@ -134,19 +134,30 @@ impl Sandbox {
     ///
     /// For each reason not to load it, with a text for its author.
     pub async fn load(&self, component: Arc<[u8]>) -> Result<Guest, LoadError> {
+        let is_plugin = |survey: &Survey| work::INTERFACES.iter().any(|interface| work::exports(&survey.exports, interface));
+        let (code, survey) = self.machine_code(component, is_plugin, LoadError::Exports).await?;
+        let code = Arc::new(self.link(code, survey, Exports::of).await?);
+        let offer = self.lists(&code, Offer::default(), Lists::ALL).await?;
+        Ok(Guest(Arc::new(Loaded { code, offer })))
+    }
+
+    /// Looks at a component, and compiles it if it is of the kind that is wanted.
+    pub(crate) async fn machine_code(
+        &self,
+        component: Arc<[u8]>,
+        is_wanted: impl Fn(&Survey) -> bool,
+        unwanted: fn(Vec<String>) -> LoadError,
+    ) -> Result<(MachineCode, Survey), LoadError> {
         let bytes = Arc::clone(&component);
         let survey = blocking(move || survey(&bytes)).await??;
         let unknown: Vec<Import> = survey.imports.iter().filter(|import| import.reach() == Reach::Unknown).cloned().collect();
         if !unknown.is_empty() {
             return Err(LoadError::Imports(unknown));
         }
-        if !work::INTERFACES.iter().any(|interface| work::exports(&survey.exports, interface)) {
-            return Err(LoadError::Exports(survey.exports));
+        if !is_wanted(&survey) {
+            return Err(unwanted(survey.exports));
         }
-        let code = self.code(component, survey.digest).await?;
-        let code = Arc::new(self.link(code, survey).await?);
-        let offer = self.lists(&code, Offer::default(), Lists::ALL).await?;
-        Ok(Guest(Arc::new(Loaded { code, offer })))
+        Ok((self.code(component, survey.digest).await?, survey))
     }
 
     /// The same guest with those lists as they are now: it said that they changed.
@@ -165,7 +176,12 @@ impl Sandbox {
     }
 
     /// Links in the engine of that profile. What declares little and still does not fit a small place gets a large one.
-    async fn link(&self, code: MachineCode, survey: Survey) -> Result<Code, LoadError> {
+    pub(crate) async fn link<E: Send + 'static>(
+        &self,
+        code: MachineCode,
+        survey: Survey,
+        exports: fn(&InstancePre<State>, &[String]) -> wasmtime::Result<E>,
+    ) -> Result<Code<E>, LoadError> {
         let fast = (self.engines.fast.engine.clone(), self.fast_linker.clone());
         let heavy = (self.engines.heavy.engine.clone(), self.heavy_linker.clone());
         let link =
@@ -178,7 +194,7 @@ impl Sandbox {
                 },
                 Profile::Heavy => (link(heavy, &code)?, Profile::Heavy),
             };
-            let exports = Exports::of(&pre, &survey.exports)?;
+            let exports = exports(&pre, &survey.exports)?;
             Ok(Code { pre, exports, profile, survey })
         });
         linked.await?.map_err(|error: wasmtime::Error| LoadError::Link(format!("{error:#}")))
@@ -210,7 +226,7 @@ impl Sandbox {
         self.runner().call(permit, call).await
     }
 
-    fn runner(&self) -> Runner<'_> {
+    pub(crate) fn runner(&self) -> Runner<'_> {
         // The runtime is taken only by `drop`.
         let low = self.low.as_ref().map(Runtime::handle).expect("the runtime lives as long as the sandbox");
         Runner { engines: &self.engines, low }

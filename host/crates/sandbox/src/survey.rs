@@ -57,7 +57,9 @@ impl Import {
     pub fn reach(&self) -> Reach {
         let (interface, version) = self.name.split_once('@').unwrap_or((&self.name, ""));
         match interface.split_once('/') {
-            Some(("gatehouse:host", "progress" | "log" | "lists")) | Some(("gatehouse:tool", "tool-types"))
+            Some(("gatehouse:host", "progress" | "log" | "lists"))
+            | Some(("gatehouse:tool", "tool-types"))
+            | Some(("gatehouse:policy", "policy-types"))
                 if version.starts_with("0.1.") =>
             {
                 Reach::Nothing

@@ -2,7 +2,7 @@
 
 use super::arguments::Given;
 use super::{mirrored, refused, show_progress};
-use crate::auth::{Authenticator, Policy};
+use crate::auth::{Authenticator, Policies, Policy};
 use crate::catalog::{Catalog, Loader, load_file};
 use crate::cli::{Failed, Settings, runtime};
 use crate::gateway::{CodeIsKept, make_sandbox};
@@ -43,7 +43,7 @@ pub(super) fn call(file: &Path, settings: &Settings, tool: &str, given: Given) -
         let store = event_store::memory(config.store.settings.clone());
         let rooms = Arc::new(Rooms {
             implementation: crate::gateway::implementation(),
-            policy: Policy::new(authority),
+            policy: Policy::new(authority, Policies::none(Arc::clone(&sandbox))),
             admission: Admission::new(&config.limits.calls),
             journal: Journal::off(),
             sandbox,

@@ -113,7 +113,8 @@ impl Asking {
             return Ok(());
         }
         let target = &self.again.target;
-        let permit = self.rooms.policy.authorize(&self.again.caller, target.item(), target.work()).map_err(|_| target.unknown())?;
+        let permit = self.rooms.policy.authorize(&self.again.caller, &self.again.server, target.item(), target.work()).await;
+        let permit = permit.map_err(|denied| target.denied(denied))?;
         let resume = Resume { answers: std::mem::take(&mut self.answers), state: std::mem::take(&mut self.state) };
         let start = Start { about: self.again.clone(), permit, in_flight: None, resume: Some(resume) };
         match start.run(&self.rooms).await? {

@@ -1,6 +1,6 @@
 //! What a call is of: a tool, a resource, a prompt, a completion.
 
-use crate::auth::Item;
+use crate::auth::{Denied, Item};
 use crate::catalog::{Prompt, Readable, Rejection, Template, Tool};
 use crate::failure::Failure;
 use mcp::JsonText;
@@ -65,6 +65,15 @@ impl Target {
                 Completed::Prompt(prompt) => Failure::UnknownPrompt(prompt.definition.name.clone()),
                 Completed::Template(_) => Failure::UnknownTemplate,
             },
+        }
+    }
+
+    /// What a caller learns who gets no permit.
+    pub(in crate::method) fn denied(&self, denied: Denied) -> Failure {
+        match denied {
+            Denied::Hidden => self.unknown(),
+            Denied::Forbidden { missing_scopes } => Failure::PolicyDenied { missing_scopes },
+            Denied::NoAnswer => Failure::PolicyUnavailable,
         }
     }
 

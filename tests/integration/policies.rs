@@ -1,0 +1,171 @@
+//! Policies as components: what they hide is not there, what they forbid is refused, and whatever is no answer is a no.
+
+use super::command::Place;
+use crate::harness::{Answer, Events, Gateway, Modern, Setup, call_params, fixture, rpc};
+use serde_json::{Value, json};
+
+/// A gateway whose policies are the fixture with these settings, by name, and attached where `attached` says.
+async fn with(attached: &str, policies: &[(&str, &str)]) -> Gateway {
+    let file = fixture("verdict");
+    let sections = policies.iter().map(|(name, settings)| format!("[policies.{name}]\nfile = \"{}\"\n{settings}\n", file.display()));
+    let settings = format!("{attached}\n{}", sections.collect::<String>());
+    Gateway::with(Setup { plugins: vec!["text-toolbox", "handbook"], settings, ..Setup::default() }).await
+}
+
+async fn everywhere(settings: &str) -> Gateway {
+    with("[gateway]\npolicies = [\"one\"]", &[("one", &format!("[policies.one.settings]\n{settings}"))]).await
+}
+
+fn echo() -> Modern {
+    Modern::call("echo", json!({ "message": "hello" }))
+}
+
+async fn names(gateway: &Gateway, path: &str) -> Vec<String> {
+    let answer = gateway.modern(Modern::new("tools/list", json!({})).path(path)).await;
+    answer.result()["tools"].as_array().expect("a list").iter().map(|tool| tool["name"].as_str().expect("a name").to_owned()).collect()
+}
+
+/// P11. Byte by byte the answer for a tool that is not there.
+#[tokio::test]
+async fn what_a_policy_hides_is_not_there() {
+    let gateway = everywhere("hide = [\"echo\", \"handbook:///welcome\", \"explain\"]\nabstain = [\"hash\"]").await;
+    let shown = names(&gateway, "/mcp").await;
+    assert!(
+        !shown.contains(&"echo".to_owned()) && !shown.contains(&"hash".to_owned()) && shown.contains(&"base64".to_owned()),
+        "{shown:?}"
+    );
+    let unknown = |answer: &Answer, from: &str| (answer.status, answer.text.replace(from, "NAME"));
+    let nothing = unknown(&gateway.modern(Modern::call("nothing", json!({}))).await, "nothing");
+    assert_eq!(nothing.0, 200);
+    assert_eq!(unknown(&gateway.modern(echo()).await, "echo"), nothing);
+    assert_eq!(unknown(&gateway.modern(Modern::call("hash", json!({}))).await, "hash"), nothing, "where all abstain the answer is no");
+
+    let session = gateway.session("2025-11-25").await;
+    let legacy = gateway.legacy(Some(&session), rpc(1, "tools/call", call_params("echo", json!({ "message": "x" })))).await;
+    assert_eq!((legacy.status, legacy.code()), (200, -32602));
+    let list = async |method: &str, member: &str| gateway.modern(Modern::new(method, json!({}))).await.result()[member].clone();
+    assert_eq!(list("resources/list", "resources").await, json!([]));
+    assert_eq!(list("prompts/list", "prompts").await, json!([]));
+    let read = gateway.modern(Modern::new("resources/read", json!({ "uri": "handbook:///welcome" }))).await;
+    assert_eq!((read.code(), &read.error()["data"]["uri"]), (-32602, &json!("handbook:///welcome")));
+    assert_eq!(gateway.modern(Modern::new("prompts/get", json!({ "name": "explain" }))).await.code(), -32602);
+    let watch = gateway.legacy(Some(&session), rpc(2, "resources/subscribe", json!({ "uri": "handbook:///welcome" }))).await;
+    assert_eq!(watch.code(), -32002);
+}
+
+/// P08. It is shown, and not to be used.
+#[tokio::test]
+async fn what_a_policy_forbids_is_refused() {
+    let gateway = everywhere("forbid = [\"echo\", \"handbook:///leave\", \"explain\"]\nforbid_argument = \"secret\"").await;
+    assert!(names(&gateway, "/mcp").await.contains(&"echo".to_owned()));
+    let forbidden = gateway.modern(echo()).await;
+    assert_eq!((forbidden.status, forbidden.code(), &forbidden.error()["data"]["kind"]), (403, -31006, &json!("policy_denied")));
+    assert_eq!(
+        gateway.modern(Modern::new("prompts/get", json!({ "name": "explain", "arguments": { "page": "leave" } }))).await.code(),
+        -31006
+    );
+    // Of a family one may be forbidden, by the address that the client names.
+    let read = async |uri: &str| gateway.modern(Modern::new("resources/read", json!({ "uri": uri }))).await;
+    assert_eq!((read("handbook:///leave").await.code(), read("handbook:///welcome").await.status), (-31006, 200));
+    let stats = |text: &str| Modern::call("word_stats", json!({ "text": text }));
+    assert_eq!((gateway.modern(stats("a secret")).await.code(), gateway.modern(stats("open")).await.status), (-31006, 200));
+
+    let session = gateway.session("2025-11-25").await;
+    let legacy = gateway.legacy(Some(&session), rpc(1, "tools/call", call_params("echo", json!({ "message": "x" })))).await;
+    assert_eq!((legacy.status, legacy.code()), (403, -31006));
+    let wanted = json!({ "resourceSubscriptions": ["handbook:///leave", "handbook:///welcome"] });
+    let listen = Modern::new("subscriptions/listen", json!({ "notifications": wanted }));
+    let mut events = Events::of(listen.build(&gateway)).await;
+    let acknowledged = events.next().await.expect("an acknowledgement").message();
+    assert_eq!(acknowledged["params"]["notifications"], json!({ "resourceSubscriptions": ["handbook:///welcome"] }));
+}
+
+/// P01: closed, whatever goes wrong with it, and soon.
+#[tokio::test]
+async fn a_policy_that_fails_has_said_no() {
+    for how in ["trap", "loop", "short", "memory"] {
+        let gateway = everywhere(&format!("fail = \"{how}\"")).await;
+        for request in [echo(), Modern::new("tools/list", json!({})), Modern::new("prompts/get", json!({ "name": "explain" }))] {
+            let answer = gateway.modern(request).await;
+            assert_eq!((answer.status, answer.code()), (503, -31010), "{how}: {answer:?}");
+            assert!(answer.header("retry-after").is_some(), "{how}");
+        }
+        assert_eq!(gateway.modern(Modern::new("server/discover", json!({}))).await.status, 200, "{how}");
+    }
+}
+
+/// P05, and a policy on trial, and one of a single server.
+#[tokio::test]
+async fn policies_are_heard_together() {
+    let denies = "[policies.denies.settings]\nforbid = [\"echo\"]";
+    let allows = "[policies.allows.settings]\n";
+    for order in ["\"denies\", \"allows\"", "\"allows\", \"denies\""] {
+        let gateway = with(&format!("[gateway]\npolicies = [{order}]"), &[("denies", denies), ("allows", allows)]).await;
+        assert_eq!(
+            (gateway.modern(echo()).await.code(), gateway.modern(Modern::call("hash", json!({}))).await.status),
+            (-31006, 200),
+            "{order}"
+        );
+    }
+    // One that is only on trial counts for nothing, not even where it fails.
+    let trial = [
+        ("trial", "mode = \"dry-run\"\n[policies.trial.settings]\nforbid = [\"echo\"]"),
+        ("broken", "mode = \"dry-run\"\n[policies.broken.settings]\nfail = \"trap\""),
+        ("allows", allows),
+    ];
+    let gateway = with("[gateway]\npolicies = [\"trial\", \"broken\", \"allows\"]", &trial).await;
+    assert_eq!(gateway.modern(echo()).await.tool_text(), "hello");
+
+    let servers = "[servers.strict]\ntools = [\"*\"]\npolicies = [\"denies\"]\n[servers.open]\ntools = [\"*\"]";
+    let gateway = with(servers, &[("denies", denies)]).await;
+    let status = async |path: &str| gateway.modern(echo().path(path)).await.status;
+    assert_eq!((status("/mcp").await, status("/servers/open/mcp").await, status("/servers/strict/mcp").await), (200, 200, 403));
+}
+
+/// What asks in the middle is asked about again, with what it was begun with.
+#[tokio::test]
+async fn each_round_of_a_dialog_is_decided() {
+    let file = fixture("verdict");
+    let settings = format!(
+        "[gateway]\npolicies = [\"one\"]\n[policies.one]\nfile = \"{}\"\n[policies.one.settings]\nforbid = [\"spin\"]\n",
+        file.display()
+    );
+    let gateway = Gateway::with(Setup { fixtures: vec!["misbehave"], settings, ..Setup::default() }).await;
+    let capable = |body: &mut Value| body["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"] = json!({ "elicitation": {} });
+    let asked = gateway.modern(Modern::call("ask", json!({})).body(capable)).await.result().clone();
+    let answer = json!({ "user_name": { "action": "accept", "content": { "name": "Ada" } } });
+    let again = Modern::call("ask", json!({})).body(capable).body(|body| {
+        body["params"]["inputResponses"] = answer.clone();
+        body["params"]["requestState"] = asked["requestState"].clone();
+    });
+    assert_eq!(gateway.modern(again).await.result()["structuredContent"]["answers"], answer);
+    let session = gateway.session("2025-11-25").await;
+    let refused = gateway.legacy(Some(&session), rpc(1, "tools/call", call_params("spin", json!({})))).await;
+    assert_eq!((refused.status, refused.code()), (403, -31006));
+}
+
+/// A gateway that cannot ask must not serve. Each reason names the policy, and the exit code is that of wrong settings.
+#[test]
+fn a_policy_that_cannot_be_asked_keeps_the_gateway_from_starting() {
+    let verdict = fixture("verdict").display().to_string();
+    let tool = fixture("mirrored").display().to_string();
+    let cases = [
+        (format!("file = \"{verdict}\"\n[policies.p.settings]\nrefuse = \"no such list\""), "it refuses its settings: no such list"),
+        ("file = \"missing.wasm\"".to_owned(), "it cannot be read: No such file"),
+        (format!("file = \"{tool}\""), "it exports no `authenticator`, `authorizer` or `call-filter`"),
+        ("mode = \"enforce\"".to_owned(), "policies.p.file: must name the policy's component"),
+        (format!("file = \"{verdict}\"\nmode = \"maybe\""), "policies.p.mode: must be \"enforce\" or \"dry-run\""),
+    ];
+    for (section, reason) in cases {
+        let place = Place::new();
+        std::fs::write(place.path().join("gatehouse.toml"), format!("[gateway]\npolicies = [\"p\"]\n[policies.p]\n{section}\n"))
+            .expect("written");
+        let plugins = place.plugins();
+        let ran = place.run(&["serve", "--listen", "127.0.0.1:0", "--plugins", plugins.to_str().expect("text")]);
+        assert!(ran.code == 78 && ran.err.contains(reason), "{reason}: {ran:?}");
+    }
+    let place = Place::new();
+    std::fs::write(place.path().join("gatehouse.toml"), "[gateway]\npolicies = [\"q\"]\n").expect("written");
+    let ran = place.run(&["check"]);
+    assert!(ran.code == 78 && ran.err.contains("gateway.policies: there is no section [policies.q]"), "{ran:?}");
+}
