@@ -5,6 +5,7 @@ mod check;
 mod inspect;
 mod journal;
 mod output;
+mod policy;
 mod serve;
 mod store;
 
@@ -47,6 +48,8 @@ enum Command {
     Journal(journal::Arguments),
     /// Look after the store of sessions, streams and tasks, of a stopped or a running gateway
     Store(store::Arguments),
+    /// Try a policy out
+    Policy(policy::Arguments),
     #[command(name = COMPILE_WORKER, hide = true)]
     CompileWorker,
 }
@@ -123,6 +126,7 @@ pub fn main() -> ExitCode {
         Command::Call(arguments) => call::run(arguments),
         Command::Journal(arguments) => journal::run(&arguments),
         Command::Store(arguments) => store::run(&arguments),
+        Command::Policy(arguments) => policy::run(&arguments),
         Command::CompileWorker => return ExitCode::from(u8::try_from(sandbox::run_worker()).unwrap_or(1)),
     };
     match done {

@@ -1,0 +1,240 @@
+//! The format of a file of cases: `policies/README.md` describes it.
+
+use sandbox::{Action, Principal, Target};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+/// A whole file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    #[serde(default)]
+    pub(super) defaults: Defaults,
+    #[serde(default)]
+    pub(super) check: Vec<Check>,
+    #[serde(default)]
+    pub(super) case: Vec<Case>,
+    #[serde(default)]
+    pub(super) filter: Vec<Filtered>,
+}
+
+/// What holds for every entry that does not say otherwise.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Defaults {
+    settings: Option<toml::Table>,
+    principal: Option<Caller>,
+    server: Option<String>,
+}
+
+/// Settings that are looked at.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Check {
+    pub(super) name: String,
+    pub(super) settings: Option<toml::Table>,
+    pub(super) settings_json: Option<String>,
+    #[serde(default)]
+    pub(super) fill: Filled,
+    #[serde(default)]
+    pub(super) refused: bool,
+    #[serde(default)]
+    pub(super) says: Vec<String>,
+}
+
+/// A question to an authorizer.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Case {
+    pub(super) name: String,
+    pub(super) settings: Option<toml::Table>,
+    pub(super) settings_json: Option<String>,
+    #[serde(default = "yes")]
+    pub(super) checked: bool,
+    #[serde(default)]
+    pub(super) fill: Filled,
+    pub(super) principal: Option<Caller>,
+    pub(super) server: Option<String>,
+    pub(super) action: ActionName,
+    pub(super) targets: Vec<Thing>,
+    pub(super) arguments: Option<toml::Value>,
+    pub(super) arguments_json: Option<String>,
+    pub(super) expect: Vec<String>,
+    pub(super) missing_scopes: Option<Vec<String>>,
+    #[serde(default)]
+    pub(super) says: Vec<String>,
+}
+
+/// A call that a filter looks into.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Filtered {
+    pub(super) name: String,
+    pub(super) settings: Option<toml::Table>,
+    pub(super) settings_json: Option<String>,
+    #[serde(default = "yes")]
+    pub(super) checked: bool,
+    #[serde(default)]
+    pub(super) fill: Filled,
+    pub(super) principal: Option<Caller>,
+    pub(super) server: Option<String>,
+    #[serde(default)]
+    pub(super) target: Thing,
+    pub(super) arguments: Option<toml::Value>,
+    pub(super) arguments_json: Option<String>,
+    pub(super) reply: Option<toml::Value>,
+    pub(super) reply_json: Option<String>,
+    pub(super) expect_call: Option<ExpectedCall>,
+    pub(super) expect_result: Option<ExpectedResult>,
+    #[serde(default)]
+    pub(super) says: Vec<String>,
+    #[serde(default)]
+    pub(super) never: Vec<String>,
+}
+
+/// `"proceed"`, `"deny"`, or the arguments to go on with.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum ExpectedCall {
+    Word(String),
+    With { arguments: toml::Value },
+}
+
+/// `"pass"`, `"withhold"`, or the result to go on with.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum ExpectedResult {
+    Word(String),
+    With { replace: toml::Value },
+    Exactly { replace_json: String },
+}
+
+/// Who asks.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Caller {
+    tenant: Option<String>,
+    issuer: Option<String>,
+    subject: Option<String>,
+    #[serde(default)]
+    scopes: Vec<String>,
+    claims: Option<toml::Table>,
+    claims_json: Option<String>,
+}
+
+/// What is asked for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Thing {
+    name: String,
+    plugin: Option<String>,
+    read_only: Option<bool>,
+    destructive: Option<bool>,
+    #[serde(default)]
+    scopes: Vec<String>,
+    #[serde(default = "once")]
+    pub(super) repeat: usize,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn once() -> usize {
+    1
+}
+
+/// An action by its name in the contract.
+#[derive(Debug)]
+pub(super) struct ActionName(pub(super) Action);
+
+impl<'de> Deserialize<'de> for ActionName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Ok(Self(match name.as_str() {
+            "list-tools" => Action::ListTools,
+            "call-tool" => Action::CallTool,
+            "list-resources" => Action::ListResources,
+            "read-resource" => Action::ReadResource,
+            "list-prompts" => Action::ListPrompts,
+            "get-prompt" => Action::GetPrompt,
+            "complete" => Action::Complete,
+            "subscribe" => Action::Subscribe,
+            _ => return Err(D::Error::custom(format!("'{name}' is no action"))),
+        }))
+    }
+}
+
+/// Long texts by short names: `${name}` stands for `text`, `times` over.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Filled(BTreeMap<String, Fill>);
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fill {
+    text: String,
+    times: usize,
+}
+
+impl Filled {
+    pub(super) fn text(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, (name, fill)| {
+            let mark = format!("${{{name}}}");
+            if text.contains(&mark) { text.replace(&mark, &fill.text.repeat(fill.times)) } else { text }
+        })
+    }
+
+    pub(super) fn value(&self, value: &toml::Value) -> Value {
+        match value {
+            toml::Value::String(text) => Value::String(self.text(text)),
+            toml::Value::Integer(number) => Value::from(*number),
+            toml::Value::Float(number) => Value::from(*number),
+            toml::Value::Boolean(flag) => Value::Bool(*flag),
+            toml::Value::Datetime(moment) => Value::String(moment.to_string()),
+            toml::Value::Array(items) => items.iter().map(|item| self.value(item)).collect(),
+            toml::Value::Table(table) => Value::Object(self.object(table)),
+        }
+    }
+
+    fn object(&self, table: &toml::Table) -> Map<String, Value> {
+        table.iter().map(|(key, value)| (self.text(key), self.value(value))).collect()
+    }
+
+    pub(super) fn json(&self, value: Option<&toml::Value>, text: Option<&str>) -> Option<String> {
+        text.map(|text| self.text(text)).or_else(|| value.map(|value| self.value(value).to_string()))
+    }
+
+    pub(super) fn settings(&self, own: &Option<toml::Table>, json: Option<&str>, file: &File) -> Result<String, String> {
+        if let Some(text) = json {
+            return Ok(self.text(text));
+        }
+        let table = own.as_ref().or(file.defaults.settings.as_ref()).ok_or("it has no settings")?;
+        Ok(Value::Object(self.object(table)).to_string())
+    }
+
+    pub(super) fn principal(&self, own: &Option<Caller>, file: &File) -> Principal {
+        let nobody = Caller::default();
+        let caller = own.as_ref().or(file.defaults.principal.as_ref()).unwrap_or(&nobody);
+        let claims = caller.claims.as_ref().map(|claims| Value::Object(self.object(claims)).to_string());
+        Principal {
+            tenant: caller.tenant.as_deref().map_or_else(|| "default".to_owned(), |tenant| self.text(tenant)),
+            issuer: caller.issuer.as_deref().map(|issuer| self.text(issuer)),
+            subject: caller.subject.as_deref().map(|subject| self.text(subject)),
+            scopes: caller.scopes.iter().map(|scope| self.text(scope)).collect(),
+            claims: caller.claims_json.as_deref().map(|text| self.text(text)).or(claims),
+        }
+    }
+
+    pub(super) fn target(&self, thing: &Thing, number: usize, server: &Option<String>, file: &File) -> Target {
+        Target {
+            server: server.clone().or_else(|| file.defaults.server.clone()).unwrap_or_else(|| "main".to_owned()),
+            name: self.text(&thing.name).replace("{n}", &number.to_string()),
+            plugin: thing.plugin.clone().unwrap_or_else(|| "plugin".to_owned()),
+            read_only: thing.read_only,
+            destructive: thing.destructive,
+            scopes: thing.scopes.clone(),
+        }
+    }
+}
