@@ -29,7 +29,7 @@ run: build plugins ## Build everything, then serve the example plugins on http:/
 test: test-unit test-edge ## Run all tests, official clients included
 
 test-unit: setup
-	$(CARGO) test --release --locked -p gatehouse -p gatehouse-event-store -p gatehouse-mcp -p gatehouse-sandbox
+	$(CARGO) test --release --locked -p gatehouse -p gatehouse-event-store -p gatehouse-mcp -p gatehouse-sandbox -p gatehouse-token
 
 # Against the shipped binary: real sockets, real components, official clients.
 test-edge: build plugins fixtures
@@ -41,9 +41,10 @@ conformance: build plugins ## Run the official conformance suite, and show its t
 	$(CARGO) test --locked -p gatehouse-tests -- --nocapture conformance::
 
 # Each target by itself, so that each has its seconds.
-FUZZ = bodies_are header_values a_message_is_one what_was_not_given what_was_not_sealed no_template_and
+FUZZ = bodies_are header_values a_message_is_one what_was_not_given what_was_not_sealed no_template_and \
+	tokens_that_were payloads_that headers_that key_sets_are public_keys_in_pem secrets_are authorization_headers
 fuzz: build plugins fixtures ## Look for inputs that nobody thought of, for SECONDS=600 in each place where they come in
-	for target in $(FUZZ); do GATEHOUSE_FUZZ_SECONDS=$(SECONDS) $(CARGO) test --release --locked -p gatehouse -p gatehouse-mcp -- --nocapture $$target || exit 1; done
+	for target in $(FUZZ); do GATEHOUSE_FUZZ_SECONDS=$(SECONDS) $(CARGO) test --release --locked -p gatehouse -p gatehouse-mcp -p gatehouse-token -- --nocapture $$target || exit 1; done
 	GATEHOUSE_FUZZ_SECONDS=$(SECONDS) $(CARGO) test --locked -p gatehouse-tests -- --nocapture requests_that_nobody
 
 SECONDS ?= 600
