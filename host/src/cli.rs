@@ -111,7 +111,7 @@ impl From<crate::gateway::StartError> for Failed {
             | E::Store(OpenError::Unusable { .. } | OpenError::Missing { .. } | OpenError::Damaged { .. }) => 74, // EX_IOERR
             E::Store(OpenError::Locked { .. }) => 75, // EX_TEMPFAIL: not while the other one runs
             E::Listen { .. } => 69,              // EX_UNAVAILABLE
-            E::PluginDirectory { .. } | E::PluginDirectoryOpen(_) | E::Policy(_) | E::Store(OpenError::Newer { .. }) => 78, // EX_CONFIG
+            E::PluginDirectory { .. } | E::PluginDirectoryOpen(_) | E::Policy(_) | E::Issuer(_) | E::Store(OpenError::Newer { .. }) => 78, // EX_CONFIG
         };
         Self { code, message: error.to_string() }
     }

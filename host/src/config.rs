@@ -1,5 +1,6 @@
 //! Settings: the file and the flags, resolved once into a typed [`Config`]. All mistakes are shown together.
 
+mod auth;
 mod file;
 mod limits;
 mod names;
@@ -7,6 +8,7 @@ mod origin;
 mod policy;
 mod store;
 
+pub use auth::{AuthConfig, IssuerConfig, KeysConfig, TokenConfig};
 pub use file::Mistake;
 pub use limits::{CallLimits, HttpLimits, Limits, PluginLimits, SessionLimits, StreamLimits, TaskLimits};
 pub use names::{Pattern, ServerId};
@@ -35,6 +37,8 @@ pub struct Config {
     pub code_cache_directory: PathBuf,
     /// Where components are dropped.
     pub plugin_directory: PathBuf,
+    /// How callers are known.
+    pub auth: AuthConfig,
     /// Whom the gateway answers, beside itself.
     pub http: HttpConfig,
     /// How clients of the handshake era are served.
@@ -207,12 +211,15 @@ impl Config {
             text.parse::<SocketAddr>().map_err(|_| "must be an address with a port, such as \"127.0.0.1:8080\"".to_owned())
         });
         let listen = overrides.listen.or(listen).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080)));
-        if !listen.ip().is_loopback() {
+        let auth = root.section("auth");
+        let auth_config = auth::read(&auth, base);
+        auth.end();
+        if !listen.ip().is_loopback() && matches!(auth_config, AuthConfig::Open) {
             gateway.note(
                 "listen",
                 format!(
                     "{listen} can be reached from other machines, and no authentication is configured; \
-                     listen on 127.0.0.1 or [::1] and put a proxy that authenticates in front"
+                     set auth.mode = \"tokens\", or listen on 127.0.0.1 or [::1] and put a proxy that authenticates in front"
                 ),
             );
         }
@@ -282,6 +289,7 @@ impl Config {
             http: http_config,
             legacy: legacy_config,
             instructions,
+            auth: auth_config,
             servers,
             policies,
             gateway_policies,

@@ -1,8 +1,8 @@
 //! What the process is made of, and its life: build → serve → drain.
 
-use crate::auth::{Authenticator, Policies, Policy, PolicyError};
+use crate::auth::{Authenticator, Bearer, IssuerError, Policies, Policy, PolicyError};
 use crate::catalog::{Catalog, Library, Loader, Problem};
-use crate::config::{Config, StoreBackend};
+use crate::config::{AuthConfig, Config, StoreBackend};
 use crate::control;
 use crate::http::{Front, OriginPolicy, Readiness, Stalls, accept, public_error, router};
 use crate::journal::Journal;
@@ -85,6 +85,9 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
+    /// The keys of an issuer: without them nobody could come in.
+    #[error(transparent)]
+    Issuer(#[from] IssuerError),
     /// A policy: without it nobody could be told yes.
     #[error(transparent)]
     Policy(#[from] PolicyError),
@@ -172,6 +175,10 @@ impl Gateway {
             None => Journal::off(),
         };
         let tenant = Arc::new(Tenant::only(config.limits.calls.per_tenant_max));
+        let authenticator = match &config.auth {
+            AuthConfig::Open => Authenticator::open(tenant),
+            AuthConfig::Tokens(tokens) => Authenticator::of_tokens(tenant, Bearer::load(tokens)?),
+        };
         let tasks = TaskTracker::new();
         let draining = CancellationToken::new();
         let rooms = Rooms {
@@ -202,7 +209,7 @@ impl Gateway {
         let control = (config.store.backend == StoreBackend::Sled).then(|| control::socket(&config.store.directory));
         let front = Front {
             rooms: Arc::new(rooms),
-            authenticator: Authenticator::open(tenant),
+            authenticator,
             origins: OriginPolicy::new(&config.http, address),
             limits: config.limits.clone(),
             readiness: Readiness { draining: draining.clone(), problems: library.problems(), store: kept.then_some(store) },

@@ -13,6 +13,7 @@
 
 pub mod accept;
 mod body;
+mod challenge;
 mod endpoint;
 mod error;
 mod inbound;

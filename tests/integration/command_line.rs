@@ -160,7 +160,7 @@ fn check_tells_every_mistake_of_the_settings_at_once() {
         line 2: gateway.listen: must be a string\n  \
         line 3: gateway.listne: there is no such setting; did you mean `listen`?\n  \
         line 5: limits.call_wall_time_ms: must be a whole number from 1 to 300000\n  \
-        line 6: nonsense: there is no such setting; here belong `gateway`, `http`, `journal`, `legacy`, `limits`, `log`, `plugins`, `servers`, `store`\n";
+        line 6: nonsense: there is no such setting; here belong `auth`, `gateway`, `http`, `journal`, `legacy`, `limits`, `log`, `plugins`, `policies`, `servers`, `store`\n";
     for command in [&["check"][..], &["check", "--json"], &["serve"], &["inspect", text(&plugin("text-toolbox"))]] {
         check(&place.run(command), 78, "", expected);
     }
@@ -310,7 +310,7 @@ fn serve_refuses_a_place_it_cannot_have() {
         let ran = place.run(&["serve", "--listen", open]);
         let expected = format!(
             "gatehouse: the settings have a mistake:\n  gateway.listen: {open} can be reached from other machines, and no authentication is configured; \
-             listen on 127.0.0.1 or [::1] and put a proxy that authenticates in front\n"
+             set auth.mode = \"tokens\", or listen on 127.0.0.1 or [::1] and put a proxy that authenticates in front\n"
         );
         check(&ran, 78, "", &expected);
     }

@@ -35,5 +35,6 @@ mod start;
 mod store;
 mod streams;
 mod tasks;
+mod tokens;
 mod trace;
 mod watched;

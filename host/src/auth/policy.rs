@@ -187,6 +187,6 @@ fn principal(caller: &Caller) -> Principal {
         issuer: principal.issuer.as_deref().map(ToOwned::to_owned),
         subject: principal.subject.as_deref().map(ToOwned::to_owned),
         scopes: principal.scopes.iter().map(ToString::to_string).collect(),
-        claims: None,
+        claims: caller.claims().map(ToOwned::to_owned),
     }
 }

@@ -31,6 +31,11 @@ impl Origin {
         right.then(|| Self { scheme, host: host.to_ascii_lowercase(), port: port.or(default) })
     }
 
+    /// Whether it is one of the web.
+    pub fn is_web(&self) -> bool {
+        matches!(self.scheme.as_str(), "http" | "https")
+    }
+
     /// Whether it is that of a page of this machine.
     pub fn is_loopback(&self) -> bool {
         matches!(self.scheme.as_str(), "http" | "https") && is_loopback_name(&self.host)

@@ -1,5 +1,6 @@
 //! The MCP endpoint, gate by gate: host and origin → route → method and media types → caller → body → message → era → method.
 
+use super::challenge::{self, METADATA};
 use super::error::ladder;
 use super::inbound::{self, Accepts, SESSION};
 use super::stall::{Cut, Stalls};
@@ -17,7 +18,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request as HttpRequest, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, header};
 use axum::routing::{any, get};
 use futures_util::FutureExt as _;
 use mcp::era::EraDecision;
@@ -54,9 +55,24 @@ pub fn router(front: Arc<Front>) -> Router {
         .route("/mcp/", any(endpoint))
         .route("/servers/{id}/mcp", any(endpoint))
         .route("/servers/{id}/mcp/", any(endpoint))
+        .route(METADATA, get(metadata))
+        .route(&format!("{METADATA}/{{*path}}"), get(metadata))
         .route("/healthz", get(ops::healthz))
         .route("/readyz", get(ops::readyz))
         .with_state(front)
+}
+
+/// RFC 9728: for anybody. There is nothing to tell where no token is asked for, and of a path that is none of ours. It does not say which
+/// servers there are: any id has its metadata.
+async fn metadata(State(front): State<Arc<Front>>, uri: Uri) -> Response<Body> {
+    let path = uri.path().strip_prefix(METADATA).unwrap_or_default();
+    let path = if path.is_empty() || path == "/" { "/mcp" } else { path };
+    let id = path.strip_prefix("/servers/").and_then(|rest| rest.strip_suffix("/mcp"));
+    let ours = path == "/mcp" || id.and_then(ServerId::parse).is_some();
+    match front.authenticator.bearer().filter(|_| ours) {
+        Some(bearer) => challenge::metadata(bearer, path),
+        None => not_found(),
+    }
 }
 
 async fn endpoint(State(front): State<Arc<Front>>, request: HttpRequest) -> Response<Body> {
@@ -102,9 +118,13 @@ impl Front {
             Ok(origin) => origin.cloned(),
             Err(reason) => return reason.into(),
         };
+        let path = head.uri.path().to_owned();
         // A panic is a fault of ours and of one request: the connection's other requests, and everybody else's, go on.
         let answered = AssertUnwindSafe(self.gates(head, content, origin.is_some())).catch_unwind().await;
         let mut response = answered.unwrap_or_else(|_| error::response(None, &Failure::Internal, Era::Legacy));
+        if let Some(bearer) = self.authenticator.bearer() {
+            challenge::step_up(&mut response, bearer, &path);
+        }
         if let Some(origin) = origin {
             allow_origin(&mut response, origin);
         }
@@ -120,14 +140,28 @@ impl Front {
             return error::final_refusal(rung);
         }
         let catalog = self.rooms.catalog.load_full();
-        let Some(server) = server(&catalog, uri.path()) else { return unread(&headers, not_found()) };
+        let server = server(&catalog, uri.path());
+        // Who shows no token is not told which servers there are.
+        if server.is_none() && self.authenticator.bearer().is_none() {
+            return unread(&headers, not_found());
+        }
         // H7: the modern era has no sessions, nor has the stateless mode.
         let legacy = matches!(mcp::era::of_header(inbound::version(&headers)), EraDecision::Legacy { .. });
         let sessions = legacy && self.rooms.legacy.stateful_sessions;
         match method {
             Method::POST => {}
-            Method::DELETE if sessions => return self.delete(&server, &headers).await,
-            Method::GET if sessions => return self.get(&server, &headers, cut).await,
+            Method::DELETE | Method::GET if sessions => {
+                let caller = match self.caller(uri.path(), &headers) {
+                    Ok(caller) => caller,
+                    Err(response) => return unread(&headers, *response),
+                };
+                let Some(server) = server else { return unread(&headers, not_found()) };
+                return if method == Method::GET {
+                    self.get(caller, &server, &headers, cut).await
+                } else {
+                    self.delete(&caller, &server, &headers).await
+                };
+            }
             Method::OPTIONS if cors && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD) => return preflight(&headers),
             Method::GET | Method::DELETE => return unread(&headers, error::method_not_allowed(&ladder::SESSION_VERB, "POST")),
             _ => {
@@ -139,7 +173,11 @@ impl Front {
             Ok(accepts) => accepts,
             Err(rung) => return unread(&headers, error::refusal(rung)),
         };
-        let caller = self.authenticator.authenticate();
+        let caller = match self.caller(uri.path(), &headers) {
+            Ok(caller) => caller,
+            Err(response) => return unread(&headers, *response),
+        };
+        let Some(server) = server else { return unread(&headers, not_found()) };
         let bytes = match body::read(content, inbound::content_length(&headers), &self.limits.http).await {
             Ok(bytes) => bytes,
             Err(reason) => return reason.into(),
@@ -155,10 +193,20 @@ impl Front {
         }
     }
 
+    /// H5: who asks, on every request.
+    fn caller(&self, path: &str, headers: &HeaderMap) -> Result<Caller, Box<Response<Body>>> {
+        let shown = headers.get_all(header::AUTHORIZATION).iter().map(HeaderValue::as_bytes);
+        self.authenticator.authenticate(path, shown).map_err(|unknown| {
+            Box::new(match self.authenticator.bearer() {
+                Some(bearer) => challenge::refused(bearer, path, unknown),
+                None => error::response(None, &Failure::Internal, Era::Legacy),
+            })
+        })
+    }
+
     /// Ends a session (2.7).
-    async fn delete(&self, server: &Server, headers: &HeaderMap) -> Response<Body> {
-        let caller = self.authenticator.authenticate();
-        match self.session(&caller, server, headers) {
+    async fn delete(&self, caller: &Caller, server: &Server, headers: &HeaderMap) -> Response<Body> {
+        match self.session(caller, server, headers) {
             Ok(session) => {
                 self.rooms.sessions.end(&session).await;
                 self.rooms.streams.forget(&session.partition);
@@ -171,12 +219,11 @@ impl Front {
     }
 
     /// Opens an event stream, or goes on with one (2.4, 2.5).
-    async fn get(self: &Arc<Self>, server: &Server, headers: &HeaderMap, cut: Cut) -> Response<Body> {
+    async fn get(self: &Arc<Self>, caller: Caller, server: &Server, headers: &HeaderMap, cut: Cut) -> Response<Body> {
         match inbound::accepts(headers) {
             Ok(accepts) if accepts.events => {}
             _ => return error::refusal(&ladder::ACCEPT_EVENTS),
         }
-        let caller = self.authenticator.authenticate();
         let opened = match self.session(&caller, server, headers) {
             Ok(_) if self.rooms.draining.is_cancelled() => Err(Failure::Draining),
             Ok(session) => inbound::last_event_id(headers).map(|id| (session, id)),
@@ -184,7 +231,7 @@ impl Front {
         };
         match opened {
             Ok((session, last_event_id)) => {
-                let mut response = legacy::open(self, &session, last_event_id, cut).await;
+                let mut response = legacy::open(self, &session, last_event_id, caller.good_for(), cut).await;
                 name_session(&mut response, Some(&session));
                 response
             }

@@ -90,7 +90,14 @@ async fn begin(
 }
 
 /// GET: the standalone stream, or with `Last-Event-ID` the rest of any stream of the session.
-pub(super) async fn open(front: &Arc<Front>, session: &Arc<Session>, last_event_id: Option<&[u8]>, cut: Cut) -> Response<Body> {
+/// `good_for` is how long the caller's token is: a connection ends with it, and comes back with another one.
+pub(super) async fn open(
+    front: &Arc<Front>,
+    session: &Arc<Session>,
+    last_event_id: Option<&[u8]>,
+    good_for: Option<Duration>,
+    cut: Cut,
+) -> Response<Body> {
     match find(front, session, last_event_id).await {
         Ok((stream, after, place)) => {
             let follow = stream.follow(&front.rooms.streams, after);
@@ -100,6 +107,8 @@ pub(super) async fn open(front: &Arc<Front>, session: &Arc<Session>, last_event_
             }
             let mut feed = Feed::new(front, session, follow, place);
             feed.resumed = last_event_id.is_some();
+            let ends = good_for.and_then(|good_for| Instant::now().checked_add(good_for));
+            feed.until = [feed.until, ends].into_iter().flatten().min();
             feed.response(cut)
         }
         Err(failure) => error::response(None, &failure, Era::Legacy),

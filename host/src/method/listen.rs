@@ -16,6 +16,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::time::Instant;
 
 /// Begins to listen.
 ///
@@ -60,7 +61,20 @@ pub(super) async fn listen(rooms: &Arc<Rooms>, context: Context, id: &Id, params
         waiting.push_back(told(rooms, task, id).await);
     }
     let rooms = Arc::clone(rooms);
-    Ok(Box::new(Listening { rooms, context, id: id.clone(), params, tasks, waiting, ending: false, changes, task_changes, _place: place }))
+    let ends = context.caller.good_for().and_then(|good_for| Instant::now().checked_add(good_for));
+    Ok(Box::new(Listening {
+        rooms,
+        context,
+        id: id.clone(),
+        params,
+        tasks,
+        waiting,
+        ending: false,
+        ends,
+        changes,
+        task_changes,
+        _place: place,
+    }))
 }
 
 async fn told(rooms: &Rooms, task: &Task, id: &Id) -> Vec<u8> {
@@ -80,7 +94,16 @@ struct Listening {
     ending: bool,
     changes: broadcast::Receiver<Change>,
     task_changes: broadcast::Receiver<Arc<Task>>,
+    /// When the caller's token ends.
+    ends: Option<Instant>,
     _place: Taken,
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
 }
 
 impl Listening {
@@ -91,6 +114,11 @@ impl Listening {
             }
             tokio::select! {
                 biased;
+                // A token that has ended listens no more.
+                () = until(self.ends), if !self.ending => {
+                    self.ending = true;
+                    self.waiting.push_back(mcp::listen::cancelled(&self.id));
+                }
                 // The page on cancellation wants a notification, the one on subscriptions the result: they get both.
                 () = self.rooms.draining.cancelled(), if !self.ending => {
                     self.ending = true;

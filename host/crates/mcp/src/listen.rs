@@ -65,7 +65,7 @@ pub fn cancelled(subscription: &Id) -> Vec<u8> {
     own.raw(meta::SUBSCRIPTION_ID, &subscription.write());
     let mut params = Object::new();
     params.raw("requestId", &subscription.write());
-    params.string("reason", "The gateway is stopping");
+    params.string("reason", "The gateway ends this subscription");
     params.raw("_meta", &own.end());
     write::notification("notifications/cancelled", Some(&params.end()))
 }

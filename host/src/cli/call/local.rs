@@ -65,7 +65,7 @@ pub(super) fn call(file: &Path, settings: &Settings, tool: &str, given: Given) -
             draining: tokio_util::sync::CancellationToken::new(),
         });
         let context = Context {
-            caller: Authenticator::open(tenant).authenticate(),
+            caller: Authenticator::open(tenant).authenticate("/mcp", std::iter::empty()).map_err(|_| Failed::other("nobody may call"))?,
             server,
             catalog,
             revision: Revision::V2026_07_28,

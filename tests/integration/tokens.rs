@@ -1,0 +1,248 @@
+//! Callers by bearer tokens: who has none learns where to get one, who has a wrong one learns nothing, and what belongs to one is nobody
+//! else's. The ways in which a token can be wrong are the token crate's own tests; here it is the shipped binary that refuses them.
+
+use super::command::Place;
+use crate::harness::{Answer, Events, Gateway, Modern, Setup, fixture, initialize_params, rpc};
+use gatehouse_forge::{Signer, claims, hostile, jwks, with};
+use serde_json::{Value, json};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+const ISSUER: &str = "https://login.example";
+const PUBLIC: &str = "https://gate.example";
+const METADATA: &str = "https://gate.example/.well-known/oauth-protected-resource/mcp";
+
+fn now_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_secs()
+}
+
+/// A gateway that trusts one key of Ed25519.
+struct Trusting {
+    gateway: Gateway,
+    signer: Signer,
+    _keys: tempfile::TempDir,
+}
+
+impl Trusting {
+    async fn with(more: &str) -> Self {
+        let signer = Signer::ed25519("k1", 7);
+        let keys = tempfile::tempdir().expect("a directory");
+        let file = keys.path().join("jwks.json");
+        std::fs::write(&file, jwks(&[signer.jwk()])).expect("written");
+        let settings = format!(
+            "[auth]\nmode = \"tokens\"\npublic_url = \"{PUBLIC}\"\n[auth.issuers.one]\nissuer = \"{ISSUER}\"\njwks_file = \"{}\"\n{more}",
+            file.display()
+        );
+        let gateway = Gateway::with(Setup { plugins: vec!["text-toolbox"], settings, ..Setup::default() }).await;
+        Self { gateway, signer, _keys: keys }
+    }
+
+    fn claims(&self, subject: &str, path: &str) -> Value {
+        with(&claims(ISSUER, &format!("{PUBLIC}{path}"), now_s()), &json!({ "sub": subject }))
+    }
+
+    fn token(&self, subject: &str) -> String {
+        self.signer.token(&self.claims(subject, "/mcp"))
+    }
+
+    async fn asks(&self, request: Modern, token: &str) -> Answer {
+        self.gateway.modern(request.header("authorization", format!("Bearer {token}"))).await
+    }
+
+    async fn legacy(&self, verb: &str, session: Option<&str>, token: &str, body: &Value) -> reqwest::Response {
+        let mut request = self.gateway.client.request(verb.parse().expect("a method"), self.gateway.url());
+        request = request.header("accept", "application/json, text/event-stream").bearer_auth(token);
+        if let Some(session) = session {
+            request = request.header("mcp-session-id", session);
+        }
+        if verb == "POST" {
+            request = request.header("content-type", "application/json").body(body.to_string());
+        }
+        request.send().await.expect("an answer")
+    }
+}
+
+fn echo() -> Modern {
+    Modern::call("echo", json!({ "message": "hello" }))
+}
+
+/// T01, T25, H33, and the right one.
+#[tokio::test]
+async fn who_shows_no_token_learns_where_to_get_one() {
+    let trusting = Trusting::with("[servers.one]\ntools = [\"echo\"]\n").await;
+    let token = trusting.token("ada");
+    assert_eq!(trusting.asks(echo(), &token).await.tool_text(), "hello");
+    let challenge = |parameters: &str| format!("Bearer resource_metadata=\"{METADATA}\"{parameters}");
+    let invalid = challenge(", error=\"invalid_token\"");
+    let table = [
+        ("none", vec![], 401, challenge("")),
+        ("two", vec![format!("Bearer {token}"), format!("Bearer {token}")], 400, challenge(", error=\"invalid_request\"")),
+        ("two words", vec![format!("Bearer {token} x")], 401, invalid.clone()),
+        ("another scheme", vec!["Basic YTpi".to_owned()], 401, invalid.clone()),
+        ("nothing of ours", vec!["Bearer abc".to_owned()], 401, invalid),
+    ];
+    for (name, headers, status, wanted) in table {
+        let request = headers.iter().fold(echo(), |request, value| request.header("authorization", value));
+        let answer = trusting.gateway.modern(request).await;
+        assert_eq!((answer.status, answer.header("www-authenticate")), (status, Some(wanted.as_str())), "{name}: {answer:?}");
+    }
+    let lower = trusting.gateway.modern(echo().header("authorization", format!("bearer {token}"))).await;
+    assert_eq!(lower.status, 200, "schemes have no case");
+    let query = trusting.gateway.modern(echo().path(&format!("/mcp?access_token={token}"))).await;
+    assert_eq!(query.status, 401, "a token in the address is none");
+    // Nobody without a token is told which servers there are; with one, what is not there is 404.
+    for path in ["/servers/one/mcp", "/servers/nothing/mcp"] {
+        assert_eq!(trusting.gateway.modern(echo().path(path)).await.status, 401, "{path}");
+    }
+    let theirs = trusting.signer.token(&trusting.claims("ada", "/servers/nothing/mcp"));
+    assert_eq!(trusting.asks(echo().path("/servers/nothing/mcp"), &theirs).await.status, 404);
+}
+
+/// N12: a token is for one server. T13 to T18 by the binary: the rest is in the token crate.
+#[tokio::test]
+async fn a_token_is_for_the_address_that_it_was_made_for() {
+    let trusting = Trusting::with("[servers.one]\ntools = [\"echo\"]\n").await;
+    let of_one = trusting.signer.token(&trusting.claims("ada", "/servers/one/mcp"));
+    assert_eq!(trusting.asks(echo().path("/servers/one/mcp"), &of_one).await.tool_text(), "hello");
+    assert_eq!(trusting.asks(echo().path("/servers/one/mcp/"), &of_one).await.tool_text(), "hello");
+    assert_eq!(trusting.asks(echo(), &of_one).await.status, 401);
+    assert_eq!(trusting.asks(echo().path("/servers/one/mcp"), &trusting.token("ada")).await.status, 401);
+    let good = trusting.claims("ada", "/mcp");
+    for changes in
+        [json!({ "iss": "https://login.example/" }), json!({ "exp": now_s() - 31 }), json!({ "exp": null }), json!({ "sub": "" })]
+    {
+        assert_eq!(trusting.asks(echo(), &trusting.signer.token(&with(&good, &changes))).await.status, 401, "{changes}");
+    }
+}
+
+/// Every way to forge one that is known, over a socket.
+#[tokio::test]
+async fn no_forged_token_is_taken() {
+    let trusting = Trusting::with("").await;
+    let forged = hostile(&trusting.signer, &trusting.claims("ada", "/mcp"));
+    assert!(forged.len() >= 60, "{} ways", forged.len());
+    let mut sent = 0;
+    for way in forged {
+        let value = format!("Bearer {}", way.token);
+        // What cannot stand in a header never comes to the gateway, and blanks around the token are the header's own.
+        if way.token.trim() != way.token || reqwest::header::HeaderValue::from_str(&value).is_err() || value.len() > 12_000 {
+            continue;
+        }
+        let answer = trusting.gateway.modern(echo().header("authorization", &value)).await;
+        assert_eq!(answer.status, 401, "{}: {answer:?}", way.name);
+        assert!(!answer.text.contains(way.word), "{}: the reason is for the log", way.name);
+        sent += 1;
+    }
+    assert!(sent >= 60, "{sent} ways were sent");
+}
+
+/// S: a session is of issuer and subject, on POST, GET and DELETE; without a token it is nobody's.
+#[tokio::test]
+async fn a_session_is_its_callers() {
+    let trusting = Trusting::with("").await;
+    let (ada, eve) = (trusting.token("ada"), trusting.token("eve"));
+    let begun = trusting.legacy("POST", None, &ada, &rpc(0, "initialize", initialize_params("2025-11-25"))).await;
+    let session = begun.headers()["mcp-session-id"].to_str().expect("text").to_owned();
+    let list = rpc(1, "tools/list", json!({}));
+    for verb in ["POST", "GET", "DELETE"] {
+        assert_eq!(trusting.legacy(verb, Some(&session), &eve, &list).await.status(), 404, "{verb}");
+        assert_eq!(trusting.legacy(verb, Some(&session), "nothing", &list).await.status(), 401, "{verb}");
+    }
+    // Another token of the same subject will do.
+    let another = trusting.signer.token(&with(&trusting.claims("ada", "/mcp"), &json!({ "jti": "another" })));
+    assert_eq!(trusting.legacy("POST", Some(&session), &another, &list).await.status(), 200);
+    assert_eq!(trusting.legacy("DELETE", Some(&session), &ada, &list).await.status(), 204);
+}
+
+/// Streams end with the token that opened them.
+#[tokio::test]
+async fn a_stream_ends_with_its_token() {
+    let trusting = Trusting::with("").await;
+    let short = |subject: &str| {
+        // The leeway of clocks is for tokens that are shown, not for streams that are open.
+        trusting.signer.token(&with(&trusting.claims(subject, "/mcp"), &json!({ "exp": now_s() + 2 })))
+    };
+    let token = short("ada");
+    let listen = Modern::new("subscriptions/listen", json!({ "notifications": { "toolsListChanged": true } }));
+    let mut events = Events::of(listen.header("authorization", format!("Bearer {token}")).build(&trusting.gateway)).await;
+    assert_eq!(events.next().await.expect("a word").message()["method"], "notifications/subscriptions/acknowledged");
+    assert_eq!(events.next().await.expect("a word").message()["method"], "notifications/cancelled");
+    assert_eq!(events.next().await.expect("an end").message()["result"]["resultType"], "complete");
+    assert_eq!(events.next().await, None);
+
+    let token = short("ada");
+    let begun = trusting.legacy("POST", None, &token, &rpc(0, "initialize", initialize_params("2025-11-25"))).await;
+    let session = begun.headers()["mcp-session-id"].to_str().expect("text").to_owned();
+    let mut stream = trusting.legacy("GET", Some(&session), &token, &Value::Null).await;
+    assert_eq!(stream.status(), 200);
+    let mut text = String::new();
+    while let Some(chunk) = stream.chunk().await.expect("whole") {
+        text.push_str(&String::from_utf8_lossy(&chunk));
+    }
+    assert!(text.contains("retry: "), "{text}");
+}
+
+/// RFC 9728: for anybody, about what is there.
+#[tokio::test]
+async fn the_metadata_says_whose_tokens_count() {
+    let trusting = Trusting::with("[servers.one]\ntools = [\"echo\"]\n").await;
+    let get = async |path: &str| Answer::of(trusting.gateway.client.get(format!("{}{path}", trusting.gateway.origin))).await;
+    let base = "/.well-known/oauth-protected-resource";
+    for (path, resource) in [("", "/mcp"), ("/mcp", "/mcp"), ("/servers/one/mcp", "/servers/one/mcp")] {
+        let answer = get(&format!("{base}{path}")).await;
+        let document: Value = serde_json::from_str(&answer.text).expect("JSON");
+        assert_eq!((answer.status, answer.header("access-control-allow-origin")), (200, Some("*")), "{path}");
+        assert_eq!((&document["resource"], &document["authorization_servers"]), (&json!(format!("{PUBLIC}{resource}")), &json!([ISSUER])));
+        assert_eq!(document["bearer_methods_supported"], json!(["header"]));
+    }
+    assert_eq!(get(&format!("{base}/servers/two/mcp")).await.status, 200, "which servers there are is not said");
+    for path in ["/servers/Two/mcp", "/servers//mcp", "/else", "/mcp/x"] {
+        assert_eq!(get(&format!("{base}{path}")).await.status, 404, "{path}");
+    }
+    let open = Gateway::start().await;
+    assert_eq!(Answer::of(open.client.get(format!("{}{base}/mcp", open.origin))).await.status, 404, "where no token is asked for");
+}
+
+/// P08: a denial that scopes would have helped names them, so that a client can ask its user.
+#[tokio::test]
+async fn a_policy_can_ask_for_more_scopes() {
+    let policy = format!(
+        "[gateway]\npolicies = [\"p\"]\n[policies.p]\nfile = \"{}\"\n[policies.p.settings]\nforbid = [\"echo\"]\n",
+        fixture("verdict").display()
+    );
+    let trusting = Trusting::with(&policy).await;
+    let refused = trusting.asks(echo(), &trusting.token("ada")).await;
+    assert_eq!((refused.status, refused.code()), (403, -31006));
+    let wanted = format!("Bearer resource_metadata=\"{METADATA}\", error=\"insufficient_scope\", scope=\"more\"");
+    assert_eq!(refused.header("www-authenticate"), Some(wanted.as_str()));
+}
+
+/// X05, and whatever else would leave the door open or locked for good.
+#[test]
+fn settings_that_would_not_hold_are_refused() {
+    let place = Place::new();
+    let file = |name: &str, text: &str| std::fs::write(place.path().join(name), text).expect("written");
+    file("weak", "secretsecretsecretsecretsecretsecret\n");
+    file("empty.json", "{\"keys\":[]}");
+    let cases = [
+        ("mode = \"tokens\"\npublic_url = \"https://g\"", "auth.mode: needs at least one section"),
+        ("mode = \"maybe\"", "auth.mode: must be \"none\" or \"tokens\""),
+        ("mode = \"tokens\"\npublic_url = \"https://g/mcp\"\n[auth.issuers.a]\nissuer = \"i\"\njwks_file = \"x\"", "without a path"),
+        (
+            "mode = \"tokens\"\npublic_url = \"https://g\"\n[auth.issuers.a]\nissuer = \"i\"",
+            "one of jwks_file, public_key_file and secret_file",
+        ),
+        ("mode = \"tokens\"\npublic_url = \"https://g\"\n[auth.issuers.a]\nissuer = \"i\"\nsecret_file = \"weak\"", "auth.issuers.a: "),
+        (
+            "mode = \"tokens\"\npublic_url = \"https://g\"\n[auth.issuers.a]\nissuer = \"i\"\njwks_file = \"empty.json\"",
+            "no key that can be used",
+        ),
+        ("mode = \"tokens\"\npublic_url = \"https://g\"\n[auth.issuers.a]\nissuer = \"i\"\njwks_file = \"missing\"", "No such file"),
+    ];
+    let plugins = place.plugins();
+    for (section, reason) in cases {
+        file("gatehouse.toml", &format!("[auth]\n{section}\n"));
+        let ran = place.run(&["serve", "--listen", "127.0.0.1:0", "--plugins", plugins.to_str().expect("text")]);
+        assert!(ran.code == 78 && ran.err.contains(reason), "{reason}: {ran:?}");
+        assert!(!ran.err.contains("secretsecret"), "{ran:?}");
+    }
+}
