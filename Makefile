@@ -2,11 +2,13 @@
 
 CARGO ?= cargo
 PLUGINS ?= target/plugins
+# The Rust policies are a workspace of their own; natively they are built for lints and tests only.
+NATIVE_POLICIES = --locked --manifest-path policies/Cargo.toml --target-dir target/guests/native --workspace
 DATA ?= target/gatehouse-data
 LISTEN ?= 127.0.0.1:8080
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build plugins fixtures run test test-unit test-edge conformance fuzz crash powercut fulldisk check fmt bench clean
+.PHONY: help setup build plugins policies fixtures run test test-unit test-edge conformance fuzz crash powercut fulldisk check fmt bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +22,9 @@ build: setup ## Build target/release/gatehouse
 plugins: setup ## Build every example plugin as target/plugins/NAME.wasm
 	@scripts/build-guests plugins
 
+policies: setup ## Build every policy component as target/policies/NAME.wasm
+	@scripts/build-guests policies
+
 fixtures: setup
 	@scripts/build-guests fixtures
 
@@ -30,10 +35,12 @@ test: test-unit test-edge ## Run all tests, official clients included
 
 test-unit: setup
 	$(CARGO) test --release --locked -p gatehouse -p gatehouse-event-store -p gatehouse-mcp -p gatehouse-sandbox -p gatehouse-token
+	$(CARGO) test $(NATIVE_POLICIES) --lib
 
 # Against the shipped binary: real sockets, real components, official clients.
-test-edge: build plugins fixtures
+test-edge: build plugins policies fixtures
 	@scripts/install-test-clients
+	cd policies/hours && node --test
 	$(CARGO) test --locked -p gatehouse-tests
 
 conformance: build plugins ## Run the official conformance suite, and show its table (a part of `make test`)
@@ -43,7 +50,7 @@ conformance: build plugins ## Run the official conformance suite, and show its t
 # Each target by itself, so that each has its seconds.
 FUZZ = bodies_are header_values a_message_is_one what_was_not_given what_was_not_sealed no_template_and \
 	tokens_that_were payloads_that headers_that key_sets_are public_keys_in_pem secrets_are authorization_headers
-fuzz: build plugins fixtures ## Look for inputs that nobody thought of, for SECONDS=600 in each place where they come in
+fuzz: build plugins policies fixtures ## Look for inputs that nobody thought of, for SECONDS=600 in each place where they come in
 	for target in $(FUZZ); do GATEHOUSE_FUZZ_SECONDS=$(SECONDS) $(CARGO) test --release --locked -p gatehouse -p gatehouse-mcp -p gatehouse-token -- --nocapture $$target || exit 1; done
 	GATEHOUSE_FUZZ_SECONDS=$(SECONDS) $(CARGO) test --locked -p gatehouse-tests -- --nocapture requests_that_nobody
 
@@ -59,12 +66,15 @@ fulldisk: build plugins ## Fill the store's disk under a running gateway; needs 
 
 check: setup ## Check formatting, lints, documentation, dependencies
 	$(CARGO) fmt --all --check
+	$(CARGO) fmt --all --check --manifest-path policies/Cargo.toml
 	$(CARGO) clippy --release --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy $(NATIVE_POLICIES) --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --locked --no-deps --workspace --document-private-items
 	@scripts/check-dependencies
 
 fmt: ## Format the sources
 	$(CARGO) fmt --all
+	$(CARGO) fmt --all --manifest-path policies/Cargo.toml
 
 bench: build plugins ## Measure calls beside a bare route, in one run
 	$(CARGO) run --release --locked -p gatehouse-bench

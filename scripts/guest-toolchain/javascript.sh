@@ -27,7 +27,7 @@ build_javascript_guests() {
 build_javascript_guest() {
   local folder=$1 name inputs packages
   name=$(basename "$1")
-  inputs=$(digest -- "$folder" "$ROOT/wit/tool" "$TOOLCHAIN/javascript.sh")
+  inputs=$(digest -- "$folder" "$ROOT/wit/policy" "$ROOT/wit/tool" "$TOOLCHAIN/javascript.sh")
   if is_fresh "$name" "$inputs" "$2/$name.wasm"; then return 0; fi
 
   need_node

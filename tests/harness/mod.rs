@@ -19,7 +19,7 @@ pub use answer::Answer;
 pub use cutter::{Cut, Cutter};
 pub use events::{Event, Events, messages};
 pub use gateway::{Gateway, Setup};
-pub use paths::{binary, fixture, plugin, root};
+pub use paths::{binary, fixture, plugin, policy, root};
 pub use requests::{MODERN, Modern, call_params, count, initialize_params, rpc};
 
 use std::future::Future;

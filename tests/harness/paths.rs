@@ -20,6 +20,11 @@ pub fn plugin(name: &str) -> PathBuf {
     existing(root().join(format!("target/plugins/{name}.wasm")), "make plugins")
 }
 
+/// A shipped policy.
+pub fn policy(name: &str) -> PathBuf {
+    existing(root().join(format!("target/policies/{name}.wasm")), "make policies")
+}
+
 /// A component that exists for tests only; those for the official suite lie among the plugins' sources.
 pub fn fixture(name: &str) -> PathBuf {
     if name.starts_with("conformance-") {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::fs;
 
 /// The fixture, with these tools instead of its own.
-fn described(tools: &Value) -> Vec<u8> {
+pub(super) fn described(tools: &Value) -> Vec<u8> {
     let mut bytes = fs::read(fixture("described")).expect("the fixture");
     let at = bytes.windows(12).position(|window| window == b"[{\"DESCRIBED").expect("the marker");
     let place = &mut bytes[at..at + 4096];

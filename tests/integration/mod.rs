@@ -24,6 +24,7 @@ mod messages;
 mod modern;
 mod pages;
 mod policies;
+mod policies_shipped;
 mod prompts;
 mod resources;
 mod restart;

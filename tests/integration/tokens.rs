@@ -11,19 +11,24 @@ const ISSUER: &str = "https://login.example";
 const PUBLIC: &str = "https://gate.example";
 const METADATA: &str = "https://gate.example/.well-known/oauth-protected-resource/mcp";
 
-fn now_s() -> u64 {
+pub(super) fn now_s() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_secs()
 }
 
 /// A gateway that trusts one key of Ed25519.
-struct Trusting {
-    gateway: Gateway,
+pub(super) struct Trusting {
+    pub(super) gateway: Gateway,
     signer: Signer,
     _keys: tempfile::TempDir,
 }
 
 impl Trusting {
     async fn with(more: &str) -> Self {
+        Self::with_plugins(vec!["text-toolbox"], more).await
+    }
+
+    /// With these plugins, and this beside the settings of `auth`.
+    pub(super) async fn with_plugins(plugins: Vec<&'static str>, more: &str) -> Self {
         let signer = Signer::ed25519("k1", 7);
         let keys = tempfile::tempdir().expect("a directory");
         let file = keys.path().join("jwks.json");
@@ -32,7 +37,7 @@ impl Trusting {
             "[auth]\nmode = \"tokens\"\npublic_url = \"{PUBLIC}\"\n[auth.issuers.one]\nissuer = \"{ISSUER}\"\njwks_file = \"{}\"\n{more}",
             file.display()
         );
-        let gateway = Gateway::with(Setup { plugins: vec!["text-toolbox"], settings, ..Setup::default() }).await;
+        let gateway = Gateway::with(Setup { plugins, settings, ..Setup::default() }).await;
         Self { gateway, signer, _keys: keys }
     }
 
@@ -41,10 +46,15 @@ impl Trusting {
     }
 
     fn token(&self, subject: &str) -> String {
-        self.signer.token(&self.claims(subject, "/mcp"))
+        self.token_with(subject, &json!({}))
     }
 
-    async fn asks(&self, request: Modern, token: &str) -> Answer {
+    /// A token for the default server, with some claims set or taken out.
+    pub(super) fn token_with(&self, subject: &str, changes: &Value) -> String {
+        self.signer.token(&with(&self.claims(subject, "/mcp"), changes))
+    }
+
+    pub(super) async fn asks(&self, request: Modern, token: &str) -> Answer {
         self.gateway.modern(request.header("authorization", format!("Bearer {token}"))).await
     }
 
