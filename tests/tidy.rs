@@ -208,15 +208,18 @@ struct Setting {
 }
 
 fn settings() -> Vec<Setting> {
-    let config = read("host/src/config.rs") + &read("host/src/config/auth.rs") + &read("host/src/config/policy.rs");
+    let config = ["config", "config/auth", "config/policy", "config/server", "config/tenant"]
+        .map(|file| read(&format!("host/src/{file}.rs")))
+        .concat();
     let mut settings = Vec::new();
-    // `let VARIABLE = root.section("NAME")`, then `VARIABLE.text("KEY")` and the like; a server's section is called `section`, a policy's
-    // `policy`.
+    // `let VARIABLE = root.section("NAME")`, then `VARIABLE.text("KEY")` and the like; a server's section is called `section`, those of
+    // policies, issuers and tenants by what they are.
     let sections = config.match_indices(" = root.section(\"").map(|(at, mark)| {
         let variable = config[..at].rsplit(' ').next().unwrap_or_default();
         (variable, config[at + mark.len()..].split('"').next().unwrap_or_default())
     });
-    for (variable, name) in sections.chain([("section", "servers.ID"), ("policy", "policies.NAME"), ("issuer", "auth.issuers.NAME")]) {
+    let named = [("section", "servers.ID"), ("policy", "policies.NAME"), ("issuer", "auth.issuers.NAME"), ("tenant", "tenants.NAME")];
+    for (variable, name) in sections.chain(named) {
         for method in ["text", "texts", "flag", "number", "parsed", "json"] {
             let call = format!("{variable}.{method}(\"");
             let keys = words(&config, &call).map(|at| config[at + call.len()..].split('"').next().unwrap_or_default());
@@ -260,7 +263,7 @@ fn every_setting_is_documented() {
     let documented = |key: &str| rows.iter().find(|row| row[0] == format!("`{key}`"));
     let settings = settings();
     let sections: BTreeSet<_> = settings.iter().filter_map(|setting| Some(setting.key.split_once('.')?.0)).collect();
-    assert_eq!(sections.len(), 11, "the scan of config.rs finds the sections: {sections:?}");
+    assert_eq!(sections.len(), 12, "the scan of config.rs finds the sections: {sections:?}");
     let mut broken = Vec::new();
     for Setting { key, numbers: [default, least, greatest] } in &settings {
         let Some(row) = documented(key) else {

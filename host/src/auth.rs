@@ -8,7 +8,9 @@ pub use bearer::{Bearer, IssuerError, Unknown};
 pub use chain::{NoAnswer, Policies, PolicyError};
 pub use policy::{Denied, Item, Policy};
 
-use crate::tenant::{Tenant, TenantId};
+use crate::config::{AuthConfig, Config, TenantOf};
+use crate::tenant::{Tenant, TenantId, Tenants};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -21,6 +23,8 @@ pub struct Caller {
     claims: Option<Arc<str>>,
     /// When its token ends, in seconds since 1970.
     expires_at_s: Option<u64>,
+    /// Those that are asked what it may do: of the generation that let it in.
+    policies: Arc<Policies>,
 }
 
 /// Who calls.
@@ -81,33 +85,62 @@ impl Caller {
         self.expires_at_s.map(|at| Duration::from_secs(at.saturating_sub(now_s)))
     }
 
+    fn policies(&self) -> &Policies {
+        &self.policies
+    }
+
     /// The owner of what this caller makes.
     pub fn owner(&self) -> Owner {
         Owner { tenant: self.tenant.id.clone(), issuer: self.principal.issuer.clone(), subject: self.principal.subject.clone() }
     }
 }
 
-/// Makes callers of requests.
+/// Makes callers of requests, by one reading of the settings.
 #[derive(Debug)]
 pub struct Authenticator {
-    tenant: Arc<Tenant>,
+    tenants: Arc<Tenants>,
+    policies: Arc<Policies>,
     bearer: Option<Bearer>,
+    /// Which tenant an issuer's tokens are of.
+    tenant_of: HashMap<String, TenantOf>,
 }
 
 impl Authenticator {
-    /// Everybody who reaches the gateway is the anonymous caller of one tenant. The settings allow it on loopback addresses only.
-    pub fn open(tenant: Arc<Tenant>) -> Self {
-        Self { tenant, bearer: None }
+    /// As the settings want it. Everybody who reaches an open gateway is the one anonymous caller; the settings allow it on loopback
+    /// addresses only.
+    ///
+    /// # Errors
+    ///
+    /// For keys that cannot be read.
+    pub fn load(config: &Config, tenants: Arc<Tenants>, policies: Arc<Policies>) -> Result<Self, IssuerError> {
+        let (bearer, issuers) = match &config.auth {
+            AuthConfig::Open => (None, &[][..]),
+            AuthConfig::Tokens(tokens) => (Some(Bearer::load(tokens)?), tokens.issuers.as_slice()),
+        };
+        let tenant_of = issuers.iter().map(|issuer| (issuer.issuer.clone(), issuer.tenant.clone())).collect();
+        Ok(Self { tenants, policies, bearer, tenant_of })
     }
 
-    /// Everybody shows a token.
-    pub fn of_tokens(tenant: Arc<Tenant>, bearer: Bearer) -> Self {
-        Self { tenant, bearer: Some(bearer) }
+    /// Everybody is the anonymous caller of the default tenant.
+    pub fn open(tenants: Tenants, policies: Arc<Policies>) -> Self {
+        Self { tenants: Arc::new(tenants), policies, bearer: None, tenant_of: HashMap::new() }
     }
 
     /// Whose tokens count; none where none is asked for.
     pub fn bearer(&self) -> Option<&Bearer> {
         self.bearer.as_ref()
+    }
+
+    /// All tenants.
+    pub fn tenants(&self) -> &Tenants {
+        &self.tenants
+    }
+
+    /// Who is nobody in particular; none where everybody has a name.
+    pub fn anonymous(&self) -> Option<Caller> {
+        let tenant = self.tenants.get(TenantId::DEFAULT).filter(|_| self.bearer.is_none())?;
+        let (tenant, policies) = (Arc::clone(tenant), Arc::clone(&self.policies));
+        Some(Caller { tenant, principal: Principal::default(), claims: None, expires_at_s: None, policies })
     }
 
     /// The caller of a request of that path, by its `Authorization` headers.
@@ -116,16 +149,54 @@ impl Authenticator {
     ///
     /// Why there is none.
     pub fn authenticate<'a>(&self, path: &str, headers: impl Iterator<Item = &'a [u8]>) -> Result<Caller, Unknown> {
-        let tenant = Arc::clone(&self.tenant);
         let Some(bearer) = &self.bearer else {
-            return Ok(Caller { tenant, principal: Principal::default(), claims: None, expires_at_s: None });
+            return self.anonymous().ok_or(Unknown::Refused("there is no tenant for anonymous callers"));
         };
         let verified = bearer.verify(path, headers)?;
+        let tenant = self.tenant(verified.issuer(), verified.claims_json()).ok_or(Unknown::Refused("it is of no tenant of ours"))?;
         let principal = Principal {
             issuer: Some(verified.issuer().into()),
             subject: Some(verified.subject().into()),
             scopes: verified.scopes().iter().map(|scope| Arc::from(&**scope)).collect(),
         };
-        Ok(Caller { tenant, principal, claims: Some(verified.claims_json().into()), expires_at_s: Some(verified.expires_at_s()) })
+        let (claims, expires_at_s) = (Some(verified.claims_json().into()), Some(verified.expires_at_s()));
+        Ok(Caller { tenant, principal, claims, expires_at_s, policies: Arc::clone(&self.policies) })
+    }
+
+    /// The same caller under these rules, if they know it still: for what goes on after the request that began it.
+    pub fn renew(&self, caller: &Caller) -> Option<Caller> {
+        let issuer = caller.principal.issuer.as_deref();
+        let tenant = match (issuer, &self.bearer) {
+            (Some(issuer), Some(_)) => self.tenant(issuer, caller.claims()?)?,
+            (None, None) => Arc::clone(self.tenants.get(caller.tenant.id.as_str())?),
+            _ => return None,
+        };
+        // Whoever is of another tenant now is somebody else.
+        (tenant.id == caller.tenant.id).then(|| Caller { tenant, policies: Arc::clone(&self.policies), ..caller.clone() })
+    }
+
+    /// Whether these rules know the owner of something that was kept, as far as that can be said without a token.
+    pub fn knows(&self, owner: &Owner) -> bool {
+        let issued = match (&owner.issuer, &self.bearer) {
+            (Some(issuer), Some(_)) => match self.tenant_of.get(&**issuer) {
+                Some(TenantOf::One(tenant)) => *tenant == owner.tenant,
+                Some(TenantOf::Claim(_)) => true,
+                None => false,
+            },
+            (None, None) => true,
+            _ => false,
+        };
+        issued && self.tenants.get(owner.tenant.as_str()).is_some()
+    }
+
+    fn tenant(&self, issuer: &str, claims: &str) -> Option<Arc<Tenant>> {
+        let tenant = match self.tenant_of.get(issuer)? {
+            TenantOf::One(tenant) => self.tenants.get(tenant.as_str()),
+            TenantOf::Claim(claim) => {
+                let claims: serde_json::Value = serde_json::from_str(claims).ok()?;
+                self.tenants.get(claims.get(claim)?.as_str()?)
+            }
+        };
+        tenant.cloned()
     }
 }

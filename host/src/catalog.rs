@@ -1,4 +1,4 @@
-//! What can be called and read: plugins, what they offer, and the servers that show it.
+//! What can be called and read: plugins, what they offer, and the servers that show it to their tenants.
 //!
 //! A [`Catalog`] is one generation of all of it and never changes; a new generation replaces it whole. A request works with the
 //! generation that it began with, so it never sees a tool whose plugin is not there.
@@ -10,6 +10,7 @@ mod loader;
 mod pattern;
 mod refresh;
 mod server;
+mod shelf;
 mod watch;
 
 pub use definition::{DefinitionError, Rejection};
@@ -17,10 +18,10 @@ pub(crate) use directory::is_world_writable;
 pub use loader::{Loader, PluginError, load_file};
 pub use refresh::Refresh;
 pub use server::{Readable, Server};
-pub use watch::{Library, Problem};
+pub use shelf::{Plugins, Shelf, Shelves};
+pub use watch::{Library, LibraryView, Problem};
 
-use crate::config::ServerConfig;
-use crate::config::ServerId;
+use crate::config::{Config, ServerId, TenantId};
 use mcp::mirrored::HeaderParameters;
 use mcp::{JsonText, Revision};
 use sandbox::Guest;
@@ -33,6 +34,8 @@ use std::time::Duration;
 pub struct Tool {
     /// Its definition as clients see it.
     pub definition: mcp::tool::Tool,
+    /// The name that its plugin gave it. Policies and records know it by this one, whatever a server calls it.
+    pub own_name: Box<str>,
     /// Scopes that a caller must hold, all of them.
     pub scopes: Vec<Box<str>>,
     /// The component that runs it.
@@ -40,9 +43,9 @@ pub struct Tool {
     /// The plugin that it belongs to.
     pub plugin: Arc<str>,
     /// Its arguments' validator.
-    pub input: definition::Schema,
+    pub input: Arc<definition::Schema>,
     /// Its structured result's validator.
-    pub output: Option<definition::Schema>,
+    pub output: Option<Arc<definition::Schema>>,
     /// Whether and when its calls become tasks.
     pub task: TaskSupport,
     /// How long a connection stays open for a call before its client has to come back (SEP-1699): `gatehouse/connection` of its `_meta`.
@@ -51,6 +54,27 @@ pub struct Tool {
     pub mirrored: HeaderParameters,
     /// The definition in the words of each revision.
     pub written: Written,
+}
+
+impl Tool {
+    /// The same under another name.
+    fn renamed(&self, name: &str) -> Self {
+        let definition = mcp::tool::Tool { name: name.into(), ..self.definition.clone() };
+        let written = Written::of(|revision| definition.write(revision));
+        Self {
+            definition,
+            own_name: self.own_name.clone(),
+            scopes: self.scopes.clone(),
+            guest: self.guest.clone(),
+            plugin: Arc::clone(&self.plugin),
+            input: Arc::clone(&self.input),
+            output: self.output.clone(),
+            task: self.task,
+            connection_max: self.connection_max,
+            mirrored: self.mirrored.clone(),
+            written,
+        }
+    }
 }
 
 /// One resource of one plugin.
@@ -153,6 +177,25 @@ impl Plugin {
         server::counts([self.tools.len(), self.resources.len(), self.templates.len(), self.prompts.len()])
     }
 
+    /// Without what `other` has something of the same name of; itself if that is nothing.
+    fn without(self: &Arc<Self>, other: &Self) -> Arc<Self> {
+        fn rest<T>(ours: &[Arc<T>], theirs: &[Arc<T>], name: impl Fn(&T) -> &str) -> Vec<Arc<T>> {
+            let theirs: std::collections::HashSet<_> = theirs.iter().map(|item| name(item)).collect();
+            ours.iter().filter(|item| !theirs.contains(name(item))).cloned().collect()
+        }
+        if self.clash(other).is_none() {
+            return Arc::clone(self);
+        }
+        Arc::new(Self {
+            name: Arc::clone(&self.name),
+            guest: self.guest.clone(),
+            tools: rest(&self.tools, &other.tools, |tool| &tool.definition.name),
+            resources: rest(&self.resources, &other.resources, |resource| &resource.definition.uri),
+            templates: rest(&self.templates, &other.templates, |template| &template.definition.uri_template),
+            prompts: rest(&self.prompts, &other.prompts, |prompt| &prompt.definition.name),
+        })
+    }
+
     /// What of this plugin has a name or address that something of another one has: its kind, and the name.
     fn clash(&self, other: &Self) -> Option<(&'static str, String)> {
         fn twice<'a, T>(ours: &'a [Arc<T>], theirs: &'a [Arc<T>], name: impl Fn(&'a T) -> &'a str) -> Option<String> {
@@ -174,30 +217,47 @@ impl Plugin {
 pub struct Catalog {
     /// Counted from 1; 0 is the empty one before the first scan.
     pub generation: u64,
-    /// By name.
-    pub plugins: BTreeMap<Arc<str>, Arc<Plugin>>,
+    /// What lies in the plugin directories.
+    pub shelves: Shelves,
+    views: BTreeMap<TenantId, View>,
+}
+
+/// What one tenant has.
+#[derive(Debug, Default)]
+struct View {
     default: Arc<Server>,
     servers: BTreeMap<ServerId, Arc<Server>>,
 }
 
 impl Catalog {
-    /// Arranges plugins under the configured servers.
-    pub fn new(generation: u64, plugins: BTreeMap<Arc<str>, Arc<Plugin>>, instructions: Option<&str>, servers: &[ServerConfig]) -> Self {
-        let default = Server::whole(&plugins, instructions.map(ToOwned::to_owned));
-        let servers = servers.iter().map(|server| (server.id.clone(), Server::selected(&plugins, server))).collect();
-        Self { generation, plugins, default, servers }
+    /// Arranges plugins under the tenants and servers of the settings.
+    pub fn new(generation: u64, shelves: Shelves, config: &Config) -> Self {
+        let views = config.tenants.iter().map(|tenant| {
+            let plugins = shelves.of(tenant);
+            let instructions = tenant.instructions.clone().or_else(|| config.instructions.clone());
+            let theirs = config.servers.iter().filter(|server| server.tenant.as_ref().is_none_or(|id| *id == tenant.id));
+            let servers = theirs.map(|server| (server.id.clone(), Server::selected(&plugins, server))).collect();
+            (tenant.id.clone(), View { default: Server::whole(&plugins, instructions), servers })
+        });
+        let views = views.collect();
+        Self { generation, shelves, views }
     }
 
-    /// The default server, or the one of that id. There is no falling back from an unknown id to the default.
-    pub fn server(&self, id: Option<&ServerId>) -> Option<&Arc<Server>> {
+    /// A tenant's default server, or the one of that id. There is no falling back from an unknown id to the default, and another tenant's
+    /// is unknown.
+    pub fn server(&self, tenant: &TenantId, id: Option<&ServerId>) -> Option<&Arc<Server>> {
+        let view = self.views.get(tenant)?;
         match id {
-            None => Some(&self.default),
-            Some(id) => self.servers.get(id),
+            None => Some(&view.default),
+            Some(id) => view.servers.get(id),
         }
     }
 
-    /// Every server with an id.
-    pub fn servers(&self) -> impl Iterator<Item = &Arc<Server>> {
-        self.servers.values()
+    /// Every server of every tenant, the default ones among them.
+    pub fn servers(&self) -> impl Iterator<Item = (&TenantId, &Arc<Server>)> {
+        self.views.iter().flat_map(|(tenant, view)| {
+            let servers = [&view.default].into_iter().chain(view.servers.values());
+            servers.map(move |server| (tenant, server))
+        })
     }
 }

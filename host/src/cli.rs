@@ -6,6 +6,7 @@ mod inspect;
 mod journal;
 mod output;
 mod policy;
+mod reload;
 mod serve;
 mod store;
 
@@ -48,6 +49,8 @@ enum Command {
     Journal(journal::Arguments),
     /// Look after the store of sessions, streams and tasks, of a stopped or a running gateway
     Store(store::Arguments),
+    /// Have a running gateway read its settings again
+    Reload(reload::Arguments),
     /// Try a policy out
     Policy(policy::Arguments),
     #[command(name = COMPILE_WORKER, hide = true)]
@@ -126,6 +129,7 @@ pub fn main() -> ExitCode {
         Command::Call(arguments) => call::run(arguments),
         Command::Journal(arguments) => journal::run(&arguments),
         Command::Store(arguments) => store::run(&arguments),
+        Command::Reload(arguments) => reload::run(&arguments),
         Command::Policy(arguments) => policy::run(&arguments),
         Command::CompileWorker => return ExitCode::from(u8::try_from(sandbox::run_worker()).unwrap_or(1)),
     };

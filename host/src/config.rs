@@ -6,15 +6,21 @@ mod limits;
 mod names;
 mod origin;
 mod policy;
+mod server;
+mod stamp;
 mod store;
+mod tenant;
 
-pub use auth::{AuthConfig, IssuerConfig, KeysConfig, TokenConfig};
+pub use auth::{AuthConfig, IssuerConfig, KeysConfig, TenantOf, TokenConfig};
 pub use file::Mistake;
 pub use limits::{CallLimits, HttpLimits, Limits, PluginLimits, SessionLimits, StreamLimits, TaskLimits};
-pub use names::{Pattern, ServerId};
+pub use names::{Pattern, ServerId, TenantId};
 pub use origin::{Origin, is_loopback_name};
 pub use policy::{PolicyConfig, PolicyMode};
+pub use server::ServerConfig;
+pub use stamp::Stamp;
 pub use store::{StoreBackend, StoreConfig};
+pub use tenant::TenantConfig;
 
 use file::{Mistakes, Section};
 use std::fmt;
@@ -29,6 +35,8 @@ pub const DEFAULT_FILE: &str = "gatehouse.toml";
 /// Everything that an operator can set.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// Where it was read.
+    pub source: Source,
     /// Where clients are served.
     pub listen: SocketAddr,
     /// What the gateway keeps.
@@ -45,12 +53,18 @@ pub struct Config {
     pub legacy: LegacyConfig,
     /// What the default server says of itself.
     pub instructions: Option<String>,
+    /// Tenants; there is at least one.
+    pub tenants: Vec<TenantConfig>,
     /// Virtual servers beside the default one.
     pub servers: Vec<ServerConfig>,
     /// Policies, by name.
     pub policies: Vec<PolicyConfig>,
     /// Those that are asked everywhere, in their order.
     pub gateway_policies: Vec<String>,
+    /// Where nobody is asked, nothing may be done.
+    pub require_policy: bool,
+    /// Settings are read again when their files change.
+    pub watch_settings: bool,
     /// Where sessions, streams and tasks are kept.
     pub store: StoreConfig,
     /// What is recorded of calls; none: nothing.
@@ -77,23 +91,6 @@ pub struct LegacyConfig {
     pub stateful_sessions: bool,
     /// Answer with one JSON body always: no event streams, hence no progress.
     pub json_responses: bool,
-}
-
-/// A virtual server: a selection of what is offered, at `/servers/{id}/mcp`.
-#[derive(Debug, Clone)]
-pub struct ServerConfig {
-    /// Its name in the path.
-    pub id: ServerId,
-    /// Which tools it shows.
-    pub tools: Vec<Pattern>,
-    /// Which resources and resource templates it shows, by URI.
-    pub resources: Vec<Pattern>,
-    /// Which prompts it shows.
-    pub prompts: Vec<Pattern>,
-    /// What it says of itself to models.
-    pub instructions: Option<String>,
-    /// Policies that are asked here, behind those of the gateway, in their order.
-    pub policies: Vec<String>,
 }
 
 /// What is recorded of calls, and for how long.
@@ -123,6 +120,27 @@ pub enum LogFormat {
     Human,
     /// One JSON object each.
     Json,
+}
+
+/// Where settings are read.
+#[derive(Debug, Clone, Default)]
+pub struct Source {
+    /// The file that was named.
+    named: Option<PathBuf>,
+    overrides: Overrides,
+    /// The file as it was read.
+    stamp: Stamp,
+}
+
+impl Source {
+    /// Reads them again.
+    ///
+    /// # Errors
+    ///
+    /// As [`Config::load`].
+    pub fn load(&self) -> Result<Config, ConfigError> {
+        Config::load(self.named.as_deref(), &self.overrides)
+    }
 }
 
 /// Flags of the command line that win over the file.
@@ -187,13 +205,45 @@ impl Config {
             Some(path) => Some(path.to_owned()),
             None => Some(PathBuf::from(DEFAULT_FILE)).filter(|path| path.exists()),
         };
+        let stamp = Stamp::of(path.as_deref().unwrap_or(Path::new(DEFAULT_FILE)));
         let text = match &path {
             Some(path) => std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.clone(), source })?,
             None => String::new(),
         };
         // Directories in a file are meant beside the file, wherever the gateway is started.
         let base = path.as_deref().and_then(Path::parent).map(Path::to_owned).unwrap_or_default();
-        Self::read(&text, &base, overrides).map_err(|mistakes| ConfigError::Mistakes { path, mistakes })
+        let config = Self::read(&text, &base, overrides).map_err(|mistakes| ConfigError::Mistakes { path, mistakes })?;
+        Ok(Self { source: Source { named: named.map(Path::to_owned), overrides: overrides.clone(), stamp }, ..config })
+    }
+
+    /// The files that it is made of, as they are now, and whether the first, the settings themselves, is still as it was read. A change of
+    /// one of them makes other settings.
+    pub fn stamps(&self) -> (Vec<Stamp>, bool) {
+        let file = self.source.named.as_deref().unwrap_or(Path::new(DEFAULT_FILE));
+        let policies = self.policies.iter().map(|policy| policy.file.as_path());
+        let files = [file].into_iter().chain(policies).chain(self.auth.files());
+        let stamps: Vec<_> = files.map(Stamp::of).collect();
+        let as_read = stamps.first() == Some(&self.source.stamp);
+        (stamps, as_read)
+    }
+
+    /// What of `new` counts only after a restart, by the names of sections.
+    pub fn needs_restart(&self, new: &Self) -> Vec<&'static str> {
+        // Their debug forms show everything that they are made of.
+        let parts = |config: &Self| {
+            [
+                ("gateway.listen", format!("{:?}", config.listen)),
+                ("gateway.data", format!("{:?}", config.data_directory)),
+                ("plugins.code_cache", format!("{:?}", config.code_cache_directory)),
+                ("legacy", format!("{:?}", config.legacy)),
+                ("store", format!("{:?}", config.store)),
+                ("journal", format!("{:?}", config.journal)),
+                ("log", format!("{:?}", config.log)),
+                ("limits", format!("{:?}", config.limits)),
+            ]
+        };
+        let changed = parts(self).into_iter().zip(parts(new)).filter(|((_, old), (_, new))| old != new);
+        changed.map(|((name, _), _)| name).collect()
     }
 
     /// Reads the text of a file whose relative paths are meant from `base`.
@@ -213,7 +263,6 @@ impl Config {
         let listen = overrides.listen.or(listen).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080)));
         let auth = root.section("auth");
         let auth_config = auth::read(&auth, base);
-        auth.end();
         if !listen.ip().is_loopback() && matches!(auth_config, AuthConfig::Open) {
             gateway.note(
                 "listen",
@@ -229,7 +278,12 @@ impl Config {
             root.sections("policies").into_iter().filter_map(|(name, _, section)| policy::read(&name, base, section)).collect();
         let known: Vec<&str> = policies.iter().map(|policy| policy.name.as_str()).collect();
         let gateway_policies = policy_names(&gateway, gateway.texts("policies"), &known);
+        let require_policy = gateway.flag("require_policy", false);
+        let watch_settings = gateway.flag("watch_settings", true);
         gateway.end();
+        let tenants = tenant::read(&root, base, &known, &mistakes);
+        auth_config.check_tenants(&auth, &tenants);
+        auth.end();
 
         let plugins = root.section("plugins");
         let plugin_directory = plugins.text("directory");
@@ -245,11 +299,8 @@ impl Config {
         };
         legacy.end();
 
-        let servers = root
-            .sections("servers")
-            .into_iter()
-            .filter_map(|(name, offset, section)| read_server(&name, offset, section, &known, &mistakes))
-            .collect();
+        let servers =
+            root.sections("servers").into_iter().filter_map(|section| server::read(section, &tenants, &known, &mistakes)).collect();
 
         let directory = |flag: &Option<PathBuf>, file: Option<String>, default: &str| match (flag, file) {
             (Some(flag), _) => flag.clone(),
@@ -267,9 +318,7 @@ impl Config {
 
         let log_config = read_log(&root);
 
-        let limits_section = root.section("limits");
-        let limits = Limits::read(&limits_section);
-        limits_section.end();
+        let limits = read_limits(&root, &auth_config);
         root.end();
 
         let mistakes = mistakes.into_list();
@@ -277,6 +326,7 @@ impl Config {
             return Err(mistakes);
         }
         Ok(Self {
+            source: Source::default(),
             listen,
             code_cache_directory: code_cache_directory.map_or_else(|| data_directory.join("code-cache"), |path| base.join(path)),
             journal: journal_on.then(|| JournalConfig {
@@ -290,14 +340,24 @@ impl Config {
             legacy: legacy_config,
             instructions,
             auth: auth_config,
+            tenants,
             servers,
             policies,
             gateway_policies,
+            require_policy,
+            watch_settings,
             store: store_config,
             log: log_config,
             limits,
         })
     }
+}
+
+fn read_limits(root: &Section<'_, '_>, auth: &AuthConfig) -> Limits {
+    let limits_section = root.section("limits");
+    let limits = Limits::read(&limits_section, matches!(auth, AuthConfig::Tokens(_)));
+    limits_section.end();
+    limits
 }
 
 fn read_http(root: &Section<'_, '_>) -> HttpConfig {
@@ -355,41 +415,6 @@ fn policy_names(section: &Section<'_, '_>, names: Vec<String>, known: &[&str]) -
         section.note("policies", format!("there is no section [policies.{name}]"));
     }
     names
-}
-
-fn read_server(
-    name: &str,
-    offset: usize,
-    section: Section<'_, '_>,
-    known_policies: &[&str],
-    mistakes: &Mistakes<'_>,
-) -> Option<ServerConfig> {
-    let id = ServerId::parse(name);
-    if id.is_none() {
-        let message = "a server's id has 1 to 64 of a-z, 0-9 and `-`, and begins with a letter or digit";
-        mistakes.note(Some(offset), &format!("servers.{name}"), message);
-    }
-    let patterns = |key: &str, parse: fn(&str) -> Option<Pattern>, rule: &str| -> Vec<Pattern> {
-        let patterns = section.texts(key).into_iter().filter_map(|text| {
-            let pattern = parse(&text);
-            if pattern.is_none() {
-                section.note(key, format!("`{text}` {rule} and `*` for any of them"));
-            }
-            pattern
-        });
-        patterns.collect()
-    };
-    let named = !section.texts("tools").is_empty() || !section.texts("resources").is_empty() || !section.texts("prompts").is_empty();
-    if !named {
-        section.note("tools", "must name at least one tool, such as [\"echo\", \"text_*\"], unless resources or prompts name something");
-    }
-    let tools = patterns("tools", Pattern::of_names, "is no tool name: 1 to 128 of A-Z a-z 0-9 _ . -");
-    let resources = patterns("resources", Pattern::of_uris, "is no URI: 1 to 1024 visible ASCII characters");
-    let prompts = patterns("prompts", Pattern::of_names, "is no prompt name: 1 to 128 of A-Z a-z 0-9 _ . -");
-    let instructions = section.text("instructions");
-    let policies = policy_names(&section, section.texts("policies"), known_policies);
-    section.end();
-    Some(ServerConfig { id: id?, tools, resources, prompts, instructions, policies })
 }
 
 #[cfg(test)]

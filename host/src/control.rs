@@ -1,6 +1,7 @@
-//! What an operator may ask a running gateway about its store: a socket in the store's directory, which only the gateway's user can enter.
+//! What an operator may ask a running gateway: a socket in the store's directory, which only the gateway's user can enter.
 //!
-//! One line asks (`stats` or `walk`), JSON lines answer, the last one is `{"end":true}`. Nothing can be changed this way.
+//! One line asks (`stats`, `walk` or `reload`), JSON lines answer, the last one is `{"end":true}`. Nothing can be changed this way but that
+//! the settings are read again.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 /// The last line of an answer.
@@ -21,6 +23,11 @@ pub const PAGE_ITEMS: usize = 500;
 /// For a question to come, and for each page to be taken.
 const PATIENCE: Duration = Duration::from_secs(10);
 const QUESTION_BYTES_MAX: u64 = 64;
+/// For new settings to be in force: plugins of a new directory are compiled before.
+const RELOAD_WAIT: Duration = Duration::from_secs(600);
+
+/// Asks that the settings are read again; what became of it comes back, for people.
+pub type Reload = oneshot::Sender<Result<String, String>>;
 
 /// Where the socket of a store is.
 pub fn socket(directory: &Path) -> PathBuf {
@@ -28,7 +35,7 @@ pub fn socket(directory: &Path) -> PathBuf {
 }
 
 /// Answers until `stop` fires, one question after the other.
-pub async fn serve(path: PathBuf, store: Arc<dyn EventStore>, stop: CancellationToken) {
+pub async fn serve(path: PathBuf, store: Arc<dyn EventStore>, reload: mpsc::Sender<Reload>, stop: CancellationToken) {
     // Left by a process that was killed; the lock beside it says that there is no other.
     let _ = std::fs::remove_file(&path);
     let listener = match UnixListener::bind(&path) {
@@ -44,8 +51,8 @@ pub async fn serve(path: PathBuf, store: Arc<dyn EventStore>, stop: Cancellation
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => tokio::select! {
                     () = stop.cancelled() => break,
-                    answered = answer(stream, &*store) => if let Err(error) = answered {
-                        tracing::debug!(%error, "a question about the store was not answered to its end");
+                    answered = answer(stream, &*store, &reload) => if let Err(error) = answered {
+                        tracing::debug!(%error, "a question was not answered to its end");
                     },
                 },
                 Err(error) => {
@@ -58,7 +65,7 @@ pub async fn serve(path: PathBuf, store: Arc<dyn EventStore>, stop: Cancellation
     let _ = std::fs::remove_file(&path);
 }
 
-async fn answer(stream: UnixStream, store: &dyn EventStore) -> io::Result<()> {
+async fn answer(stream: UnixStream, store: &dyn EventStore, reload: &mpsc::Sender<Reload>) -> io::Result<()> {
     let (reader, mut writer) = stream.into_split();
     let mut question = String::new();
     let mut reader = BufReader::new(reader.take(QUESTION_BYTES_MAX));
@@ -84,6 +91,15 @@ async fn answer(stream: UnixStream, store: &dyn EventStore) -> io::Result<()> {
                     break;
                 }
             }
+        }
+        "reload" => {
+            let (asks, said) = oneshot::channel();
+            reload.send(asks).await.map_err(io::Error::other)?;
+            let told = match tokio::time::timeout(RELOAD_WAIT, said).await?.map_err(io::Error::other)? {
+                Ok(text) => object([("ok", true.into()), ("text", text.into())]),
+                Err(text) => object([("ok", false.into()), ("text", text.into())]),
+            };
+            send(&mut writer, &format!("{}\n", Value::Object(told))).await?;
         }
         _ => return Err(io::Error::other("it is none that is known")),
     }

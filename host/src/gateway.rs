@@ -1,9 +1,12 @@
 //! What the process is made of, and its life: build → serve → drain.
 
-use crate::auth::{Authenticator, Bearer, IssuerError, Policies, Policy, PolicyError};
-use crate::catalog::{Catalog, Library, Loader, Problem};
-use crate::config::{AuthConfig, Config, StoreBackend};
-use crate::control;
+mod house;
+
+use crate::auth::{IssuerError, Policy, PolicyError};
+use crate::catalog::{Catalog, Problem};
+use crate::config::{Config, StoreBackend};
+use crate::control::{self, Reload};
+use crate::generation::Generation;
 use crate::http::{Front, OriginPolicy, Readiness, Stalls, accept, public_error, router};
 use crate::journal::Journal;
 use crate::keys::{Keys, Purpose};
@@ -11,8 +14,10 @@ use crate::method::{Dialogs, Pages, Rooms};
 use crate::session::Sessions;
 use crate::stream::{Counter, EventIds, Streams};
 use crate::task::Tasks;
-use crate::tenant::{Admission, Tenant};
+use crate::tenant::Admission;
+use arc_swap::ArcSwap;
 use event_store::{EventStore, OpenError};
+use house::House;
 use mcp::result::Implementation;
 use sandbox::{Authority, CacheError, CodeCache, Compiler, PoolSizes, Sandbox, SandboxConfig, SandboxError};
 use std::io;
@@ -21,7 +26,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
@@ -35,6 +40,8 @@ const STALL_LOOK: Duration = Duration::from_secs(1);
 const SWEEP: Duration = Duration::from_secs(5);
 /// Changes that a listener may be behind before it is told that everything may have changed.
 const CHANGES_MAX: usize = 64;
+/// Who asks that the settings are read again waits for those before it.
+const RELOADS_WAITING_MAX: usize = 4;
 /// How long open connections get to write what is left once all calls are done.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -137,12 +144,25 @@ pub fn check_plugin_directory(path: &Path) -> Result<(), StartError> {
     Ok(())
 }
 
+/// Loads everything that the settings name, once, and says what is wrong with plugins.
+///
+/// # Errors
+///
+/// For what a gateway would not start with.
+pub async fn look(config: &Config, sandbox: &Arc<Sandbox>) -> Result<(Generation, Vec<Problem>), StartError> {
+    let house = House::build(config, sandbox).await?;
+    let problems = house.problems().borrow().clone();
+    Ok((house.first().await?, problems))
+}
+
 /// A gateway that listens, and does not answer yet.
 #[derive(Debug)]
 pub struct Gateway {
     address: SocketAddr,
     listener: TcpListener,
-    library: Library,
+    house: House,
+    reload: mpsc::Sender<Reload>,
+    reloads: mpsc::Receiver<Reload>,
     front: Arc<Front>,
     tasks: TaskTracker,
     draining: CancellationToken,
@@ -159,14 +179,15 @@ impl Gateway {
     /// When something of it cannot be had.
     pub async fn build(config: &Config) -> Result<Self, StartError> {
         check_plugin_directory(&config.plugin_directory)?;
+        let own = config.tenants.iter().filter_map(|tenant| tenant.plugin_directory.as_deref());
+        own.into_iter().try_for_each(check_plugin_directory)?;
         let unusable = |source| StartError::Listen { address: config.listen, source };
         let socket = bind(config.listen).map_err(unusable)?;
         let address = socket.local_addr().map_err(unusable)?;
         let Kept { store, event_ids, keys } = open_store(config).await?;
         let (sandbox, authority) = make_sandbox(config, CodeIsKept::Always)?;
-        let policies = Policies::load(config, &sandbox).await?;
-        let mut library = Library::new(config, Loader::new(Arc::clone(&sandbox), config.limits.plugins.clone()));
-        library.scan_once().await;
+        let house = House::build(config, &sandbox).await?;
+        let generation = house.first().await?;
         // Only now, so that whoever can connect is answered at once: a cold start compiles for some seconds.
         let listener = socket.listen(CONNECTIONS_WAITING_MAX).map_err(unusable)?;
 
@@ -174,16 +195,11 @@ impl Gateway {
             Some(settings) => Journal::open(settings).map_err(|source| StartError::Journal { path: settings.directory.clone(), source })?,
             None => Journal::off(),
         };
-        let tenant = Arc::new(Tenant::only(config.limits.calls.per_tenant_max));
-        let authenticator = match &config.auth {
-            AuthConfig::Open => Authenticator::open(tenant),
-            AuthConfig::Tokens(tokens) => Authenticator::of_tokens(tenant, Bearer::load(tokens)?),
-        };
         let tasks = TaskTracker::new();
         let draining = CancellationToken::new();
         let rooms = Rooms {
             implementation: implementation(),
-            policy: Policy::new(authority, policies),
+            policy: Policy::new(authority),
             admission: Admission::new(&config.limits.calls),
             journal,
             sandbox,
@@ -194,8 +210,7 @@ impl Gateway {
             task_store: Tasks::new(Arc::clone(&store), config.limits.tasks.clone()),
             dialogs: Dialogs::new(&keys.key(Purpose::RequestState), config.limits.tasks.ttl),
             pages: Pages::new(&keys.key(Purpose::Cursors), config.limits.plugins.page_items_max),
-            catalog: library.catalog(),
-            refresh: library.refresh(),
+            generation: Arc::new(ArcSwap::from_pointee(generation)),
             changes: broadcast::Sender::new(CHANGES_MAX),
             error_text: |failure| public_error(failure).write(),
             legacy: config.legacy,
@@ -209,17 +224,20 @@ impl Gateway {
         let control = (config.store.backend == StoreBackend::Sled).then(|| control::socket(&config.store.directory));
         let front = Front {
             rooms: Arc::new(rooms),
-            authenticator,
-            origins: OriginPolicy::new(&config.http, address),
+            address,
+            origins: ArcSwap::from_pointee(OriginPolicy::new(&config.http, address)),
             limits: config.limits.clone(),
-            readiness: Readiness { draining: draining.clone(), problems: library.problems(), store: kept.then_some(store) },
+            readiness: Readiness { draining: draining.clone(), problems: house.problems(), store: kept.then_some(store) },
             event_ids,
             stalls: Arc::new(Stalls::new(config.limits.streams.stall_timeout)),
         };
+        let (reload, reloads) = mpsc::channel(RELOADS_WAITING_MAX);
         Ok(Self {
             address,
             listener,
-            library,
+            house,
+            reload,
+            reloads,
             front: Arc::new(front),
             tasks,
             draining,
@@ -235,22 +253,27 @@ impl Gateway {
 
     /// What can be called now.
     pub fn catalog(&self) -> Arc<Catalog> {
-        self.front.rooms.catalog.load_full()
+        Arc::clone(&self.front.rooms.generation.load().catalog)
     }
 
-    /// What is wrong in the plugin directory now.
+    /// Where to ask that the settings are read again.
+    pub fn reload(&self) -> mpsc::Sender<Reload> {
+        self.reload.clone()
+    }
+
+    /// What is wrong in the plugin directories now.
     pub fn problems(&self) -> watch::Receiver<Vec<Problem>> {
-        self.library.problems()
+        self.house.problems()
     }
 
     /// Answers until `stop` is done; then takes no new work, lets calls in flight end, and returns. Says whether all of them did.
     pub async fn serve(self, stop: impl Future<Output = ()>) -> bool {
         let connections = TaskTracker::new();
         if let Some(path) = self.control {
-            self.tasks.spawn(control::serve(path, Arc::clone(&self.front.rooms.store), self.draining.clone()));
+            self.tasks.spawn(control::serve(path, Arc::clone(&self.front.rooms.store), self.reload, self.draining.clone()));
         }
-        let telling = AbortOnDropHandle::new(self.tasks.spawn(tell_changes(Arc::clone(&self.front), self.library.published())));
-        let watching = AbortOnDropHandle::new(self.tasks.spawn(self.library.run()));
+        let house = self.house.run(Arc::clone(&self.front), self.tasks.clone(), self.reloads);
+        let watching = AbortOnDropHandle::new(self.tasks.spawn(house));
         let stalls = AbortOnDropHandle::new(self.tasks.spawn(watch_stalls(Arc::clone(&self.front))));
         let sweeping = AbortOnDropHandle::new(self.tasks.spawn(sweep(Arc::clone(&self.front))));
         let accepting = connections.spawn(accept::serve(
@@ -265,7 +288,7 @@ impl Gateway {
 
         tracing::info!(timeout_s = self.drain_timeout.as_secs(), "stopping: no new work is taken, calls in flight go on to their end");
         self.draining.cancel();
-        drop((watching, sweeping, stalls, telling));
+        drop((watching, sweeping, stalls));
         self.tasks.close();
         connections.close();
         let drained = async {
@@ -315,16 +338,6 @@ async fn sweep(front: Arc<Front>) {
         rooms.task_store.sweep().await;
         // A store that cannot be written is swept when it can.
         while rooms.store.sweep().await.is_ok_and(|swept| swept.more) {}
-    }
-}
-
-/// Tells sessions and listeners of what comes and goes.
-async fn tell_changes(front: Arc<Front>, mut published: watch::Receiver<u64>) {
-    let mut before = front.rooms.catalog.load_full();
-    while published.changed().await.is_ok() {
-        let now = front.rooms.catalog.load_full();
-        front.rooms.lists_changed(&before, &now);
-        before = now;
     }
 }
 

@@ -9,8 +9,9 @@
 //! - [`http`]: connections, the endpoint's gates, event streams, the table of errors.
 //! - [`method`]: one file for each MCP method.
 //! - [`auth`]: who calls, and what they may do.
-//! - [`tenant`]: tenants, virtual servers, slots.
-//! - [`catalog`]: plugins and their tools; the watched directory.
+//! - [`generation`]: who is who and what there is, of one moment.
+//! - [`tenant`]: tenants, and their slots.
+//! - [`catalog`]: plugins and their tools, virtual servers; the watched directories.
 //! - [`session`]: sessions of the handshake era.
 //! - [`task`]: calls whose result is fetched later.
 //! - [`stream`]: their event streams, kept and resumed.
@@ -27,6 +28,7 @@ pub mod config;
 pub mod control;
 pub mod failure;
 pub mod gateway;
+pub mod generation;
 pub mod http;
 pub mod journal;
 pub mod keys;

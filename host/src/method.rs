@@ -24,16 +24,16 @@ pub use initialize::initialize;
 pub use lists::Pages;
 
 use crate::auth::{Caller, Policy};
-use crate::catalog::{Catalog, Refresh, Server};
+use crate::catalog::{Catalog, Server};
 use crate::config::LegacyConfig;
 use crate::failure::Failure;
+use crate::generation::Current;
 use crate::journal::Journal;
 use crate::outbox::{End, Run};
 use crate::session::{InFlight, Session, Sessions};
 use crate::stream::{Counter, Streams};
 use crate::task::Tasks;
 use crate::tenant::Admission;
-use arc_swap::ArcSwap;
 use event_store::EventStore;
 use mcp::capability::{ClientCapabilities, ListChanged, ServerCapabilities};
 use mcp::header::HeaderValues;
@@ -73,10 +73,8 @@ pub struct Rooms {
     pub dialogs: Dialogs,
     /// How lists are cut.
     pub pages: Pages,
-    /// The current generation of everything that can be called.
-    pub catalog: Arc<ArcSwap<Catalog>>,
-    /// Where plugins say that their lists changed.
-    pub refresh: Arc<Refresh>,
+    /// The current generation of who is who and of what there is.
+    pub generation: Current,
     /// What changes outside of requests.
     pub changes: broadcast::Sender<Change>,
     /// What a failure says in public, for a task that keeps it.

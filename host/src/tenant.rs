@@ -4,6 +4,10 @@ mod admission;
 
 pub use admission::{Admission, Refused, Slot};
 
+pub use crate::config::TenantId;
+
+use crate::config::Config;
+use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -14,27 +18,35 @@ pub struct Tenant {
     pub id: TenantId,
     /// Its share of the calls that may run.
     calls: Arc<Semaphore>,
+    calls_in_flight_max: usize,
 }
-
-/// The name of a tenant.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct TenantId(Arc<str>);
 
 impl Tenant {
-    /// The one tenant of a gateway without authentication.
-    pub fn only(calls_in_flight_max: usize) -> Self {
-        Self { id: TenantId("default".into()), calls: Arc::new(Semaphore::new(calls_in_flight_max)) }
+    /// With that share.
+    pub fn new(id: TenantId, calls_in_flight_max: usize) -> Self {
+        Self { id, calls: Arc::new(Semaphore::new(calls_in_flight_max)), calls_in_flight_max }
     }
 }
 
-impl TenantId {
-    /// The name in a record, which was written of one.
-    pub(crate) fn of(name: &str) -> Self {
-        Self(name.into())
+/// All tenants of one reading of the settings.
+#[derive(Debug, Default)]
+pub struct Tenants(HashMap<TenantId, Arc<Tenant>>);
+
+impl Tenants {
+    /// Those of the settings. One that is there already and has the same share goes on, with its calls in flight; one whose share is
+    /// another begins to count anew, beside the calls that are in flight.
+    pub fn load(config: &Config, before: Option<&Self>) -> Self {
+        let tenants = config.tenants.iter().map(|tenant| {
+            let calls_in_flight_max = tenant.calls_in_flight_max.unwrap_or(config.limits.calls.per_tenant_max);
+            let same = before.and_then(|before| before.0.get(&tenant.id)).filter(|known| known.calls_in_flight_max == calls_in_flight_max);
+            let tenant = same.cloned().unwrap_or_else(|| Arc::new(Tenant::new(tenant.id.clone(), calls_in_flight_max)));
+            (tenant.id.clone(), tenant)
+        });
+        Self(tenants.collect())
     }
 
-    /// As text.
-    pub fn as_str(&self) -> &str {
-        &self.0
+    /// The one of that name.
+    pub fn get(&self, name: &str) -> Option<&Arc<Tenant>> {
+        self.0.get(name)
     }
 }

@@ -57,11 +57,7 @@ impl Gateway {
         for name in &setup.fixtures {
             install(&fixture(name), &plugins.join(format!("{name}.wasm")));
         }
-        // Compiled once for all tests; everything else is each gateway's own.
-        let cache = root().join("target/test-code-cache");
-        let base = format!("{}\n[plugins]\ncode_cache = {:?}\n", setup.settings, cache);
-        let config = directory.path().join("gatehouse.toml");
-        fs::write(&config, base).expect("settings");
+        write_settings(directory.path(), &setup.settings);
 
         let log = Arc::new(Mutex::new(String::new()));
         let (child, url) = start(directory.path(), "127.0.0.1:0", &log).await;
@@ -120,6 +116,21 @@ impl Gateway {
         fs::rename(temporary, self.plugins.join(format!("{name}.wasm"))).expect("renamed");
     }
 
+    /// Puts other settings in place, whole, by renaming them in.
+    pub fn set(&self, settings: &str) {
+        write_settings(self.directory.path(), settings);
+    }
+
+    /// Has it read its settings again, and waits until that is done: the exit code of `gatehouse reload`, and what it said.
+    pub async fn reload(&self) -> (i32, String) {
+        let config = self.directory.path().join("gatehouse.toml");
+        let mut command = Command::new(binary());
+        command.arg("reload").arg("--config").arg(config).arg("--plugins").arg(&self.plugins).arg("--data").arg(self.data());
+        let output = command.stdin(Stdio::null()).output().await.expect("it runs");
+        let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        (output.status.code().unwrap_or(-1), text)
+    }
+
     /// Takes a component out of it.
     pub fn take_out(&self, name: &str) {
         fs::remove_file(self.plugins.join(format!("{name}.wasm"))).expect("it was there");
@@ -127,8 +138,17 @@ impl Gateway {
 
     /// Sends SIGTERM.
     pub fn terminate(&self) {
+        self.signal(rustix::process::Signal::TERM);
+    }
+
+    /// Sends SIGHUP.
+    pub fn hang_up(&self) {
+        self.signal(rustix::process::Signal::HUP);
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_raw(i32::try_from(self.pid()).expect("a pid")).expect("not 0");
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
+        rustix::process::kill_process(pid, signal).expect("it runs");
     }
 
     /// Waits for its end.
@@ -177,6 +197,15 @@ async fn start(directory: &Path, listen: &str, log: &Arc<Mutex<String>>) -> Star
         _ => panic!("the gateway did not become ready:\n{}", log.lock().expect("not poisoned")),
     };
     (child, url)
+}
+
+fn write_settings(directory: &Path, settings: &str) {
+    // Compiled once for all tests; everything else is each gateway's own.
+    let cache = root().join("target/test-code-cache");
+    let text = format!("{settings}\n[plugins]\ncode_cache = {cache:?}\n");
+    let temporary = directory.join(".gatehouse.toml.new");
+    fs::write(&temporary, text).expect("written");
+    fs::rename(temporary, directory.join("gatehouse.toml")).expect("renamed");
 }
 
 fn client() -> reqwest::Client {

@@ -1,6 +1,7 @@
 //! One file a subject.
 
 mod batch;
+mod canaries;
 mod changes;
 mod clients;
 mod clients_inspector;
@@ -26,6 +27,7 @@ mod pages;
 mod policies;
 mod policies_shipped;
 mod prompts;
+mod reload;
 mod resources;
 mod restart;
 mod rust_sdk;
@@ -36,6 +38,7 @@ mod start;
 mod store;
 mod streams;
 mod tasks;
+mod tenants;
 mod tokens;
 mod trace;
 mod watched;

@@ -1,9 +1,10 @@
-//! What policy components say together: those of the gateway first, then those of the server, in the order of the settings.
+//! What policy components say together: those of the gateway first, then those of the tenant, then those of the server, each in the order
+//! of the settings.
 //!
 //! One that denies is heard over all that allow; where none allows the answer is no; and one that does not come to an answer is a no that
 //! is told apart, because the caller is not to blame.
 
-use crate::config::{Config, PolicyConfig, PolicyMode, ServerId};
+use crate::config::{Config, PolicyConfig, PolicyMode, ServerId, TenantId};
 use sandbox::{Decision, Fault, PolicyGuest, Question, Sandbox};
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -23,6 +24,9 @@ struct Attached {
 pub struct Policies {
     sandbox: Arc<Sandbox>,
     everywhere: Vec<Arc<Attached>>,
+    /// Where nobody is asked, nothing may be done.
+    required: bool,
+    of_tenant: HashMap<TenantId, Vec<Arc<Attached>>>,
     at_server: HashMap<ServerId, Vec<Arc<Attached>>>,
 }
 
@@ -54,7 +58,7 @@ pub struct NoAnswer;
 impl Policies {
     /// None at all.
     pub fn none(sandbox: Arc<Sandbox>) -> Self {
-        Self { sandbox, everywhere: Vec::new(), at_server: HashMap::new() }
+        Self { sandbox, everywhere: Vec::new(), required: false, of_tenant: HashMap::new(), at_server: HashMap::new() }
     }
 
     /// Loads those of the settings, and lets each look at its own.
@@ -70,13 +74,26 @@ impl Policies {
             loaded.insert(&policy.name, Arc::new(attached));
         }
         let named = |names: &[String]| names.iter().filter_map(|name| loaded.get(name.as_str()).cloned()).collect::<Vec<_>>();
+        let of_tenant = config.tenants.iter().map(|tenant| (tenant.id.clone(), named(&tenant.policies)));
         let at_server = config.servers.iter().map(|server| (server.id.clone(), named(&server.policies)));
-        Ok(Self { sandbox: Arc::clone(sandbox), everywhere: named(&config.gateway_policies), at_server: at_server.collect() })
+        Ok(Self {
+            sandbox: Arc::clone(sandbox),
+            everywhere: named(&config.gateway_policies),
+            required: config.require_policy,
+            of_tenant: of_tenant.collect(),
+            at_server: at_server.collect(),
+        })
     }
 
-    /// Whether nobody is asked at that server.
-    pub fn is_silent(&self, server: Option<&ServerId>) -> bool {
-        self.everywhere.is_empty() && server.and_then(|id| self.at_server.get(id)).is_none_or(Vec::is_empty)
+    /// Whether nobody is asked of that tenant at that server, and need not be.
+    pub fn is_silent(&self, tenant: &TenantId, server: Option<&ServerId>) -> bool {
+        !self.required && self.chain(tenant, server).next().is_none()
+    }
+
+    fn chain(&self, tenant: &TenantId, server: Option<&ServerId>) -> impl Iterator<Item = &Arc<Attached>> {
+        let theirs = self.of_tenant.get(tenant).map(Vec::as_slice).unwrap_or_default();
+        let here = server.and_then(|id| self.at_server.get(id)).map(Vec::as_slice).unwrap_or_default();
+        self.everywhere.iter().chain(theirs).chain(here)
     }
 
     /// What they say together, of each target in its order.
@@ -84,10 +101,13 @@ impl Policies {
     /// # Errors
     ///
     /// When one that counts does not come to an answer.
-    pub async fn ask(&self, server: Option<&ServerId>, question: &Question) -> Result<Vec<Said>, NoAnswer> {
-        let here = server.and_then(|id| self.at_server.get(id)).map(Vec::as_slice).unwrap_or_default();
+    pub async fn ask(&self, tenant: &TenantId, server: Option<&ServerId>, question: &Question) -> Result<Vec<Said>, NoAnswer> {
+        if self.chain(tenant, server).next().is_none() {
+            tracing::error!("there is no policy here, and gateway.require_policy wants one: nothing may be done");
+            return Err(NoAnswer);
+        }
         let mut sayings = vec![Saying::default(); question.targets.len()];
-        for policy in self.everywhere.iter().chain(here) {
+        for policy in self.chain(tenant, server) {
             let decided = self.sandbox.authorize(&policy.guest, policy.settings.clone(), question.clone()).await;
             let decisions = match (decided, policy.mode) {
                 (Ok(decisions), PolicyMode::Enforce) => decisions,

@@ -1,7 +1,7 @@
 //! What a caller may do. The only place that makes permits.
 
 use super::Caller;
-use super::chain::{NoAnswer, Policies, Said};
+use super::chain::{NoAnswer, Said};
 use crate::catalog::{Prompt, Readable, Resource, Server, Template, Tool};
 use sandbox::{Action, Authority, Grants, Guest, Permit, Principal, Question, Target, Work};
 
@@ -9,7 +9,6 @@ use sandbox::{Action, Authority, Grants, Guest, Permit, Principal, Question, Tar
 #[derive(Debug)]
 pub struct Policy {
     authority: Authority,
-    policies: Policies,
 }
 
 /// Why there is no permit.
@@ -77,7 +76,7 @@ impl<'a> Item<'a> {
         let (own, plugin, hints, scopes) = match self {
             Self::Tool(tool) => {
                 let hints = &tool.definition.annotations;
-                (&*tool.definition.name, &tool.plugin, (hints.read_only, hints.destructive), tool.scopes.as_slice())
+                (&*tool.own_name, &tool.plugin, (hints.read_only, hints.destructive), tool.scopes.as_slice())
             }
             Self::Resource(resource) => (&*resource.definition.uri, &resource.plugin, (Some(true), None), &[][..]),
             Self::Template(template) => (&*template.definition.uri_template, &template.plugin, (Some(true), None), &[][..]),
@@ -96,8 +95,8 @@ impl<'a> Item<'a> {
 
 impl Policy {
     /// The rule that always holds: a tool that demands scopes is there for callers who have all of them. What policies say comes after it.
-    pub fn new(authority: Authority, policies: Policies) -> Self {
-        Self { authority, policies }
+    pub fn new(authority: Authority) -> Self {
+        Self { authority }
     }
 
     /// Which of these items, all of one kind, the caller may know of. Lists and calls ask this one question, so they cannot disagree.
@@ -107,14 +106,15 @@ impl Policy {
     /// When a policy does not come to an answer.
     pub async fn shown(&self, caller: &Caller, server: &Server, items: &[Item<'_>]) -> Result<Vec<bool>, NoAnswer> {
         let holds: Vec<bool> = items.iter().map(|item| holds_scopes(caller, *item)).collect();
-        let Some(first) = items.first().filter(|_| !self.policies.is_silent(server.id.as_ref())) else { return Ok(holds) };
+        let (policies, id) = (caller.policies(), server.id.as_ref());
+        let Some(first) = items.first().filter(|_| !policies.is_silent(&caller.tenant().id, id)) else { return Ok(holds) };
         let question = Question {
             who: principal(caller),
             what: first.listing(),
             targets: items.iter().map(|item| item.target(server, None)).collect(),
             arguments: None,
         };
-        let said = self.policies.ask(server.id.as_ref(), &question).await?;
+        let said = policies.ask(&caller.tenant().id, id, &question).await?;
         Ok(holds.into_iter().zip(said).map(|(holds, said)| holds && said == Said::Allowed).collect())
     }
 
@@ -154,11 +154,12 @@ impl Policy {
         if self.shown(caller, server, &[item]).await? != [true] {
             return Err(Denied::Hidden);
         }
-        if self.policies.is_silent(server.id.as_ref()) {
+        let (policies, tenant, id) = (caller.policies(), &caller.tenant().id, server.id.as_ref());
+        if policies.is_silent(tenant, id) {
             return Ok(());
         }
         let question = Question { who: principal(caller), what, targets: vec![item.target(server, name)], arguments };
-        match self.policies.ask(server.id.as_ref(), &question).await?.into_iter().next() {
+        match policies.ask(tenant, id, &question).await?.into_iter().next() {
             Some(Said::Allowed) => Ok(()),
             Some(Said::Denied { missing_scopes }) => Err(Denied::Forbidden { missing_scopes }),
             None => Err(Denied::NoAnswer),

@@ -3,17 +3,22 @@
 use super::Plugin;
 use super::definition::{self, DefinitionError};
 use super::directory::{self, Stamp};
+use super::watch::is_large;
 use crate::config::PluginLimits;
 use sandbox::{COMPONENT_BYTES_MAX, CompileError, Lists, LoadError, Sandbox};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Makes plugins of files.
 #[derive(Debug, Clone)]
 pub struct Loader {
     sandbox: Arc<Sandbox>,
     limits: PluginLimits,
+    /// One small component and one large one at a time, over all directories, each directory in its turn.
+    small: Arc<Semaphore>,
+    large: Arc<Semaphore>,
 }
 
 /// Why a file is no plugin.
@@ -55,7 +60,13 @@ impl PluginError {
 impl Loader {
     /// With this sandbox and these limits.
     pub fn new(sandbox: Arc<Sandbox>, limits: PluginLimits) -> Self {
-        Self { sandbox, limits }
+        Self { sandbox, limits, small: Arc::new(Semaphore::new(1)), large: Arc::new(Semaphore::new(1)) }
+    }
+
+    /// Waits until a component of that size may be loaded. Cancel-safe.
+    pub(super) async fn lane(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
+        let lane = if is_large(bytes) { &self.large } else { &self.small };
+        Arc::clone(lane).acquire_owned().await.ok()
     }
 
     pub(super) fn limits(&self) -> &PluginLimits {

@@ -1,10 +1,10 @@
 //! One server: a selection of what the plugins offer, under one address.
 
-use super::{Plugin, Prompt, Resource, Template, Tool};
+use super::{Plugins, Prompt, Resource, Template, Tool};
 use crate::config::{ServerConfig, ServerId};
 use mcp::result::List;
 use sandbox::Guest;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 /// What is shown under one address. In each list by plugin, then in the plugin's own order: the same list every time.
@@ -97,13 +97,11 @@ impl Readable {
     }
 }
 
-type Plugins = BTreeMap<Arc<str>, Arc<Plugin>>;
-
 impl Server {
     /// Everything.
     pub(super) fn whole(plugins: &Plugins, instructions: Option<String>) -> Arc<Self> {
         let all = |_: &str| true;
-        Arc::new(Self::of(None, instructions, Offers::default(), plugins, (&all, &all, &all)))
+        Arc::new(Self::of(None, instructions, Offers::default(), plugins, (&all, &all, &all), &BTreeMap::new()))
     }
 
     /// What its patterns cover, and nothing else.
@@ -114,12 +112,20 @@ impl Server {
         let resources = |uri: &str| config.resources.iter().any(|pattern| pattern.matches(uri));
         let prompts = |name: &str| config.prompts.iter().any(|pattern| pattern.matches(name));
         let selection: Selection<'_> = (&tools, &resources, &prompts);
-        Arc::new(Self::of(Some(config.id.clone()), config.instructions.clone(), offers, plugins, selection))
+        Arc::new(Self::of(Some(config.id.clone()), config.instructions.clone(), offers, plugins, selection, &config.rename))
     }
 
-    fn of(id: Option<ServerId>, instructions: Option<String>, offers: Offers, plugins: &Plugins, selection: Selection<'_>) -> Self {
+    fn of(
+        id: Option<ServerId>,
+        instructions: Option<String>,
+        offers: Offers,
+        plugins: &Plugins,
+        selection: Selection<'_>,
+        rename: &BTreeMap<Box<str>, Box<str>>,
+    ) -> Self {
         let (tool, resource, prompt) = selection;
-        let tools = plugins.values().flat_map(|plugin| &plugin.tools).filter(|shown| tool(&shown.definition.name));
+        let tools = plugins.values().flat_map(|plugin| &plugin.tools).filter(|shown| tool(&shown.own_name));
+        let tools = renamed(tools.cloned().collect(), rename);
         let resources = plugins.values().flat_map(|plugin| &plugin.resources).filter(|shown| resource(&shown.definition.uri));
         let templates = plugins.values().flat_map(|plugin| &plugin.templates).filter(|shown| resource(&shown.definition.uri_template));
         let prompts = plugins.values().flat_map(|plugin| &plugin.prompts).filter(|shown| prompt(&shown.definition.name));
@@ -131,7 +137,7 @@ impl Server {
             id,
             instructions,
             offers,
-            tools: Shown::of(tools.cloned(), |tool| &tool.definition.name),
+            tools: Shown::of(tools.into_iter(), |tool| &tool.definition.name),
             resources: Shown::of(resources.cloned(), |resource| &resource.definition.uri),
             templates,
             prompts: Shown::of(prompts.cloned(), |prompt| &prompt.definition.name),
@@ -205,6 +211,16 @@ impl Server {
     pub fn prompt(&self, name: &str) -> Option<&Arc<Prompt>> {
         self.prompts.get(name)
     }
+}
+
+/// Tools under the names of a server. A new name is the renamed tool's, whoever had it before.
+fn renamed(tools: Vec<Arc<Tool>>, rename: &BTreeMap<Box<str>, Box<str>>) -> Vec<Arc<Tool>> {
+    let taken: HashSet<&str> = tools.iter().filter_map(|tool| rename.get(&tool.own_name)).map(|name| &**name).collect();
+    let shown = tools.iter().filter_map(|tool| match rename.get(&tool.own_name) {
+        Some(name) => Some(Arc::new(tool.renamed(name))),
+        None => Some(Arc::clone(tool)).filter(|tool| !taken.contains(&*tool.own_name)),
+    });
+    shown.collect()
 }
 
 /// Which names of tools, URIs of resources and names of prompts are shown.

@@ -1,4 +1,4 @@
-//! The plugin directory over time: what is dropped in is served as soon as it is compiled, and nothing that works is lost to something broken.
+//! A plugin directory over time: what is dropped in is served as soon as it is compiled, and nothing that works is lost to something broken.
 //!
 //! A changed file is tried at once, because most files are renamed into place whole. If it does not load while it is still young it
 //! may be half-written: nothing is said, and it is tried again once it has been quiet. Only a file that was quiet and still does not
@@ -8,9 +8,7 @@
 use super::directory::{self, DirectoryId, Scan, Stamp};
 use super::file::File;
 use super::refresh::Refresh;
-use super::{Catalog, Loader, Plugin, PluginError};
-use crate::config::{Config, ServerConfig};
-use arc_swap::ArcSwap;
+use super::{Loader, Plugin, PluginError, Plugins, Shelf};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use notify::Watcher as _;
@@ -27,8 +25,11 @@ use tokio::time::Instant;
 const POLL: Duration = Duration::from_millis(2_000);
 /// Notices come in bursts: one look for all that come within this time.
 const BURST: Duration = Duration::from_millis(10);
-/// From this size on a component may take seconds to compile, and those that are smaller do not wait for it.
-const LARGE_BYTES: u64 = 4 << 20;
+
+/// A component of this size may take seconds to compile, and those that are smaller do not wait for it.
+pub(super) fn is_large(bytes: u64) -> bool {
+    bytes >= 4 << 20
+}
 
 /// Why a file of the directory is not served, or not in its newest version.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,26 +42,45 @@ pub struct Problem {
     pub last_good_serves: bool,
 }
 
-/// The directory's plugins, generation by generation.
+/// One directory's plugins over time.
 pub struct Library {
     directory: PathBuf,
     loader: Loader,
-    instructions: Option<String>,
-    servers: Vec<ServerConfig>,
     files: BTreeMap<String, File>,
     /// One small component and one large one at a time, and any lists that are read again.
     loads: FuturesUnordered<Pin<Box<dyn Future<Output = Done> + Send>>>,
     lanes: Lanes,
     refresh: Arc<Refresh>,
-    catalog: Arc<ArcSwap<Catalog>>,
+    plugins: watch::Sender<Arc<Plugins>>,
     problems: watch::Sender<Vec<Problem>>,
-    published: watch::Sender<u64>,
+    /// Woken when there are other plugins, or other problems.
+    told: Arc<Notify>,
     /// Which directory was read last; none while there is none.
     read: Option<DirectoryId>,
     /// What was told once is not told again until it changes.
     told_unreadable: bool,
     told_too_many: bool,
     order: u64,
+}
+
+/// A library from outside.
+#[derive(Debug, Clone)]
+pub struct LibraryView {
+    plugins: watch::Receiver<Arc<Plugins>>,
+    problems: watch::Receiver<Vec<Problem>>,
+    refresh: Arc<Refresh>,
+}
+
+impl LibraryView {
+    /// What it serves now.
+    pub fn shelf(&self) -> Shelf {
+        Shelf { plugins: Arc::clone(&self.plugins.borrow()), refresh: Arc::clone(&self.refresh) }
+    }
+
+    /// What is wrong now.
+    pub fn problems(&self) -> Vec<Problem> {
+        self.problems.borrow().clone()
+    }
 }
 
 /// Which kinds of load are on their way.
@@ -72,7 +92,7 @@ struct Lanes {
 
 impl Lanes {
     fn of(&mut self, bytes: u64) -> &mut bool {
-        if bytes < LARGE_BYTES { &mut self.small } else { &mut self.large }
+        if is_large(bytes) { &mut self.large } else { &mut self.small }
     }
 }
 
@@ -106,20 +126,18 @@ impl std::fmt::Debug for Library {
 }
 
 impl Library {
-    /// Of the configured directory; [`Library::scan_once`] or [`Library::run`] fills it.
-    pub fn new(config: &Config, loader: Loader) -> Self {
+    /// Of a directory; [`Library::scan_once`] or [`Library::run`] fills it, and wakes `told` whenever something is another.
+    pub fn new(directory: PathBuf, loader: Loader, told: Arc<Notify>) -> Self {
         Self {
-            directory: config.plugin_directory.clone(),
+            directory,
             loader,
-            instructions: config.instructions.clone(),
-            servers: config.servers.clone(),
             files: BTreeMap::new(),
             loads: FuturesUnordered::new(),
             lanes: Lanes::default(),
             refresh: Arc::default(),
-            catalog: Arc::new(ArcSwap::from_pointee(Catalog::new(0, BTreeMap::new(), config.instructions.as_deref(), &config.servers))),
+            plugins: watch::Sender::default(),
             problems: watch::Sender::new(Vec::new()),
-            published: watch::Sender::new(0),
+            told,
             read: None,
             told_unreadable: false,
             told_too_many: false,
@@ -127,24 +145,9 @@ impl Library {
         }
     }
 
-    /// The current generation; swapped whole.
-    pub fn catalog(&self) -> Arc<ArcSwap<Catalog>> {
-        Arc::clone(&self.catalog)
-    }
-
-    /// Where plugins say that their lists changed.
-    pub fn refresh(&self) -> Arc<Refresh> {
-        Arc::clone(&self.refresh)
-    }
-
-    /// The number of the current generation, whenever there is a new one.
-    pub fn published(&self) -> watch::Receiver<u64> {
-        self.published.subscribe()
-    }
-
-    /// What is wrong now.
-    pub fn problems(&self) -> watch::Receiver<Vec<Problem>> {
-        self.problems.subscribe()
+    /// How to look at it while it runs.
+    pub fn view(&self) -> LibraryView {
+        LibraryView { plugins: self.plugins.subscribe(), problems: self.problems.subscribe(), refresh: Arc::clone(&self.refresh) }
     }
 
     /// Loads everything that lies in the directory, taking each file as finished, and publishes it.
@@ -236,6 +239,7 @@ impl Library {
             file.begin();
             let (loader, name, path, seen) = (self.loader.clone(), name.clone(), file.path.clone(), file.stamp);
             self.loads.push(Box::pin(async move {
+                let _lane = loader.lane(seen.bytes()).await;
                 let began = Instant::now();
                 let (read, result) = loader.load(Arc::from(name.as_str()), &path).await;
                 Done::Loaded(Loaded { name, seen, began, read, result })
@@ -334,32 +338,34 @@ impl Library {
     }
 
     fn publish(&self) {
-        let current = self.catalog.load();
         let plugins: BTreeMap<_, _> =
             self.files.values().filter_map(|file| file.serving.clone()).map(|plugin| (Arc::clone(&plugin.name), plugin)).collect();
-        let same = plugins.len() == current.plugins.len()
-            && plugins.iter().all(|(name, plugin)| current.plugins.get(name).is_some_and(|served| Arc::ptr_eq(served, plugin)));
-        if !same || current.generation == 0 {
-            let catalog = Catalog::new(current.generation + 1, plugins, self.instructions.as_deref(), &self.servers);
-            let generation = catalog.generation;
-            self.catalog.store(Arc::new(catalog));
-            self.published.send_replace(generation);
-        }
+        let others = self.plugins.send_if_modified(|current| {
+            let same = plugins.len() == current.len()
+                && plugins.iter().all(|(name, plugin)| current.get(name).is_some_and(|served| Arc::ptr_eq(served, plugin)));
+            if !same {
+                *current = Arc::new(plugins);
+            }
+            !same
+        });
         let problems = self.files.iter().filter_map(|(name, file)| {
             Some(Problem { plugin: name.clone(), reason: file.problem()?.to_owned(), last_good_serves: file.serving.is_some() })
         });
         let problems: Vec<_> = problems.collect();
-        self.problems.send_if_modified(|known| {
+        let otherwise = self.problems.send_if_modified(|known| {
             let changed = *known != problems;
             *known = problems;
             changed
         });
+        if others || otherwise {
+            self.told.notify_one();
+        }
     }
 
     /// When something is due without a notice and without the end of a load.
     fn next_look(&self) -> Instant {
         let now = Instant::now();
-        let busy = |file: &File| if file.stamp.bytes() < LARGE_BYTES { self.lanes.small } else { self.lanes.large };
+        let busy = |file: &File| if is_large(file.stamp.bytes()) { self.lanes.large } else { self.lanes.small };
         let due = self.files.values().filter(|file| !busy(file)).filter_map(|file| file.due(false));
         let looks = self.files.values().filter_map(File::next_look);
         due.chain(looks).chain(self.refresh.next()).min().unwrap_or(now + POLL).min(now + POLL)

@@ -1,14 +1,12 @@
 //! `gatehouse check`
 
 use super::{Failed, Settings, output, runtime};
-use crate::catalog::{Library, Loader};
-use crate::config::{Config, StoreBackend};
+use crate::config::{Config, ServerId, StoreBackend, TenantId};
 use crate::gateway::CodeIsKept;
 use clap::Args;
 use event_store::{OpenError, Start};
 use serde_json::json;
 use std::fmt::Write as _;
-use std::sync::Arc;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -21,26 +19,24 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
     let config = arguments.settings.load(None)?;
-    crate::gateway::check_plugin_directory(&config.plugin_directory)?;
-    let (catalog, problems) = runtime()?.block_on(async {
+    let (generation, problems) = runtime()?.block_on(async {
         let (sandbox, _) = crate::gateway::make_sandbox(&config, CodeIsKept::WhereOneIs)?;
-        let mut library = Library::new(&config, Loader::new(Arc::clone(&sandbox), config.limits.plugins.clone()));
-        library.scan_once().await;
-        let problems = library.problems().borrow().clone();
-        Ok::<_, Failed>((library.catalog().load_full(), problems))
+        Ok::<_, Failed>(crate::gateway::look(&config, &sandbox).await?)
     })?;
+    let catalog = &generation.catalog;
+    let plugins = || catalog.shelves.all().flat_map(|(tenant, shelf)| shelf.plugins.values().map(move |plugin| (tenant, plugin)));
     // A server that shows nothing is what a misspelt name looks like.
-    let empty: Vec<_> = catalog.servers().filter(|server| server.is_empty()).filter_map(|server| server.id.as_ref()).collect();
+    let shows = |id: &ServerId| catalog.servers().any(|(_, server)| server.id.as_ref() == Some(id) && !server.is_empty());
+    let empty: Vec<_> = config.servers.iter().map(|server| &server.id).filter(|id| !shows(id)).collect();
     let (store, store_well) = look_at_store(&config);
     let well = problems.is_empty() && empty.is_empty() && store_well;
 
     if arguments.json {
-        let plugins: Vec<_> = catalog
-            .plugins
-            .values()
-            .map(|plugin| {
+        let plugins: Vec<_> = plugins()
+            .map(|(tenant, plugin)| {
                 json!({
                     "plugin": &*plugin.name,
+                    "tenant": tenant.map(TenantId::as_str),
                     "digest": format!("sha256:{}", plugin.guest.digest()),
                     "tools": plugin.tools.iter().map(|tool| &*tool.definition.name).collect::<Vec<_>>(),
                     "resources": plugin.resources.iter().map(|resource| &*resource.definition.uri).collect::<Vec<_>>(),
@@ -60,8 +56,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
         // Writing to a `String` cannot fail.
         let _ = writeln!(text, "settings   ok");
         let _ = writeln!(text, "store      {store}");
-        for plugin in catalog.plugins.values() {
-            let _ = writeln!(text, "plugin     {}: ok, {}, sha256:{}", plugin.name, plugin.counts(), plugin.guest.digest().short());
+        for (tenant, plugin) in plugins() {
+            let whose = tenant.map(|tenant| format!("{tenant}/")).unwrap_or_default();
+            let _ = writeln!(text, "plugin     {whose}{}: ok, {}, sha256:{}", plugin.name, plugin.counts(), plugin.guest.digest().short());
         }
         for problem in &problems {
             let _ = writeln!(text, "plugin     {}: {}", output::bold(&problem.plugin), problem.reason);
@@ -69,7 +66,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
         for id in &empty {
             let _ = writeln!(text, "server     {}: nothing that it names is offered by any plugin", output::bold(id.as_str()));
         }
-        if catalog.plugins.is_empty() && problems.is_empty() {
+        if plugins().next().is_none() && problems.is_empty() {
             let _ = writeln!(text, "plugins    none in {}", config.plugin_directory.display());
         }
         output::print(&text);

@@ -1,7 +1,7 @@
 //! `gatehouse serve`
 
 use super::{Failed, Settings, output, runtime};
-use crate::config::Config;
+use crate::config::{AuthConfig, Config, TenantId};
 use crate::gateway::Gateway;
 use clap::Args;
 use std::fmt::Write as _;
@@ -28,7 +28,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
         // Before anything is announced: a signal that comes early must not kill.
         let mut terminate = signal(SignalKind::terminate()).map_err(|error| Failed::other(error.to_string()))?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| Failed::other(error.to_string()))?;
+        let mut hangup = signal(SignalKind::hangup()).map_err(|error| Failed::other(error.to_string()))?;
         let gateway = Gateway::build(&config).await?;
+        let reload = gateway.reload();
         let address = gateway.address();
         output::print(&screen(&config, &gateway, began));
         output::note(&format!("gatehouse: ready http://{address}/mcp"));
@@ -45,7 +47,18 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
             // Whoever asks twice does not want to wait.
             asked().await;
         };
+        let hangups = async {
+            while hangup.recv().await.is_some() {
+                let (asks, said) = tokio::sync::oneshot::channel();
+                if reload.send(asks).await.is_ok() {
+                    // Logged where it was done.
+                    let _ = said.await;
+                }
+            }
+            std::future::pending::<()>().await;
+        };
         tokio::select! {
+            () = hangups => Ok(false),
             drained = gateway.serve(stop.cancelled()) => Ok::<_, Failed>(drained),
             () = signals => Ok(false),
         }
@@ -70,17 +83,23 @@ fn screen(config: &Config, gateway: &Gateway, began: Instant) -> String {
     line(format_args!("  {}  {}", output::bold("Gatehouse"), env!("CARGO_PKG_VERSION")));
     line(format_args!(""));
     line(format_args!("  URL       {}", output::bold(&format!("http://{address}/mcp"))));
-    for server in catalog.servers() {
-        if let Some(id) = &server.id {
-            line(format_args!("            http://{address}/servers/{id}/mcp   ({})", server.counts()));
+    let several = config.tenants.len() > 1;
+    for (tenant, server) in catalog.servers() {
+        let whose = if several { format!("{tenant}: ") } else { String::new() };
+        match &server.id {
+            Some(id) => line(format_args!("            http://{address}/servers/{id}/mcp   ({whose}{})", server.counts())),
+            None if several => line(format_args!("            http://{address}/mcp   ({whose}{})", server.counts())),
+            None => {}
         }
     }
     line(format_args!("  Plugins   {}   (a .wasm dropped here is served as soon as it is compiled)", config.plugin_directory.display()));
     line(format_args!("  Data      {}", config.data_directory.display()));
     line(format_args!("  Ready in  {} ms", began.elapsed().as_millis()));
     line(format_args!(""));
-    for plugin in catalog.plugins.values() {
-        line(format_args!("  {}  {}", output::bold(&plugin.name), output::size(plugin.guest.survey().bytes)));
+    let plugins = || catalog.shelves.all().flat_map(|(tenant, shelf)| shelf.plugins.values().map(move |plugin| (tenant, plugin)));
+    for (tenant, plugin) in plugins() {
+        let whose = tenant.map(|tenant| format!("   (of {tenant} alone)")).unwrap_or_default();
+        line(format_args!("  {}  {}{whose}", output::bold(&plugin.name), output::size(plugin.guest.survey().bytes)));
         let widest = plugin.tools.iter().map(|tool| tool.definition.name.len()).max().unwrap_or(0).min(32);
         for tool in &plugin.tools {
             let description = tool.definition.description.as_deref().unwrap_or_default();
@@ -90,14 +109,16 @@ fn screen(config: &Config, gateway: &Gateway, began: Instant) -> String {
             line(format_args!("    {}", plugin.counts()));
         }
     }
-    if catalog.plugins.is_empty() {
+    if plugins().next().is_none() {
         line(format_args!("  No plugins yet."));
     }
     for problem in gateway.problems().borrow().iter() {
         line(format_args!("  {}  not served: {}", output::bold(&problem.plugin), problem.reason));
     }
     line(format_args!(""));
-    if let Some(tool) = catalog.server(None).and_then(|server| server.tools().first()) {
+    // Where everybody needs a token, an example without one would not work.
+    let open = matches!(config.auth, AuthConfig::Open).then(TenantId::default);
+    if let Some(tool) = open.and_then(|tenant| catalog.server(&tenant, None)?.tools().first()) {
         // As it was started: the user may have no `gatehouse` in the PATH.
         let program = std::env::args().next().unwrap_or_else(|| "gatehouse".to_owned());
         let example = if &*tool.definition.name == "echo" { " --arg message=hello" } else { " --arg NAME=VALUE" };

@@ -1,6 +1,7 @@
 //! Who may come in: nobody's name is asked, or everybody shows a token of a pinned issuer.
 
 use super::file::Section;
+use super::{TenantConfig, TenantId};
 use std::path::{Path, PathBuf};
 
 /// How callers are known.
@@ -30,6 +31,8 @@ pub struct IssuerConfig {
     pub issuer: String,
     /// Where its keys are.
     pub keys: KeysConfig,
+    /// Whose its tokens are.
+    pub tenant: TenantOf,
     /// Audiences that count at every server, beside the server's own address.
     pub audiences: Vec<String>,
     /// Tokens must say that they are access tokens (RFC 9068).
@@ -38,6 +41,15 @@ pub struct IssuerConfig {
     pub leeway_s: u32,
     /// Of a token.
     pub lifetime_max_s: u32,
+}
+
+/// Which tenant a token is of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TenantOf {
+    /// All of the issuer's are of this one.
+    One(TenantId),
+    /// The claim of that name says it.
+    Claim(String),
 }
 
 /// Where an issuer's keys are.
@@ -96,6 +108,43 @@ pub(super) fn read(auth: &Section<'_, '_>, base: &Path) -> AuthConfig {
     AuthConfig::Tokens(TokenConfig { public_url: public_url.unwrap_or_default(), issuers })
 }
 
+impl AuthConfig {
+    /// The files that keys are in.
+    pub(super) fn files(&self) -> Vec<&Path> {
+        let Self::Tokens(tokens) = self else { return Vec::new() };
+        let files = tokens.issuers.iter().map(|issuer| match &issuer.keys {
+            KeysConfig::Jwks(file) | KeysConfig::PublicKey { file, .. } | KeysConfig::Secret { file, .. } => file.as_path(),
+        });
+        files.collect()
+    }
+
+    /// Refuses callers of tenants that there are not.
+    pub(super) fn check_tenants(&self, auth: &Section<'_, '_>, tenants: &[TenantConfig]) {
+        let known = |id: &TenantId| tenants.iter().any(|tenant| tenant.id == *id);
+        let default = TenantId::default();
+        let Self::Tokens(tokens) = self else {
+            if !known(&default) {
+                auth.note(
+                    "mode",
+                    format!("is \"none\", so everybody is of the tenant `{default}`, and there is no section [tenants.{default}]"),
+                );
+            }
+            return;
+        };
+        for issuer in &tokens.issuers {
+            match &issuer.tenant {
+                TenantOf::One(id) if !known(id) && *id == default => {
+                    auth.note("issuers", format!("{}: tenant or tenant_claim must say whose tokens these are", issuer.name));
+                }
+                TenantOf::One(id) if !known(id) => {
+                    auth.note("issuers", format!("{}: there is no section [tenants.{id}]", issuer.name));
+                }
+                TenantOf::One(_) | TenantOf::Claim(_) => {}
+            }
+        }
+    }
+}
+
 fn read_issuer(name: String, issuer: Section<'_, '_>, base: &Path) -> Option<IssuerConfig> {
     let named = issuer.text("issuer");
     if named.is_none() {
@@ -122,10 +171,19 @@ fn read_issuer(name: String, issuer: Section<'_, '_>, base: &Path) -> Option<Iss
         }
     };
     let seconds = |seconds: u64| u32::try_from(seconds).unwrap_or(u32::MAX);
+    let tenant = match (issuer.text("tenant"), issuer.text("tenant_claim")) {
+        (Some(_), Some(_)) => {
+            issuer.note("tenant", "is given beside tenant_claim: one of the two says whose tokens these are");
+            None
+        }
+        (None, Some(claim)) => Some(TenantOf::Claim(claim)),
+        (named, None) => Some(TenantOf::One(named.map_or_else(TenantId::default, |name| TenantId::of(&name)))),
+    };
     let config = IssuerConfig {
         name,
         issuer: named.unwrap_or_default(),
         keys: keys?,
+        tenant: tenant?,
         audiences: issuer.texts("audiences"),
         access_tokens_only: issuer.flag("access_tokens_only", false),
         leeway_s: seconds(issuer.number("leeway_s", 30, 0..=300)),

@@ -98,6 +98,11 @@ impl<'a, 't> Section<'a, 't> {
             .collect()
     }
 
+    /// Whether it is given at all.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.value(key).is_some()
+    }
+
     pub(super) fn text(&self, key: &str) -> Option<String> {
         let value = self.value(key)?;
         self.expect(key, value, "a string", value.get_ref().as_str()).map(ToOwned::to_owned)

@@ -148,8 +148,8 @@ pub struct PluginLimits {
 }
 
 impl Limits {
-    /// Reads the section `[limits]`.
-    pub(super) fn read(section: &Section<'_, '_>) -> Self {
+    /// Reads the section `[limits]`. Where callers have no names, one principal is all of them.
+    pub(super) fn read(section: &Section<'_, '_>, named: bool) -> Self {
         let number = |key, default, range| section.number(key, default, range);
         let count = |key, default, range| usize::try_from(section.number(key, default, range)).unwrap_or(usize::MAX);
         let seconds = |key, default, range| Duration::from_secs(section.number(key, default, range));
@@ -177,7 +177,7 @@ impl Limits {
             sessions: SessionLimits {
                 sessions_max: count("sessions_max", 10_000, 1..=10_000_000),
                 per_tenant_max: count("sessions_per_tenant_max", 1_000, 1..=10_000_000),
-                per_principal_max: count("sessions_per_principal_max", 1_000, 1..=10_000_000),
+                per_principal_max: count("sessions_per_principal_max", if named { 16 } else { 1_000 }, 1..=10_000_000),
                 initialization_timeout: seconds("session_initialization_timeout_s", 60, 1..=86_400),
                 idle_timeout: seconds("session_idle_timeout_s", 1_800, 1..=31_536_000),
                 lifetime: seconds("session_lifetime_s", 28_800, 1..=31_536_000),

@@ -1,4 +1,4 @@
-//! Names that settings give: of virtual servers, and patterns for what they show.
+//! Names that settings give: of virtual servers and tenants, and patterns for what they show.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,9 +10,7 @@ pub struct ServerId(Arc<str>);
 impl ServerId {
     /// Reads an id byte for byte: nothing is decoded or folded, so no two spellings name one server.
     pub fn parse(text: &str) -> Option<Self> {
-        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        let right = (1..=64).contains(&text.len()) && text.bytes().all(allowed) && !text.starts_with('-');
-        right.then(|| Self(text.into()))
+        is_id(text).then(|| Self(text.into()))
     }
 
     /// As text.
@@ -27,6 +25,53 @@ impl fmt::Display for ServerId {
     }
 }
 
+/// The name of a tenant, in settings, logs and records, as a server's id is written.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TenantId(Arc<str>);
+
+impl TenantId {
+    /// Of everybody, where the settings name no tenants.
+    pub const DEFAULT: &'static str = "default";
+
+    /// Reads a name byte for byte.
+    pub fn parse(text: &str) -> Option<Self> {
+        is_id(text).then(|| Self(text.into()))
+    }
+
+    /// The name in a record, which was written of one.
+    pub(crate) fn of(name: &str) -> Self {
+        Self(name.into())
+    }
+
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for TenantId {
+    fn default() -> Self {
+        Self(Self::DEFAULT.into())
+    }
+}
+
+impl fmt::Display for TenantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::borrow::Borrow<str> for TenantId {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+fn is_id(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=64).contains(&text.len()) && text.bytes().all(allowed) && !text.starts_with('-')
+}
+
 /// What a server shows: names or URIs, in which `*` stands for any number of characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern(Box<str>);
@@ -35,6 +80,17 @@ impl Pattern {
     /// Of names of tools and prompts.
     pub fn of_names(text: &str) -> Option<Self> {
         mcp::tool::is_tool_name(&text.replace('*', "x")).then(|| Self(text.into()))
+    }
+
+    /// Of names of plugins.
+    pub fn of_plugins(text: &str) -> Option<Self> {
+        let right = (1..=255).contains(&text.len()) && !text.chars().any(|c| c.is_control() || c == '/');
+        right.then(|| Self(text.into()))
+    }
+
+    /// Every name.
+    pub fn any() -> Self {
+        Self("*".into())
     }
 
     /// Of URIs of resources.

@@ -5,15 +5,16 @@ use super::error::ladder;
 use super::inbound::{self, Accepts, SESSION};
 use super::stall::{Cut, Stalls};
 use super::{OriginPolicy, Readiness, body, error, legacy, ops, sse};
-use crate::auth::{Authenticator, Caller};
+use crate::auth::Caller;
 use crate::catalog::{Catalog, Server};
-use crate::config::Limits;
-use crate::config::ServerId;
+use crate::config::{Limits, ServerId, TenantId};
 use crate::failure::Failure;
+use crate::generation::Generation;
 use crate::method::{Answer, Context, MirroredHeaders, Rooms, initialize};
 use crate::outbox::{self, Reply};
 use crate::session::{NotBegun, Session};
 use crate::stream::EventIds;
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request as HttpRequest, State};
@@ -25,6 +26,7 @@ use mcp::era::EraDecision;
 use mcp::jsonrpc::Outcome;
 use mcp::modern::Envelope;
 use mcp::{Body as Messages, Era, Id, JsonText, Message, Notification, Request, Response as McpResponse, Revision};
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -34,10 +36,10 @@ use tokio_util::sync::CancellationToken;
 pub struct Front {
     /// What methods work with.
     pub rooms: Arc<Rooms>,
-    /// Who calls.
-    pub authenticator: Authenticator,
+    /// Where it listens.
+    pub address: SocketAddr,
     /// Whom the gateway answers.
-    pub origins: OriginPolicy,
+    pub origins: ArcSwap<OriginPolicy>,
     /// All limits.
     pub limits: Limits,
     /// What readiness depends on.
@@ -69,7 +71,7 @@ async fn metadata(State(front): State<Arc<Front>>, uri: Uri) -> Response<Body> {
     let path = if path.is_empty() || path == "/" { "/mcp" } else { path };
     let id = path.strip_prefix("/servers/").and_then(|rest| rest.strip_suffix("/mcp"));
     let ours = path == "/mcp" || id.and_then(ServerId::parse).is_some();
-    match front.authenticator.bearer().filter(|_| ours) {
+    match front.rooms.generation.load().authenticator.bearer().filter(|_| ours) {
         Some(bearer) => challenge::metadata(bearer, path),
         None => not_found(),
     }
@@ -79,11 +81,11 @@ async fn endpoint(State(front): State<Arc<Front>>, request: HttpRequest) -> Resp
     front.answer(request).await
 }
 
-/// The server that a path names. The raw segment counts, where axum's captures are decoded ones: so an id has one spelling.
-fn server(catalog: &Catalog, path: &str) -> Option<Arc<Server>> {
+/// The server of a tenant that a path names. The raw segment counts, where axum's captures are decoded ones: so an id has one spelling.
+fn server(catalog: &Catalog, tenant: &TenantId, path: &str) -> Option<Arc<Server>> {
     match path.strip_prefix("/servers/").and_then(|rest| rest.split('/').next()) {
-        None => catalog.server(None).cloned(),
-        Some(id) => catalog.server(Some(&ServerId::parse(id)?)).cloned(),
+        None => catalog.server(tenant, None).cloned(),
+        Some(id) => catalog.server(tenant, Some(&ServerId::parse(id)?)).cloned(),
     }
 }
 
@@ -100,6 +102,18 @@ fn not_found() -> Response<Body> {
     error::refusal(&ladder::PATH)
 }
 
+/// H5: who asks, on every request, and at which of its tenant's servers. Another tenant's is answered like one that is not there.
+fn visitor(generation: &Generation, path: &str, headers: &HeaderMap) -> Result<(Caller, Arc<Server>), Box<Response<Body>>> {
+    let shown = headers.get_all(header::AUTHORIZATION).iter().map(HeaderValue::as_bytes);
+    let authenticator = &generation.authenticator;
+    let caller = authenticator.authenticate(path, shown).map_err(|unknown| match authenticator.bearer() {
+        Some(bearer) => challenge::refused(bearer, path, unknown),
+        None => error::response(None, &Failure::Internal, Era::Legacy),
+    })?;
+    let server = server(&generation.catalog, &caller.tenant().id, path).ok_or_else(not_found)?;
+    Ok((caller, server))
+}
+
 /// One HTTP request after its first gates.
 struct Exchange {
     front: Arc<Front>,
@@ -114,15 +128,16 @@ struct Exchange {
 impl Front {
     async fn answer(self: &Arc<Self>, request: HttpRequest) -> Response<Body> {
         let (head, content) = request.into_parts();
-        let origin = match self.origins.check(head.version, &head.uri, &head.headers) {
+        let origin = match self.origins.load().check(head.version, &head.uri, &head.headers) {
             Ok(origin) => origin.cloned(),
             Err(reason) => return reason.into(),
         };
         let path = head.uri.path().to_owned();
         // A panic is a fault of ours and of one request: the connection's other requests, and everybody else's, go on.
-        let answered = AssertUnwindSafe(self.gates(head, content, origin.is_some())).catch_unwind().await;
+        let generation = self.rooms.generation.load_full();
+        let answered = AssertUnwindSafe(self.gates(&generation, head, content, origin.is_some())).catch_unwind().await;
         let mut response = answered.unwrap_or_else(|_| error::response(None, &Failure::Internal, Era::Legacy));
-        if let Some(bearer) = self.authenticator.bearer() {
+        if let Some(bearer) = generation.authenticator.bearer() {
             challenge::step_up(&mut response, bearer, &path);
         }
         if let Some(origin) = origin {
@@ -132,17 +147,16 @@ impl Front {
     }
 
     /// `cors` says that the request is of a page that may read the answer.
-    async fn gates(self: &Arc<Self>, head: Parts, content: Body, cors: bool) -> Response<Body> {
+    async fn gates(self: &Arc<Self>, generation: &Generation, head: Parts, content: Body, cors: bool) -> Response<Body> {
         let Parts { method, uri, headers, extensions, .. } = head;
         // Without a connection of ours there is nothing to cut.
         let cut = extensions.get().cloned().unwrap_or_else(|| Cut(CancellationToken::new()));
         if let Err(rung) = inbound::check_head(&uri, &headers, &self.limits.http) {
             return error::final_refusal(rung);
         }
-        let catalog = self.rooms.catalog.load_full();
-        let server = server(&catalog, uri.path());
-        // Who shows no token is not told which servers there are.
-        if server.is_none() && self.authenticator.bearer().is_none() {
+        // Where nobody has a name, which servers there are is no secret. Otherwise who shows no token is not told.
+        let anonymous = generation.authenticator.anonymous();
+        if anonymous.is_some_and(|caller| server(&generation.catalog, &caller.tenant().id, uri.path()).is_none()) {
             return unread(&headers, not_found());
         }
         // H7: the modern era has no sessions, nor has the stateless mode.
@@ -151,11 +165,10 @@ impl Front {
         match method {
             Method::POST => {}
             Method::DELETE | Method::GET if sessions => {
-                let caller = match self.caller(uri.path(), &headers) {
-                    Ok(caller) => caller,
+                let (caller, server) = match visitor(generation, uri.path(), &headers) {
+                    Ok(visitor) => visitor,
                     Err(response) => return unread(&headers, *response),
                 };
-                let Some(server) = server else { return unread(&headers, not_found()) };
                 return if method == Method::GET {
                     self.get(caller, &server, &headers, cut).await
                 } else {
@@ -173,16 +186,16 @@ impl Front {
             Ok(accepts) => accepts,
             Err(rung) => return unread(&headers, error::refusal(rung)),
         };
-        let caller = match self.caller(uri.path(), &headers) {
-            Ok(caller) => caller,
+        let (caller, server) = match visitor(generation, uri.path(), &headers) {
+            Ok(visitor) => visitor,
             Err(response) => return unread(&headers, *response),
         };
-        let Some(server) = server else { return unread(&headers, not_found()) };
         let bytes = match body::read(content, inbound::content_length(&headers), &self.limits.http).await {
             Ok(bytes) => bytes,
             Err(reason) => return reason.into(),
         };
-        let exchange = Exchange { front: Arc::clone(self), caller, catalog, server, headers, accepts, cut };
+        let exchange =
+            Exchange { front: Arc::clone(self), caller, catalog: Arc::clone(&generation.catalog), server, headers, accepts, cut };
         match mcp::jsonrpc::parse(&bytes, &self.limits.json) {
             Ok(Messages::One(message)) => exchange.message(message).await,
             Ok(Messages::Batch(messages)) => exchange.batch(messages).await,
@@ -191,17 +204,6 @@ impl Front {
                 error::response(id.as_ref(), &Failure::Body(error), Era::Legacy)
             }
         }
-    }
-
-    /// H5: who asks, on every request.
-    fn caller(&self, path: &str, headers: &HeaderMap) -> Result<Caller, Box<Response<Body>>> {
-        let shown = headers.get_all(header::AUTHORIZATION).iter().map(HeaderValue::as_bytes);
-        self.authenticator.authenticate(path, shown).map_err(|unknown| {
-            Box::new(match self.authenticator.bearer() {
-                Some(bearer) => challenge::refused(bearer, path, unknown),
-                None => error::response(None, &Failure::Internal, Era::Legacy),
-            })
-        })
     }
 
     /// Ends a session (2.7).

@@ -16,13 +16,17 @@ use std::sync::Arc;
 /// Something changed.
 #[derive(Debug, Clone)]
 pub enum Change {
-    /// A list of a server; the default one has no id.
+    /// A list of a tenant's server; the default one has no id.
     List {
+        /// Whose.
+        tenant: TenantId,
         /// Which server.
         server: Option<ServerId>,
         /// Which list.
         list: ListKind,
     },
+    /// The settings: who was let in may not be any more.
+    Rules,
     /// The content of a resource.
     Resource {
         /// On whose behalf its plugin ran.
@@ -35,35 +39,50 @@ pub enum Change {
 }
 
 impl Rooms {
-    /// Tells of lists that are others in one generation than in the one before.
-    pub fn lists_changed(&self, before: &Catalog, now: &Catalog) {
-        let servers = [None].into_iter().chain(now.servers().map(|server| server.id.as_ref()));
-        for id in servers {
-            let (Some(old), Some(new)) = (before.server(id), now.server(id)) else { continue };
-            let lists: Vec<_> = ListKind::ALL.into_iter().filter(|list| !is_same(old, new, *list)).collect();
+    /// Tells of lists that are others in one generation than in the one before; all of them may be, to somebody, if the rules are.
+    pub fn lists_changed(&self, before: &Catalog, now: &Catalog, rules: bool) {
+        for (tenant, new) in now.servers() {
+            let id = new.id.as_ref();
+            let Some(old) = before.server(tenant, id) else { continue };
+            let lists: Vec<_> = ListKind::ALL.into_iter().filter(|list| rules || !is_same(old, new, *list)).collect();
             if lists.is_empty() {
                 continue;
             }
             for list in &lists {
                 // Nobody may listen.
-                let _ = self.changes.send(Change::List { server: id.cloned(), list: *list });
+                let _ = self.changes.send(Change::List { tenant: tenant.clone(), server: id.cloned(), list: *list });
             }
             let messages = || lists.iter().map(|list| list.changed().into()).collect();
-            self.sessions.at(id).iter().for_each(|session| self.tell(session, messages()));
+            self.sessions.at(tenant, id).iter().for_each(|session| self.tell(session, messages()));
+        }
+    }
+
+    /// There are other rules: what goes on for somebody whom they do not know, or at a server that they do not have, ends.
+    pub async fn rules_changed(&self) {
+        let generation = self.generation.load_full();
+        // Nobody may listen.
+        let _ = self.changes.send(Change::Rules);
+        for session in self.sessions.all() {
+            let there = generation.catalog.server(session.owner.tenant(), session.server()).is_some();
+            if !there || !generation.authenticator.knows(&session.owner) {
+                self.sessions.end(&session).await;
+                self.streams.forget(&session.partition);
+            }
         }
     }
 
     /// A guest said that something of its own changed while it ran for this tenant.
     pub(super) fn said(&self, tenant: &Tenant, plugin: &Arc<str>, guest: &Guest, change: Said) {
+        let ask = |lists| self.generation.load().catalog.shelves.refresh(&tenant.id, plugin).ask(plugin, guest.digest(), lists);
         match change {
-            Said::Tools => self.refresh.ask(plugin, guest.digest(), Lists { tools: true, ..Lists::default() }),
-            Said::Resources => self.refresh.ask(plugin, guest.digest(), Lists { resources: true, ..Lists::default() }),
-            Said::Prompts => self.refresh.ask(plugin, guest.digest(), Lists { prompts: true, ..Lists::default() }),
+            Said::Tools => ask(Lists { tools: true, ..Lists::default() }),
+            Said::Resources => ask(Lists { resources: true, ..Lists::default() }),
+            Said::Prompts => ask(Lists { prompts: true, ..Lists::default() }),
             Said::Resource(uri) => {
                 let change = Change::Resource { tenant: tenant.id.clone(), plugin: Arc::clone(plugin), uri: uri.as_str().into() };
                 let _ = self.changes.send(change);
                 for session in self.sessions.subscribed(&uri) {
-                    let theirs = *session.owner.tenant() == tenant.id && self.is_of(session.server(), &uri, plugin);
+                    let theirs = *session.owner.tenant() == tenant.id && self.is_of(&tenant.id, session.server(), &uri, plugin);
                     if theirs {
                         self.tell(&session, vec![mcp::resource::updated(&uri, None).into()]);
                     }
@@ -72,10 +91,10 @@ impl Rooms {
         }
     }
 
-    /// Whether a server shows this resource, and as this plugin's: no plugin speaks for another one's.
-    pub(super) fn is_of(&self, server: Option<&ServerId>, uri: &str, plugin: &str) -> bool {
-        let catalog = self.catalog.load();
-        let readable = catalog.server(server).and_then(|server| server.readable(uri));
+    /// Whether a tenant's server shows this resource, and as this plugin's: no plugin speaks for another one's.
+    pub(super) fn is_of(&self, tenant: &TenantId, server: Option<&ServerId>, uri: &str, plugin: &str) -> bool {
+        let generation = self.generation.load();
+        let readable = generation.catalog.server(tenant, server).and_then(|server| server.readable(uri));
         readable.is_some_and(|readable| **readable.plugin() == *plugin)
     }
 
@@ -96,8 +115,8 @@ impl Rooms {
 
     /// Everything that a session is told of, as if all of it had changed.
     pub fn whatever_changed(&self, session: &Session) -> Vec<Bytes> {
-        let catalog = self.catalog.load();
-        let server = catalog.server(session.server());
+        let generation = self.generation.load();
+        let server = generation.catalog.server(session.owner.tenant(), session.server());
         let offered = |list: &ListKind| server.is_some_and(|server| server.offers(list.list()));
         let lists = ListKind::ALL.into_iter().filter(offered).map(|list| list.changed().into());
         let resources = session.subscriptions().into_iter().map(|uri| mcp::resource::updated(&uri, None).into());

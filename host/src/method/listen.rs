@@ -2,7 +2,7 @@
 //! asked for, and each message names the subscription.
 
 use super::{Change, Context, Rooms, task};
-use crate::auth::Denied;
+use crate::auth::{Caller, Denied};
 use crate::failure::Failure;
 use crate::outbox::{Reply, Run};
 use crate::stream::Taken;
@@ -115,15 +115,9 @@ impl Listening {
             tokio::select! {
                 biased;
                 // A token that has ended listens no more.
-                () = until(self.ends), if !self.ending => {
-                    self.ending = true;
-                    self.waiting.push_back(mcp::listen::cancelled(&self.id));
-                }
+                () = until(self.ends), if !self.ending => self.end(),
                 // The page on cancellation wants a notification, the one on subscriptions the result: they get both.
-                () = self.rooms.draining.cancelled(), if !self.ending => {
-                    self.ending = true;
-                    self.waiting.push_back(mcp::listen::cancelled(&self.id));
-                }
+                () = self.rooms.draining.cancelled(), if !self.ending => self.end(),
                 () = std::future::ready(()), if self.ending => {
                     let ended = mcp::result::listen_ended(self.context.revision, &self.rooms.implementation, &self.id);
                     return Reply::End(Box::new(Ok(ended)));
@@ -158,22 +152,42 @@ impl Listening {
     /// Tells of a change, if it was asked for and concerns what this client sees.
     fn told(&mut self, change: &Change) {
         match change {
-            Change::List { server, list } => {
-                if self.params.wants(*list) && *server == self.context.server.id {
+            Change::List { tenant, server, list } => {
+                let here = *server == self.context.server.id && *tenant == self.context.caller.tenant().id;
+                if self.params.wants(*list) && here {
                     self.waiting.push_back(list.changed_for(&self.id));
                 }
             }
+            Change::Rules => self.renew(),
             Change::Resource { tenant, plugin, uri } => {
                 let asked = self.params.resource_subscriptions.iter().any(|asked| **asked == **uri);
                 let server = self.context.server.id.as_ref();
-                if asked && *tenant == self.context.caller.tenant().id && self.rooms.is_of(server, uri, plugin) {
+                if asked && *tenant == self.context.caller.tenant().id && self.rooms.is_of(tenant, server, uri, plugin) {
                     self.waiting.push_back(mcp::resource::updated(uri, Some(&self.id)));
                 }
             }
         }
     }
 
+    /// Goes on under the rules of now, if they know its caller and its server.
+    fn renew(&mut self) {
+        let generation = self.rooms.generation.load();
+        let caller = generation.authenticator.renew(&self.context.caller);
+        let there = |caller: &Caller| generation.catalog.server(&caller.tenant().id, self.context.server.id.as_ref()).is_some();
+        match caller.filter(there) {
+            Some(caller) => self.context.caller = caller,
+            None => self.end(),
+        }
+    }
+
+    fn end(&mut self) {
+        if !std::mem::replace(&mut self.ending, true) {
+            self.waiting.push_back(mcp::listen::cancelled(&self.id));
+        }
+    }
+
     fn whatever_changed(&mut self) {
+        self.renew();
         let lists = ListKind::ALL.into_iter().filter(|list| self.params.wants(*list)).map(|list| list.changed_for(&self.id));
         let resources = self.params.resource_subscriptions.iter().map(|uri| mcp::resource::updated(uri, Some(&self.id)));
         self.waiting.extend(lists.chain(resources));

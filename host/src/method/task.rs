@@ -210,8 +210,7 @@ pub(super) async fn update(rooms: &Arc<Rooms>, context: Context, params: Option<
     let task = rooms.task(&context, &params.task_id).await?;
     let revision = context.revision;
     if let Some(resumed) = rooms.task_store.answer(&task, params.answers).await {
-        let (caller, catalog) = (context.caller, context.catalog);
-        rooms.tasks.spawn(resume(Arc::clone(rooms), task, caller, catalog, resumed));
+        rooms.tasks.spawn(resume(Arc::clone(rooms), task, context.caller, context.catalog, resumed));
     }
     rooms.acknowledged(revision)
 }
@@ -228,7 +227,7 @@ async fn resume(rooms: Arc<Rooms>, task: Arc<Task>, caller: Caller, catalog: Arc
 async fn restart(rooms: &Arc<Rooms>, task: &Task, caller: Caller, catalog: &Catalog, resumed: Resumed) -> Result<Started, Failure> {
     let called = &task.called;
     let unknown = || Failure::UnknownTool(called.tool.clone());
-    let server = Arc::clone(catalog.server(called.server.as_ref()).ok_or_else(unknown)?);
+    let server = Arc::clone(catalog.server(&caller.tenant().id, called.server.as_ref()).ok_or_else(unknown)?);
     let tool = Arc::clone(server.tool(&called.tool).ok_or_else(unknown)?);
     let target = Target::Tool { tool, arguments: called.arguments.clone() };
     let permit = rooms.policy.authorize(&caller, &server, target.item(), target.work()).await;

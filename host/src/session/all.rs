@@ -322,8 +322,13 @@ impl Sessions {
     }
 
     /// All sessions of a server, the default one if none is named.
-    pub fn at(&self, server: Option<&ServerId>) -> Vec<Arc<Session>> {
-        self.every(|session| session.server() == server)
+    pub fn at(&self, tenant: &TenantId, server: Option<&ServerId>) -> Vec<Arc<Session>> {
+        self.every(|session| session.server() == server && session.owner.tenant() == tenant)
+    }
+
+    /// Every session.
+    pub fn all(&self) -> Vec<Arc<Session>> {
+        self.every(|_| true)
     }
 
     /// From now on the session's client hears of the resource; false if it hears of as many as it may.

@@ -65,7 +65,7 @@ mod tests {
     async fn a_full_house_refuses_after_its_queue_time() {
         let limits = CallLimits { in_flight_max: 2, per_tenant_max: 1, queue_timeout: Duration::from_millis(5) };
         let admission = Admission::new(&limits);
-        let (a, b, c) = (Tenant::only(1), Tenant::only(1), Tenant::only(1));
+        let [a, b, c] = ["a", "b", "c"].map(|name| Tenant::new(crate::tenant::TenantId::of(name), 1));
         let first = admission.admit(&a).await.expect("free");
         assert_eq!(admission.admit(&a).await.expect_err("a is full"), Refused::Tenant);
         let _second = admission.admit(&b).await.expect("free");

@@ -69,13 +69,13 @@ pub(super) fn make(plugin: &Arc<str>, guest: &Guest, tool: &contract::Tool, limi
     if input_value.get("type") != Some(&Value::String("object".to_owned())) {
         return Err("the root of input-schema must say \"type\": \"object\"".to_owned());
     }
-    let input = compile("input-schema", &input_value)?;
+    let input = Arc::new(compile("input-schema", &input_value)?);
     let mirrored = HeaderParameters::from_schema(&input_value).map_err(|error| format!("input-schema: {error}"))?;
     let (output_schema, output) = match &tool.output_schema {
         None => (None, None),
         Some(text) => {
             let (text, value) = schema_text("output-schema", text, limits)?;
-            (Some(text), Some(compile("output-schema", &value)?))
+            (Some(text), Some(Arc::new(compile("output-schema", &value)?)))
         }
     };
     let meta = meta(tool.meta.as_deref())?;
@@ -104,6 +104,7 @@ pub(super) fn make(plugin: &Arc<str>, guest: &Guest, tool: &contract::Tool, limi
         scopes: tool.scopes.iter().map(|scope| scope.as_str().into()).collect(),
         guest: guest.clone(),
         plugin: Arc::clone(plugin),
+        own_name: definition.name.clone(),
         definition,
         task,
         connection_max,

@@ -3,9 +3,11 @@
 use super::arguments::Given;
 use super::{mirrored, refused, show_progress};
 use crate::auth::{Authenticator, Policies, Policy};
-use crate::catalog::{Catalog, Loader, load_file};
+use crate::catalog::{Catalog, Loader, Shelf, Shelves, load_file};
 use crate::cli::{Failed, Settings, runtime};
+use crate::config::{AuthConfig, TenantConfig, TenantId};
 use crate::gateway::{CodeIsKept, make_sandbox};
+use crate::generation::Generation;
 use crate::journal::Journal;
 use crate::keys::{Keys, Purpose};
 use crate::method::{Answer, Context, Dialogs, MirroredHeaders, Pages, Rooms};
@@ -13,22 +15,31 @@ use crate::outbox::Reply;
 use crate::session::Sessions;
 use crate::stream::{Counter, Streams};
 use crate::task::Tasks;
-use crate::tenant::{Admission, Tenant};
+use crate::tenant::{Admission, Tenants};
+use arc_swap::ArcSwap;
 use mcp::{Id, Request, Revision};
 use serde_json::{Map, Value, json};
 use std::path::Path;
 use std::sync::Arc;
 
 pub(super) fn call(file: &Path, settings: &Settings, tool: &str, given: Given) -> Result<Map<String, Value>, Failed> {
-    let config = settings.load(None)?;
+    let mut config = settings.load(None)?;
+    // Whoever has the file may call it: no tokens, no tenants, no policies.
+    (config.auth, config.tenants) = (AuthConfig::Open, vec![TenantConfig::plain(TenantId::default())]);
+    config.servers.clear();
     let _logging = crate::telemetry::start(&config.log);
     runtime()?.block_on(async {
         let (sandbox, authority) = make_sandbox(&config, CodeIsKept::WhereOneIs)?;
         let loader = Loader::new(Arc::clone(&sandbox), config.limits.plugins.clone());
         let plugin = load_file(&loader, file).await.map_err(|error| Failed::other(format!("{}: {error}", file.display())))?;
         let plugins = [(Arc::clone(&plugin.name), Arc::new(plugin))].into();
-        let catalog = Arc::new(Catalog::new(1, plugins, None, &[]));
-        let server = Arc::clone(catalog.server(None).ok_or_else(|| Failed::other("there is no default server"))?);
+        let shared = Shelf { plugins: Arc::new(plugins), ..Shelf::default() };
+        let catalog = Arc::new(Catalog::new(1, Shelves { shared, ..Shelves::default() }, &config));
+        let policies = Arc::new(Policies::none(Arc::clone(&sandbox)));
+        let authenticator = Authenticator::open(Tenants::load(&config, None), policies);
+        let caller = authenticator.anonymous().ok_or_else(|| Failed::other("nobody may call"))?;
+        let server = catalog.server(&caller.tenant().id, None).map(Arc::clone);
+        let server = server.ok_or_else(|| Failed::other("there is no default server"))?;
         let Some(found) = server.tool(tool) else {
             let names: Vec<_> = server.tools().iter().map(|tool| &*tool.definition.name).collect();
             return Err(Failed::other(format!("{} has no tool `{tool}`; it has {}", file.display(), names.join(", "))));
@@ -37,13 +48,12 @@ pub(super) fn call(file: &Path, settings: &Settings, tool: &str, given: Given) -
         let arguments = given.resolve(schema.as_ref());
         let headers = mirrored::headers(schema.as_ref(), &arguments);
 
-        let tenant = Arc::new(Tenant::only(1));
         // Nothing of one call is kept.
         let keys = Keys::for_this_process().map_err(|error| Failed::other(error.to_string()))?;
         let store = event_store::memory(config.store.settings.clone());
         let rooms = Arc::new(Rooms {
             implementation: crate::gateway::implementation(),
-            policy: Policy::new(authority, Policies::none(Arc::clone(&sandbox))),
+            policy: Policy::new(authority),
             admission: Admission::new(&config.limits.calls),
             journal: Journal::off(),
             sandbox,
@@ -53,8 +63,10 @@ pub(super) fn call(file: &Path, settings: &Settings, tool: &str, given: Given) -
             task_store: Tasks::new(Arc::clone(&store), config.limits.tasks.clone()),
             dialogs: Dialogs::new(&keys.key(Purpose::RequestState), config.limits.tasks.ttl),
             pages: Pages::new(&keys.key(Purpose::Cursors), config.limits.plugins.page_items_max),
-            catalog: Arc::new(arc_swap::ArcSwap::new(Arc::clone(&catalog))),
-            refresh: Arc::default(),
+            generation: Arc::new(ArcSwap::from_pointee(Generation {
+                authenticator: Arc::new(authenticator),
+                catalog: Arc::clone(&catalog),
+            })),
             changes: tokio::sync::broadcast::Sender::new(1),
             error_text: |failure| crate::http::public_error(failure).write(),
             store,
@@ -65,7 +77,7 @@ pub(super) fn call(file: &Path, settings: &Settings, tool: &str, given: Given) -
             draining: tokio_util::sync::CancellationToken::new(),
         });
         let context = Context {
-            caller: Authenticator::open(tenant).authenticate("/mcp", std::iter::empty()).map_err(|_| Failed::other("nobody may call"))?,
+            caller,
             server,
             catalog,
             revision: Revision::V2026_07_28,

@@ -112,7 +112,10 @@ impl Asking {
             self.open.pop();
             return Ok(());
         }
+        // The answer may have taken its time: the rules of now count.
+        let caller = self.rooms.generation.load().authenticator.renew(&self.again.caller);
         let target = &self.again.target;
+        self.again.caller = caller.ok_or_else(|| target.unknown())?;
         let permit = self.rooms.policy.authorize(&self.again.caller, &self.again.server, target.item(), target.work()).await;
         let permit = permit.map_err(|denied| target.denied(denied))?;
         let resume = Resume { answers: std::mem::take(&mut self.answers), state: std::mem::take(&mut self.state) };

@@ -87,10 +87,10 @@ impl Target {
         }
     }
 
-    /// Its name as it is listed; of a resource the URI or the template, never what a client put into one.
+    /// The name that its plugin gave it; of a resource the URI or the template, never what a client put into one.
     pub(super) fn name(&self) -> &str {
         match self.item() {
-            Item::Tool(tool) => &tool.definition.name,
+            Item::Tool(tool) => &tool.own_name,
             Item::Resource(resource) => &resource.definition.uri,
             Item::Template(template) => &template.definition.uri_template,
             Item::Prompt(prompt) => &prompt.definition.name,
@@ -179,9 +179,7 @@ impl Target {
     pub(in crate::method) fn work(&self) -> Work {
         let owned = |pairs: &[(Box<str>, Box<str>)]| pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
         match self {
-            Self::Tool { tool, arguments } => {
-                Work::CallTool { name: tool.definition.name.to_string(), arguments: arguments.as_str().to_owned() }
-            }
+            Self::Tool { tool, arguments } => Work::CallTool { name: tool.own_name.to_string(), arguments: arguments.as_str().to_owned() },
             Self::Resource { uri, .. } => Work::ReadResource { uri: uri.to_string() },
             Self::Prompt { prompt, arguments } => Work::GetPrompt { name: prompt.definition.name.to_string(), arguments: owned(arguments) },
             Self::Completion(Completion { of, argument, value, context }) => Work::Complete {

@@ -1,0 +1,268 @@
+//! Generations: made of the settings and of what lies in the plugin directories, and made anew when either is another. One task does all of
+//! it, so generations follow each other in one order.
+
+use super::{StartError, check_plugin_directory};
+use crate::auth::{Authenticator, Policies};
+use crate::catalog::{Catalog, Library, LibraryView, Loader, Problem, Shelves};
+use crate::config::{Config, Stamp, TenantId};
+use crate::control::Reload;
+use crate::generation::Generation;
+use crate::http::{Front, OriginPolicy};
+use crate::tenant::Tenants;
+use sandbox::Sandbox;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::Instant;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+
+/// Between two looks at the files of the settings. One that changed is read when it was the same twice: what is half-written may well be
+/// settings too, and other ones.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// What generations are made of.
+pub(super) struct House {
+    config: Config,
+    sandbox: Arc<Sandbox>,
+    loader: Loader,
+    told: Arc<Notify>,
+    shared: Wing,
+    own: BTreeMap<TenantId, Wing>,
+    problems: watch::Sender<Vec<Problem>>,
+    files: Files,
+}
+
+/// One plugin directory.
+struct Wing {
+    directory: PathBuf,
+    view: LibraryView,
+    /// Until somebody watches over it.
+    library: Option<Library>,
+    watching: Option<AbortOnDropHandle<()>>,
+}
+
+impl Wing {
+    async fn open(directory: &Path, loader: &Loader, told: &Arc<Notify>) -> Result<Self, StartError> {
+        check_plugin_directory(directory)?;
+        let mut library = Library::new(directory.to_owned(), loader.clone(), Arc::clone(told));
+        let view = library.view();
+        library.scan_once().await;
+        Ok(Self { directory: directory.to_owned(), view, library: Some(library), watching: None })
+    }
+
+    fn watch(&mut self, tasks: &TaskTracker) {
+        if let Some(library) = self.library.take() {
+            self.watching = Some(AbortOnDropHandle::new(tasks.spawn(library.run())));
+        }
+    }
+}
+
+/// Directories that are not read yet.
+#[derive(Default)]
+struct NewWings {
+    shared: Option<Wing>,
+    own: BTreeMap<TenantId, Wing>,
+}
+
+impl std::fmt::Debug for House {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("House").field("shared", &self.shared.directory).finish_non_exhaustive()
+    }
+}
+
+impl House {
+    /// Loads everything that lies in the plugin directories of the settings.
+    pub(super) async fn build(config: &Config, sandbox: &Arc<Sandbox>) -> Result<Self, StartError> {
+        let files = Files::of(config);
+        let loader = Loader::new(Arc::clone(sandbox), config.limits.plugins.clone());
+        let told = Arc::new(Notify::new());
+        let shared = Wing::open(&config.plugin_directory, &loader, &told).await?;
+        let mut own = BTreeMap::new();
+        for tenant in &config.tenants {
+            if let Some(directory) = &tenant.plugin_directory {
+                own.insert(tenant.id.clone(), Wing::open(directory, &loader, &told).await?);
+            }
+        }
+        let (config, sandbox) = (config.clone(), Arc::clone(sandbox));
+        let house = Self { config, sandbox, loader, told, shared, own, problems: watch::Sender::default(), files };
+        house.find_problems();
+        Ok(house)
+    }
+
+    /// The first generation.
+    pub(super) async fn first(&self) -> Result<Generation, StartError> {
+        let authenticator = authenticator(&self.config, &self.sandbox, None).await?;
+        Ok(Generation { authenticator, catalog: Arc::new(Catalog::new(1, self.shelves(), &self.config)) })
+    }
+
+    /// What is wrong in the plugin directories now.
+    pub(super) fn problems(&self) -> watch::Receiver<Vec<Problem>> {
+        self.problems.subscribe()
+    }
+
+    fn shelves(&self) -> Shelves {
+        let own = self.own.iter().map(|(tenant, wing)| (tenant.clone(), wing.view.shelf()));
+        Shelves { shared: self.shared.view.shelf(), own: own.collect() }
+    }
+
+    /// A tenant's are named behind its name.
+    fn find_problems(&self) {
+        let own = self.own.iter().flat_map(|(tenant, wing)| {
+            let problems = wing.view.problems().into_iter();
+            problems.map(move |problem| Problem { plugin: format!("{tenant}/{}", problem.plugin), ..problem })
+        });
+        let problems: Vec<_> = self.shared.view.problems().into_iter().chain(own).collect();
+        self.problems.send_if_modified(|known| {
+            let changed = *known != problems;
+            *known = problems;
+            changed
+        });
+    }
+
+    /// Makes generations until the future is dropped.
+    pub(super) async fn run(mut self, front: Arc<Front>, tasks: TaskTracker, mut asked: mpsc::Receiver<Reload>) {
+        self.watch(&tasks);
+        let mut looks = tokio::time::interval(LOOK);
+        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = self.told.notified() => self.publish(&front, None).await,
+                Some(answer) = asked.recv() => {
+                    let said = self.reload(&front, &tasks).await;
+                    // Whoever asked may have gone.
+                    let _ = answer.send(said);
+                }
+                _ = looks.tick() => {
+                    if self.config.watch_settings && self.files.look(&self.config).await {
+                        // Logged, and nobody waits for it.
+                        let _ = self.reload(&front, &tasks).await;
+                    }
+                }
+            }
+        }
+    }
+
+    fn watch(&mut self, tasks: &TaskTracker) {
+        [&mut self.shared].into_iter().chain(self.own.values_mut()).for_each(|wing| wing.watch(tasks));
+    }
+
+    /// The next generation, with other rules or with those of before.
+    async fn publish(&mut self, front: &Front, authenticator: Option<Arc<Authenticator>>) {
+        self.find_problems();
+        let rooms = &front.rooms;
+        let before = rooms.generation.load_full();
+        let (rules, shelves) = (authenticator.is_some(), self.shelves());
+        if !rules && shelves.is_same(&before.catalog.shelves) {
+            return;
+        }
+        let catalog = Arc::new(Catalog::new(before.catalog.generation + 1, shelves, &self.config));
+        let now = Generation { authenticator: authenticator.unwrap_or_else(|| Arc::clone(&before.authenticator)), catalog };
+        let now = Arc::new(now);
+        rooms.generation.store(Arc::clone(&now));
+        if rules {
+            rooms.rules_changed().await;
+        }
+        rooms.lists_changed(&before.catalog, &now.catalog, rules);
+    }
+
+    /// Reads the settings again. Says what became of it; if anything is wrong the running ones go on.
+    async fn reload(&mut self, front: &Front, tasks: &TaskTracker) -> Result<String, String> {
+        let began = Instant::now();
+        match self.try_reload(front, tasks).await {
+            Ok((generation, later)) => {
+                let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+                tracing::info!(generation, ms, "the settings were read again");
+                if later.is_empty() {
+                    return Ok(format!("the settings are in force (generation {generation})"));
+                }
+                let later = later.join(", ");
+                tracing::warn!(settings = %later, "these settings changed and take effect at the next start");
+                Ok(format!("the settings are in force (generation {generation}), but for {later}, which need a restart"))
+            }
+            Err(reason) => {
+                tracing::error!(%reason, "the settings were not taken; the running ones go on");
+                Err(reason)
+            }
+        }
+    }
+
+    async fn try_reload(&mut self, front: &Front, tasks: &TaskTracker) -> Result<(u64, Vec<&'static str>), String> {
+        let source = self.config.source.clone();
+        let read = tokio::task::spawn_blocking(move || source.load()).await.map_err(|error| error.to_string())?;
+        let config = read.map_err(|error| error.to_string())?;
+        let files = Files::of(&config);
+        let before = front.rooms.generation.load_full();
+        let failed = |error: StartError| error.to_string();
+        let authenticator = authenticator(&config, &self.sandbox, Some(&before.authenticator)).await.map_err(failed)?;
+        let new = self.new_wings(&config).await.map_err(failed)?;
+        // From here on nothing can fail.
+        let later = self.config.needs_restart(&config);
+        self.settle(&config, new);
+        self.watch(tasks);
+        front.origins.store(Arc::new(OriginPolicy::new(&config.http, front.address)));
+        (self.config, self.files) = (config, files);
+        self.publish(front, Some(authenticator)).await;
+        Ok((front.rooms.generation.load().catalog.generation, later))
+    }
+
+    async fn new_wings(&mut self, config: &Config) -> Result<NewWings, StartError> {
+        let mut new = NewWings::default();
+        if config.plugin_directory != self.shared.directory {
+            new.shared = Some(Wing::open(&config.plugin_directory, &self.loader, &self.told).await?);
+        }
+        for tenant in &config.tenants {
+            let Some(directory) = &tenant.plugin_directory else { continue };
+            if self.own.get(&tenant.id).is_none_or(|wing| wing.directory != *directory) {
+                new.own.insert(tenant.id.clone(), Wing::open(directory, &self.loader, &self.told).await?);
+            }
+        }
+        Ok(new)
+    }
+
+    /// Takes new directories, and lets those go that the settings do not name any more.
+    fn settle(&mut self, config: &Config, new: NewWings) {
+        if let Some(shared) = new.shared {
+            self.shared = shared;
+        }
+        self.own.retain(|id, _| config.tenants.iter().any(|tenant| tenant.id == *id && tenant.plugin_directory.is_some()));
+        self.own.extend(new.own);
+    }
+}
+
+async fn authenticator(config: &Config, sandbox: &Arc<Sandbox>, before: Option<&Authenticator>) -> Result<Arc<Authenticator>, StartError> {
+    let tenants = Arc::new(Tenants::load(config, before.map(Authenticator::tenants)));
+    let policies = Arc::new(Policies::load(config, sandbox).await?);
+    Ok(Arc::new(Authenticator::load(config, tenants, policies)?))
+}
+
+/// The files that settings are made of.
+struct Files {
+    /// As they were before they were read.
+    read: Vec<Stamp>,
+    /// As they were at the last look.
+    seen: Vec<Stamp>,
+}
+
+impl Files {
+    /// Of settings whose policies and keys are not read yet.
+    fn of(config: &Config) -> Self {
+        let (seen, as_read) = config.stamps();
+        Self { read: if as_read { seen.clone() } else { Vec::new() }, seen }
+    }
+
+    /// Whether they are others than those that were read, and finished. Says so once.
+    async fn look(&mut self, config: &Config) -> bool {
+        let config = config.clone();
+        // A disk may take its time.
+        let Ok((now, _)) = tokio::task::spawn_blocking(move || config.stamps()).await else { return false };
+        let quiet = now == self.seen;
+        self.seen = now;
+        if quiet && self.seen != self.read {
+            self.read = self.seen.clone();
+            return true;
+        }
+        false
+    }
+}
