@@ -46,7 +46,7 @@ fn an_open_bind_is_refused() {
     check(
         "[gateway]\nlisten = \"0.0.0.0:80\"",
         &["line 2: gateway.listen: 0.0.0.0:80 can be reached from other machines, and no authentication is configured; \
-           listen on 127.0.0.1 or [::1] and put a proxy that authenticates in front"],
+           set auth.mode = \"tokens\", or listen on 127.0.0.1 or [::1] and put a proxy that authenticates in front"],
     );
 }
 
