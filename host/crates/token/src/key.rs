@@ -1,7 +1,7 @@
 //! One key, with the one algorithm that it is for (RFC 8725, 3.1), checked when it is made (RFC 8725, 3.4 and 3.5).
 
 mod der;
-mod pem;
+pub(crate) mod pem;
 mod point;
 mod secret;
 

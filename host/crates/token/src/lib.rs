@@ -6,7 +6,8 @@
 //! 1. [`authorization()`]: the token in the `Authorization` headers of a request (RFC 6750, 2.1);
 //! 2. [`verify()`]: from a token to a [`Verified`], which nothing else makes, or to a [`Refused`];
 //! 3. [`Issuer`]: whom to believe, and what; [`KeySet`]: its keys, from a JWK set (RFC 7517), public keys in PEM, or a secret;
-//! 4. [`limits`]: how much of anything is read.
+//! 4. [`limits`]: how much of anything is read;
+//! 5. [`SigningKey`]: tokens of one's own, for development, and [`look()`]: what a token says, believed by nobody.
 //!
 //! What is pinned, and against what:
 //!
@@ -38,6 +39,7 @@ mod jwks;
 mod key;
 mod key_set;
 mod refused;
+mod sign;
 mod verified;
 mod verify;
 
@@ -48,5 +50,6 @@ pub use jwks::{IgnoredKey, Jwks, JwksFault};
 pub use key::{Key, KeyFault, SecretFault};
 pub use key_set::{KeySet, KeySetFault};
 pub use refused::Refused;
+pub use sign::{NewKey, SigningKey, SigningKeyFault, TokenTooLong};
 pub use verified::Verified;
-pub use verify::verify;
+pub use verify::{Look, look, verify, verify_with};

@@ -21,7 +21,7 @@ pub const LEEWAY_S: u32 = 30;
 pub const LIFETIME_MAX_S: u32 = 24 * 3_600;
 
 /// A JWK set as text.
-pub const JWKS_BYTES_MAX: usize = 64 << 10;
+pub const JWKS_BYTES_MAX: usize = 256 << 10;
 /// Keys in one set, those that are ignored included.
 pub const KEYS_MAX: usize = 64;
 /// A public key in PEM: one of 8,192 bits has 1,500 bytes.

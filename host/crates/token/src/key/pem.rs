@@ -3,13 +3,13 @@
 use crate::encoding::base64_standard;
 
 /// What stands between the lines.
-pub(super) struct Block<'a> {
-    pub(super) label: &'a str,
-    pub(super) der: Vec<u8>,
+pub(crate) struct Block<'a> {
+    pub(crate) label: &'a str,
+    pub(crate) der: Vec<u8>,
 }
 
 /// None for what is not exactly one block: of two keys in one file it would be chance which one counts.
-pub(super) fn read(text: &str) -> Option<Block<'_>> {
+pub(crate) fn read(text: &str) -> Option<Block<'_>> {
     let (label, rest) = text.trim_ascii().strip_prefix("-----BEGIN ")?.split_once("-----")?;
     let body = rest.strip_suffix("-----")?.strip_suffix(label)?.strip_suffix("-----END ")?;
     // What is left of a second block is no base64.

@@ -171,8 +171,8 @@ fn a_text_is_a_set_or_none_of_it_counts() {
     assert_eq!(KeySet::from_jwks(many(64).as_bytes()).unwrap().ignored.len(), 64);
     assert_eq!(fault(&many(65)), Some(JwksFault::TooMany));
     let padded = |bytes: usize| format!("{{\"keys\":[]{}}}", " ".repeat(bytes - 11));
-    assert_eq!(fault(&padded(64 << 10)), None);
-    assert_eq!(fault(&padded((64 << 10) + 1)), Some(JwksFault::TooLong));
+    assert_eq!(fault(&padded(256 << 10)), None);
+    assert_eq!(fault(&padded((256 << 10) + 1)), Some(JwksFault::TooLong));
 }
 
 fn key(signer: &Signer) -> Key {

@@ -5,4 +5,5 @@ mod claims;
 mod fuzz;
 mod hostile;
 mod keys;
+mod sign;
 mod world;
