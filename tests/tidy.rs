@@ -218,7 +218,13 @@ fn settings() -> Vec<Setting> {
         let variable = config[..at].rsplit(' ').next().unwrap_or_default();
         (variable, config[at + mark.len()..].split('"').next().unwrap_or_default())
     });
-    let named = [("section", "servers.ID"), ("policy", "policies.NAME"), ("issuer", "auth.issuers.NAME"), ("tenant", "tenants.NAME")];
+    let named = [
+        ("section", "servers.ID"),
+        ("policy", "policies.NAME"),
+        ("issuer", "auth.issuers.NAME"),
+        ("key", "auth.keys.NAME"),
+        ("tenant", "tenants.NAME"),
+    ];
     for (variable, name) in sections.chain(named) {
         for method in ["text", "texts", "flag", "number", "parsed", "json"] {
             let call = format!("{variable}.{method}(\"");

@@ -1,16 +1,19 @@
 //! Who is calling, and what may they do.
 
+mod api_key;
 mod bearer;
 mod chain;
 mod policy;
+mod remote;
 
-pub use bearer::{Bearer, IssuerError, Unknown};
+pub use api_key::NewApiKey;
+pub use bearer::{Bearer, IssuerError, Known, Refusal, Unknown};
 pub use chain::{NoAnswer, Policies, PolicyError};
 pub use policy::{Denied, Item, Policy};
 
-use crate::config::{AuthConfig, Config, TenantOf};
+use crate::config::{AuthConfig, Config};
 use crate::tenant::{Tenant, TenantId, Tenants};
-use std::collections::HashMap;
+use bearer::Shown;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -19,9 +22,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub struct Caller {
     tenant: Arc<Tenant>,
     principal: Principal,
-    /// What its token says, verified, as a JSON object.
-    claims: Option<Arc<str>>,
-    /// When its token ends, in seconds since 1970.
+    shown: Shown,
+    /// When its token or key ends, in seconds since 1970.
     expires_at_s: Option<u64>,
     /// Those that are asked what it may do: of the generation that let it in.
     policies: Arc<Policies>,
@@ -74,12 +76,15 @@ impl Caller {
         &self.principal
     }
 
-    /// What its token says, verified, as a JSON object; none for an anonymous caller.
+    /// What its token says, verified, as a JSON object; none for an anonymous caller, and none with an API key.
     pub fn claims(&self) -> Option<&str> {
-        self.claims.as_deref()
+        match &self.shown {
+            Shown::Token(claims) => Some(claims),
+            Shown::Nothing | Shown::Key(_) => None,
+        }
     }
 
-    /// How long its token is good for from now on; none: for ever.
+    /// How long its token or key is good for from now on; none: for ever.
     pub fn good_for(&self) -> Option<Duration> {
         let now_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(u64::MAX, |since| since.as_secs());
         self.expires_at_s.map(|at| Duration::from_secs(at.saturating_sub(now_s)))
@@ -101,29 +106,27 @@ pub struct Authenticator {
     tenants: Arc<Tenants>,
     policies: Arc<Policies>,
     bearer: Option<Bearer>,
-    /// Which tenant an issuer's tokens are of.
-    tenant_of: HashMap<String, TenantOf>,
 }
 
 impl Authenticator {
     /// As the settings want it. Everybody who reaches an open gateway is the one anonymous caller; the settings allow it on loopback
-    /// addresses only.
+    /// addresses only. What `before` has fetched of issuers whose settings are the same goes on.
     ///
     /// # Errors
     ///
     /// For keys that cannot be read.
-    pub fn load(config: &Config, tenants: Arc<Tenants>, policies: Arc<Policies>) -> Result<Self, IssuerError> {
-        let (bearer, issuers) = match &config.auth {
-            AuthConfig::Open => (None, &[][..]),
-            AuthConfig::Tokens(tokens) => (Some(Bearer::load(tokens)?), tokens.issuers.as_slice()),
+    pub fn load(config: &Config, tenants: Arc<Tenants>, policies: Arc<Policies>, before: Option<&Self>) -> Result<Self, IssuerError> {
+        let before = before.and_then(Self::bearer);
+        let bearer = match &config.auth {
+            AuthConfig::Open => None,
+            AuthConfig::Tokens(tokens) => Some(Bearer::load(tokens, before)?),
         };
-        let tenant_of = issuers.iter().map(|issuer| (issuer.issuer.clone(), issuer.tenant.clone())).collect();
-        Ok(Self { tenants, policies, bearer, tenant_of })
+        Ok(Self { tenants, policies, bearer })
     }
 
     /// Everybody is the anonymous caller of the default tenant.
     pub fn open(tenants: Tenants, policies: Arc<Policies>) -> Self {
-        Self { tenants: Arc::new(tenants), policies, bearer: None, tenant_of: HashMap::new() }
+        Self { tenants: Arc::new(tenants), policies, bearer: None }
     }
 
     /// Whose tokens count; none where none is asked for.
@@ -140,63 +143,50 @@ impl Authenticator {
     pub fn anonymous(&self) -> Option<Caller> {
         let tenant = self.tenants.get(TenantId::DEFAULT).filter(|_| self.bearer.is_none())?;
         let (tenant, policies) = (Arc::clone(tenant), Arc::clone(&self.policies));
-        Some(Caller { tenant, principal: Principal::default(), claims: None, expires_at_s: None, policies })
+        Some(Caller { tenant, principal: Principal::default(), shown: Shown::Nothing, expires_at_s: None, policies })
     }
 
-    /// The caller of a request of that path, by its `Authorization` headers.
+    /// The caller of a request of that path, by its `Authorization` headers. It waits, for some seconds at most, only where a token names a key
+    /// that has to be fetched. If it is dropped, nothing has happened.
     ///
     /// # Errors
     ///
     /// Why there is none.
-    pub fn authenticate<'a>(&self, path: &str, headers: impl Iterator<Item = &'a [u8]>) -> Result<Caller, Unknown> {
+    pub async fn authenticate<'a>(&self, path: &str, headers: impl Iterator<Item = &'a [u8]>) -> Result<Caller, Unknown> {
         let Some(bearer) = &self.bearer else {
-            return self.anonymous().ok_or(Unknown::Refused("there is no tenant for anonymous callers"));
+            return self.anonymous().ok_or(Unknown::Refused(Refusal::Tenant));
         };
-        let verified = bearer.verify(path, headers)?;
-        let tenant = self.tenant(verified.issuer(), verified.claims_json()).ok_or(Unknown::Refused("it is of no tenant of ours"))?;
-        let principal = Principal {
-            issuer: Some(verified.issuer().into()),
-            subject: Some(verified.subject().into()),
-            scopes: verified.scopes().iter().map(|scope| Arc::from(&**scope)).collect(),
-        };
-        let (claims, expires_at_s) = (Some(verified.claims_json().into()), Some(verified.expires_at_s()));
-        Ok(Caller { tenant, principal, claims, expires_at_s, policies: Arc::clone(&self.policies) })
+        let known = bearer.verify(path, headers).await?;
+        self.caller(known).ok_or(Unknown::Refused(Refusal::Tenant))
     }
 
     /// The same caller under these rules, if they know it still: for what goes on after the request that began it.
     pub fn renew(&self, caller: &Caller) -> Option<Caller> {
-        let issuer = caller.principal.issuer.as_deref();
-        let tenant = match (issuer, &self.bearer) {
-            (Some(issuer), Some(_)) => self.tenant(issuer, caller.claims()?)?,
-            (None, None) => Arc::clone(self.tenants.get(caller.tenant.id.as_str())?),
+        let renewed = match (&caller.shown, &self.bearer) {
+            (Shown::Nothing, None) => self.anonymous()?,
+            (shown, Some(bearer)) => self.caller(bearer.again(&caller.principal, shown, caller.expires_at_s)?)?,
             _ => return None,
         };
-        // Whoever is of another tenant now is somebody else.
-        (tenant.id == caller.tenant.id).then(|| Caller { tenant, policies: Arc::clone(&self.policies), ..caller.clone() })
+        // Whoever is of another tenant now, or has another name, is somebody else.
+        (renewed.owner() == caller.owner()).then_some(renewed)
     }
 
     /// Whether these rules know the owner of something that was kept, as far as that can be said without a token.
     pub fn knows(&self, owner: &Owner) -> bool {
-        let issued = match (&owner.issuer, &self.bearer) {
-            (Some(issuer), Some(_)) => match self.tenant_of.get(&**issuer) {
-                Some(TenantOf::One(tenant)) => *tenant == owner.tenant,
-                Some(TenantOf::Claim(_)) => true,
-                None => false,
-            },
+        let known = match (&owner.issuer, &self.bearer) {
+            (Some(_), Some(bearer)) => bearer.knows(owner),
             (None, None) => true,
             _ => false,
         };
-        issued && self.tenants.get(owner.tenant.as_str()).is_some()
+        known && self.tenants.get(owner.tenant.as_str()).is_some()
     }
 
-    fn tenant(&self, issuer: &str, claims: &str) -> Option<Arc<Tenant>> {
-        let tenant = match self.tenant_of.get(issuer)? {
-            TenantOf::One(tenant) => self.tenants.get(tenant.as_str()),
-            TenantOf::Claim(claim) => {
-                let claims: serde_json::Value = serde_json::from_str(claims).ok()?;
-                self.tenants.get(claims.get(claim)?.as_str()?)
-            }
-        };
-        tenant.cloned()
+    fn caller(&self, known: Known) -> Option<Caller> {
+        let Known { principal, shown, expires_at_s, tenant } = known;
+        let tenant = Arc::clone(self.tenants.get(tenant.as_str())?);
+        Some(Caller { tenant, principal, shown, expires_at_s, policies: Arc::clone(&self.policies) })
     }
 }
+
+#[cfg(test)]
+mod tests;

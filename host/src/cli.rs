@@ -9,6 +9,7 @@ mod policy;
 mod reload;
 mod serve;
 mod store;
+mod token;
 
 use crate::gateway::COMPILE_WORKER;
 use clap::{Args, Parser, Subcommand};
@@ -53,6 +54,8 @@ enum Command {
     Reload(reload::Arguments),
     /// Try a policy out
     Policy(policy::Arguments),
+    /// Make API keys and tokens, and look into tokens
+    Token(token::Arguments),
     #[command(name = COMPILE_WORKER, hide = true)]
     CompileWorker,
 }
@@ -131,6 +134,7 @@ pub fn main() -> ExitCode {
         Command::Store(arguments) => store::run(&arguments),
         Command::Reload(arguments) => reload::run(&arguments),
         Command::Policy(arguments) => policy::run(&arguments),
+        Command::Token(arguments) => token::run(&arguments),
         Command::CompileWorker => return ExitCode::from(u8::try_from(sandbox::run_worker()).unwrap_or(1)),
     };
     match done {

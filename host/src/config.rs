@@ -11,7 +11,7 @@ mod stamp;
 mod store;
 mod tenant;
 
-pub use auth::{AuthConfig, IssuerConfig, KeysConfig, TenantOf, TokenConfig};
+pub use auth::{AuthConfig, IssuerConfig, JwksUrl, KEY_ISSUER, KeyConfig, KeysConfig, TenantOf, TokenConfig};
 pub use file::Mistake;
 pub use limits::{CallLimits, HttpLimits, Limits, PluginLimits, SessionLimits, StreamLimits, TaskLimits};
 pub use names::{Pattern, ServerId, TenantId};

@@ -7,7 +7,7 @@ use crate::catalog::{Catalog, Problem};
 use crate::config::{Config, StoreBackend};
 use crate::control::{self, Reload};
 use crate::generation::Generation;
-use crate::http::{Front, OriginPolicy, Readiness, Stalls, accept, public_error, router};
+use crate::http::{Failures, Front, OriginPolicy, Readiness, Stalls, accept, public_error, router};
 use crate::journal::Journal;
 use crate::keys::{Keys, Purpose};
 use crate::method::{Dialogs, Pages, Rooms};
@@ -229,6 +229,7 @@ impl Gateway {
             limits: config.limits.clone(),
             readiness: Readiness { draining: draining.clone(), problems: house.problems(), store: kept.then_some(store) },
             event_ids,
+            auth_failures: Failures::new(config.limits.http.auth_failures_per_minute_max),
             stalls: Arc::new(Stalls::new(config.limits.streams.stall_timeout)),
         };
         let (reload, reloads) = mpsc::channel(RELOADS_WAITING_MAX);

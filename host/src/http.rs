@@ -6,6 +6,7 @@
 //! - `endpoint`: the MCP endpoint, gate by gate.
 //! - `inbound`: headers and bodies → messages, within limits.
 //! - `sse`: messages as an event stream.
+//! - `failures`: addresses that show tokens that do not count, again and again.
 //! - `legacy`: event streams of the handshake era, begun and resumed.
 //! - `stall`: peers that do not read.
 //! - `error`: the one table from failures to statuses and codes.
@@ -16,6 +17,7 @@ mod body;
 mod challenge;
 mod endpoint;
 mod error;
+mod failures;
 mod inbound;
 mod legacy;
 mod ops;
@@ -26,6 +28,7 @@ mod wire;
 
 pub use endpoint::{Front, router};
 pub use error::public_error;
+pub use failures::Failures;
 pub use ops::Readiness;
 pub use origin::OriginPolicy;
 pub use stall::Stalls;

@@ -3,6 +3,7 @@
 //! - [`Gateway::start`] starts one with the text toolbox; [`Gateway::with`] says what else it gets.
 //! - [`Gateway::modern`] and [`Gateway::legacy`] make requests of the two eras; [`raw`] sends bytes as they are, [`http2`] frames.
 //! - [`Events`] reads an event stream as it comes; [`Gateway::restart`] kills the process and starts another on the same data.
+//! - [`JwksServer`] serves keys to a gateway, or says whatever a test wants.
 //! - [`Answer`] is what came back: status, headers, and the JSON-RPC message or the events.
 //! - [`eventually`] waits for something that takes a moment, without sleeping longer than it takes.
 
@@ -11,6 +12,7 @@ mod cutter;
 mod events;
 mod gateway;
 pub mod http2;
+mod jwks_server;
 mod paths;
 pub mod raw;
 mod requests;
@@ -19,6 +21,7 @@ pub use answer::Answer;
 pub use cutter::{Cut, Cutter};
 pub use events::{Event, Events, messages};
 pub use gateway::{Gateway, Setup};
+pub use jwks_server::{JwksServer, Reserved, Says};
 pub use paths::{binary, fixture, plugin, policy, root};
 pub use requests::{MODERN, Modern, call_params, count, initialize_params, rpc};
 

@@ -127,7 +127,7 @@ async fn a_token_is_for_the_address_that_it_was_made_for() {
 /// Every way to forge one that is known, over a socket.
 #[tokio::test]
 async fn no_forged_token_is_taken() {
-    let trusting = Trusting::with("").await;
+    let trusting = Trusting::with("[limits]\nauth_failures_per_minute_max = 1000").await;
     let forged = hostile(&trusting.signer, &trusting.claims("ada", "/mcp"));
     assert!(forged.len() >= 60, "{} ways", forged.len());
     let mut sent = 0;
@@ -239,7 +239,7 @@ fn settings_that_would_not_hold_are_refused() {
         ("mode = \"tokens\"\npublic_url = \"https://g/mcp\"\n[auth.issuers.a]\nissuer = \"i\"\njwks_file = \"x\"", "without a path"),
         (
             "mode = \"tokens\"\npublic_url = \"https://g\"\n[auth.issuers.a]\nissuer = \"i\"",
-            "one of jwks_file, public_key_file and secret_file",
+            "one of jwks_file, jwks_url, public_key_file and secret_file",
         ),
         ("mode = \"tokens\"\npublic_url = \"https://g\"\n[auth.issuers.a]\nissuer = \"i\"\nsecret_file = \"weak\"", "auth.issuers.a: "),
         (
@@ -255,4 +255,32 @@ fn settings_that_would_not_hold_are_refused() {
         assert!(ran.code == 78 && ran.err.contains(reason), "{reason}: {ran:?}");
         assert!(!ran.err.contains("secretsecret"), "{ran:?}");
     }
+}
+
+/// T29: an address that tries is told to wait; what counts goes on to count, and other addresses are not concerned.
+#[tokio::test]
+async fn an_address_that_tries_is_told_to_wait() {
+    let trusting = Trusting::with("[limits]\nauth_failures_per_minute_max = 5").await;
+    let good = trusting.token("ada");
+    let shows = async |address: [u8; 4], token: Option<&str>| {
+        let from = reqwest::Client::builder().local_address(std::net::IpAddr::from(address)).build().expect("a client");
+        let request = token.into_iter().fold(echo(), |request, token| request.header("authorization", format!("Bearer {token}")));
+        let request = request.build(&trusting.gateway).build().expect("a request");
+        Answer::of(reqwest::RequestBuilder::from_parts(from, request)).await
+    };
+    let (here, elsewhere) = ([127, 0, 0, 1], [127, 0, 0, 2]);
+    for _ in 0..5 {
+        assert_eq!(shows(here, Some("abc")).await.status, 401);
+    }
+    for _ in 0..20 {
+        let answer = shows(here, Some("abc")).await;
+        assert_eq!(answer.status, 429, "{answer:?}");
+        let wait_s: u64 = answer.header("retry-after").expect("a time").parse().expect("seconds");
+        assert!((1..=61).contains(&wait_s), "{wait_s}");
+    }
+    assert_eq!(shows(here, Some(&good)).await.tool_text(), "hello");
+    assert_eq!(shows(here, None).await.status, 401, "who shows nothing has not failed");
+    assert_eq!(shows(elsewhere, Some("abc")).await.status, 401);
+    let said = trusting.gateway.log().lines().filter(|line| line.contains("is told to wait")).count();
+    assert_eq!(said, 1, "{}", trusting.gateway.log());
 }

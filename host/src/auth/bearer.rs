@@ -1,15 +1,63 @@
-//! Callers by bearer tokens: each request shows one, made by a pinned issuer for the very address that it is sent to.
+//! Callers by bearer tokens: each request shows one, made by a pinned issuer for the very address that it is sent to, or an API key.
 
-use crate::config::{IssuerConfig, KeysConfig, TokenConfig};
+use super::api_key::{ApiKey, ApiKeys, Digest};
+use super::remote::Remote;
+use super::{Owner, Principal};
+use crate::config::{IssuerConfig, KeysConfig, TenantOf, TokenConfig};
+use crate::tenant::TenantId;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
-use token::{Algorithm, Issuer, Key, KeySet, TokenTypes, Verified};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use token::{Algorithm, HeaderFault, Issuer, Key, KeySet, Refused, TokenTypes, Verified};
 
-/// The issuers whose tokens count.
+/// How long a request waits for an issuer's keys.
+const KEYS_WAIT: Duration = Duration::from_secs(5);
+
+/// The issuers whose tokens count, and the API keys.
 #[derive(Debug)]
 pub struct Bearer {
     public_url: String,
-    issuers: Vec<Issuer>,
+    sources: Vec<Source>,
+    keys: ApiKeys,
+}
+
+/// Who shows something that counts.
+#[derive(Debug)]
+pub struct Known {
+    /// Who it is.
+    pub principal: Principal,
+    /// On whose behalf: a name that a token may have from its issuer, so that there may be no such tenant.
+    pub tenant: TenantId,
+    pub(super) shown: Shown,
+    pub(super) expires_at_s: Option<u64>,
+}
+
+/// What a caller is known by.
+#[derive(Debug, Clone)]
+pub(super) enum Shown {
+    /// By nothing: anybody.
+    Nothing,
+    /// A token that says this, verified, as a JSON object.
+    Token(Arc<str>),
+    /// The API key of this digest.
+    Key(Digest),
+}
+
+impl Known {
+    fn of_key(key: &ApiKey) -> Self {
+        let (principal, tenant) = (key.principal.clone(), key.tenant.clone());
+        Self { principal, shown: Shown::Key(key.digest), expires_at_s: key.expires_at_s, tenant }
+    }
+}
+
+/// One issuer, and where its keys are.
+#[derive(Debug)]
+struct Source {
+    /// Its keys are here unless they are remote.
+    issuer: Issuer,
+    remote: Option<Arc<Remote>>,
+    /// Whose its tokens are.
+    tenant_of: TenantOf,
 }
 
 /// An issuer's keys cannot be used.
@@ -21,6 +69,12 @@ pub struct IssuerError {
     reason: String,
 }
 
+impl IssuerError {
+    pub(super) fn new(name: &str, file: &Path, reason: String) -> Self {
+        Self { name: name.to_owned(), file: file.to_owned(), reason }
+    }
+}
+
 /// Why a request has no caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unknown {
@@ -29,18 +83,88 @@ pub enum Unknown {
     /// It shows something that is no request for authentication at all: two headers.
     Malformed,
     /// What it shows does not count. The reason is for logs.
-    Refused(&'static str),
+    Refused(Refusal),
+    /// Its issuer's keys cannot be had, so that nobody knows whether it counts.
+    NoKeys,
+}
+
+/// Why what a request shows does not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// There is no token in its header.
+    #[error(transparent)]
+    Header(#[from] HeaderFault),
+    /// The token does not hold.
+    #[error(transparent)]
+    Token(#[from] Refused),
+    /// It begins like an API key and is none: a typing error, most likely.
+    #[error("this is no API key: its checksum is wrong")]
+    KeyShape,
+    /// An API key that the settings do not have.
+    #[error("the API key is unknown")]
+    KeyUnknown,
+    /// An API key whose time is over.
+    #[error("the API key has expired")]
+    KeyExpired,
+    /// It counts, and is of no tenant that there is.
+    #[error("it is of no tenant that there is")]
+    Tenant,
+}
+
+impl Refusal {
+    /// The word for logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Header(fault) => fault.as_str(),
+            Self::Token(refused) => refused.as_str(),
+            Self::KeyShape => "key_shape",
+            Self::KeyUnknown => "key_unknown",
+            Self::KeyExpired => "key_expired",
+            Self::Tenant => "tenant",
+        }
+    }
+}
+
+impl From<Refused> for Unknown {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused.into())
+    }
 }
 
 impl Bearer {
-    /// Reads the keys of the settings.
+    /// Reads the keys of the settings, but for those that issuers serve: [`keep_keys`](Self::keep_keys) fetches them. Where `previous` has an
+    /// issuer of the same settings, what it has fetched goes on.
     ///
     /// # Errors
     ///
     /// The first that cannot be read or used.
-    pub fn load(config: &TokenConfig) -> Result<Self, IssuerError> {
-        let issuers = config.issuers.iter().map(issuer).collect::<Result<_, _>>()?;
-        Ok(Self { public_url: config.public_url.trim_end_matches('/').to_owned(), issuers })
+    pub fn load(config: &TokenConfig, previous: Option<&Bearer>) -> Result<Self, IssuerError> {
+        let remotes: Option<Vec<_>> = previous.map(|previous| previous.remotes().cloned().collect());
+        let sources = config.issuers.iter().map(|config| source(config, remotes.as_deref())).collect::<Result<_, _>>()?;
+        Ok(Self { public_url: config.public_url.trim_end_matches('/').to_owned(), sources, keys: ApiKeys::new(&config.keys) })
+    }
+
+    fn remotes(&self) -> impl Iterator<Item = &Arc<Remote>> {
+        self.sources.iter().filter_map(|source| source.remote.as_ref())
+    }
+
+    /// Fetches keys by URL, and fetches them again, without end. Nobody else does; tokens of their issuers count only while this runs. When it
+    /// is dropped, what was fetched stays.
+    pub fn keep_keys(&self) -> impl Future<Output = ()> + Send + 'static {
+        let remotes: Vec<_> = self.remotes().cloned().collect();
+        async move {
+            futures_util::future::join_all(remotes.iter().map(|remote| remote.keep())).await;
+        }
+    }
+
+    /// How many issuers have served no keys yet, and were there when the gateway started.
+    pub fn issuers_awaited(&self) -> usize {
+        self.remotes().filter(|remote| remote.is_awaited()).count()
+    }
+
+    /// How many issuers have no keys now: none were fetched yet, or not for too long.
+    pub fn issuers_without_keys(&self) -> usize {
+        self.remotes().filter(|remote| remote.keys().is_none()).count()
     }
 
     /// Where clients connect to reach that path of ours, which is what their tokens are made for (RFC 8707).
@@ -50,63 +174,167 @@ impl Bearer {
 
     /// The names of the issuers.
     pub fn issuers(&self) -> impl Iterator<Item = &str> {
-        self.issuers.iter().map(|issuer| &*issuer.issuer)
+        self.sources.iter().map(|source| &*source.issuer.issuer)
     }
 
-    /// Who a request of that path is from.
-    pub(super) fn verify<'a>(&self, path: &str, headers: impl Iterator<Item = &'a [u8]>) -> Result<Verified, Unknown> {
+    /// Who a request of that path is from, by its `Authorization` headers. It waits only for keys that are not here, and not for long.
+    ///
+    /// # Errors
+    ///
+    /// Why nobody knows.
+    pub async fn verify<'a>(&self, path: &str, headers: impl Iterator<Item = &'a [u8]>) -> Result<Known, Unknown> {
         let token = match token::authorization(headers) {
             Ok(Some(token)) => token,
             Ok(None) => return Err(Unknown::NoToken),
-            Err(token::HeaderFault::Many) => return Err(Unknown::Malformed),
-            Err(fault) => return Err(Unknown::Refused(fault.as_str())),
+            Err(HeaderFault::Many) => return Err(Unknown::Malformed),
+            Err(fault) => return Err(Unknown::Refused(fault.into())),
+        };
+        if ApiKeys::is_one(token) {
+            // A clock before 1970 ends every key that has an end.
+            let key = self.keys.find(token, now_s().unwrap_or(u64::MAX)).map_err(Unknown::Refused)?;
+            return Ok(Known::of_key(key));
+        }
+        let audience = self.resource(path);
+        let verified = match self.verify_now(token, &audience) {
+            Ok(verified) => verified,
+            Err((refused, None)) => return Err(refused.into()),
+            Err((refused, Some(remote))) => self.verify_later(token, &audience, refused, remote).await?,
+        };
+        let principal = Principal {
+            issuer: Some(verified.issuer().into()),
+            subject: Some(verified.subject().into()),
+            scopes: verified.scopes().iter().map(|scope| Arc::from(&**scope)).collect(),
+        };
+        let tenant = self.tenant(verified.issuer(), verified.claims_json()).ok_or(Unknown::Refused(Refusal::Tenant))?;
+        let (shown, expires_at_s) = (Shown::Token(verified.claims_json().into()), Some(verified.expires_at_s()));
+        Ok(Known { principal, tenant, shown, expires_at_s })
+    }
+
+    /// Who it is whose token or key was verified before, by other rules.
+    pub(super) fn again(&self, principal: &Principal, shown: &Shown, expires_at_s: Option<u64>) -> Option<Known> {
+        match shown {
+            Shown::Nothing => None,
+            Shown::Token(claims) => {
+                let tenant = self.tenant(principal.issuer.as_deref()?, claims)?;
+                Some(Known { principal: principal.clone(), tenant, shown: shown.clone(), expires_at_s })
+            }
+            Shown::Key(digest) => self.keys.get(digest, now_s().unwrap_or(u64::MAX)).ok().map(Known::of_key),
+        }
+    }
+
+    /// Whether something of that owner can be shown, as far as that can be said without it.
+    pub(super) fn knows(&self, owner: &Owner) -> bool {
+        let (issuer, _) = owner.identity();
+        match issuer.and_then(|issuer| self.source(issuer)).map(|source| &source.tenant_of) {
+            Some(TenantOf::One(tenant)) => tenant == owner.tenant(),
+            Some(TenantOf::Claim(_)) => true,
+            None => self.keys.knows(owner),
+        }
+    }
+
+    fn source(&self, issuer: &str) -> Option<&Source> {
+        self.sources.iter().find(|source| &*source.issuer.issuer == issuer)
+    }
+
+    /// Whose a token of that issuer is.
+    fn tenant(&self, issuer: &str, claims: &str) -> Option<TenantId> {
+        match &self.source(issuer)?.tenant_of {
+            TenantOf::One(tenant) => Some(tenant.clone()),
+            TenantOf::Claim(claim) => {
+                let claims: serde_json::Value = serde_json::from_str(claims).ok()?;
+                Some(TenantId::of(claims.get(claim)?.as_str()?))
+            }
+        }
+    }
+
+    /// With the keys that are here. A refusal comes with the issuer whose keys may be others by now.
+    fn verify_now(&self, token: &str, audience: &str) -> Result<Verified, (Refused, Option<&Arc<Remote>>)> {
+        let mut asked = None;
+        let find = |named: &str| {
+            let source = self.source(named)?;
+            asked = source.remote.as_ref();
+            let keys = match &source.remote {
+                Some(remote) => remote.keys().unwrap_or_default(),
+                None => source.issuer.keys.clone(),
+            };
+            Some((&source.issuer, keys))
         };
         // A clock before 1970 makes every token one of the future.
-        let now_s = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        token::verify(token, &self.issuers, &self.resource(path), now_s).map_err(|refused| Unknown::Refused(refused.as_str()))
+        token::verify_with(token, find, audience, now_s().unwrap_or(0)).map_err(|refused| {
+            // A token that names no key gets another reason where there is none at all.
+            let is_key_missing =
+                refused == Refused::KidUnknown || (refused == Refused::Algorithm && asked.is_some_and(|remote| remote.keys().is_none()));
+            (refused, asked.filter(|_| is_key_missing))
+        })
+    }
+
+    /// Once more, when a fetch has come to its end. Twice: the first one may have begun before the issuer had the key.
+    async fn verify_later(&self, token: &str, audience: &str, refused: Refused, remote: &Remote) -> Result<Verified, Unknown> {
+        let (deadline, mut refused) = (Instant::now() + KEYS_WAIT, refused);
+        for _ in 0..2 {
+            if !remote.renewed(deadline).await {
+                break;
+            }
+            match self.verify_now(token, audience) {
+                Ok(verified) => return Ok(verified),
+                Err((again, None)) => return Err(again.into()),
+                Err((again, Some(_))) => refused = again,
+            }
+        }
+        Err(if remote.keys().is_none() { Unknown::NoKeys } else { refused.into() })
     }
 }
 
-fn issuer(config: &IssuerConfig) -> Result<Issuer, IssuerError> {
-    let file = match &config.keys {
-        KeysConfig::Jwks(file) | KeysConfig::PublicKey { file, .. } | KeysConfig::Secret { file, .. } => file,
-    };
-    let failed = |reason: String| IssuerError { name: config.name.clone(), file: file.clone(), reason };
-    let text = read(file).map_err(failed)?;
-    let keys = match &config.keys {
-        KeysConfig::Jwks(_) => {
-            let jwks = KeySet::from_jwks(&text).map_err(|fault| failed(format!("it is no JWKS: {}", fault.as_str())))?;
-            for ignored in &jwks.ignored {
-                tracing::warn!(issuer = %config.name, position = ignored.position, fault = ignored.fault.as_str(), "a key is not used");
+fn now_s() -> Option<u64> {
+    SystemTime::now().duration_since(UNIX_EPOCH).map(|since| since.as_secs()).ok()
+}
+
+fn source(config: &IssuerConfig, previous: Option<&[Arc<Remote>]>) -> Result<Source, IssuerError> {
+    let failed = |file: &Path, reason: String| IssuerError::new(&config.name, file, reason);
+    let (keys, remote) = match &config.keys {
+        KeysConfig::JwksUrl(settings) => (KeySet::default(), Some(Remote::new(&config.name, settings, previous)?)),
+        KeysConfig::Jwks(file) | KeysConfig::PublicKey { file, .. } | KeysConfig::Secret { file, .. } => {
+            let keys = read(file).and_then(|text| keys_of(config, &text)).map_err(|reason| failed(file, reason))?;
+            if keys.keys().is_empty() {
+                return Err(failed(file, "it has no key that can be used".to_owned()));
             }
-            jwks.keys
-        }
-        KeysConfig::PublicKey { algorithm, kid, .. } => {
-            let algorithm = Algorithm::of_name(algorithm).ok_or_else(|| failed(format!("there is no algorithm {algorithm}")))?;
-            let text = std::str::from_utf8(&text).map_err(|_| failed("it is no PEM".to_owned()))?;
-            let key = Key::from_pem(text, algorithm, kid.as_deref()).map_err(|fault| failed(fault.to_string()))?;
-            KeySet::new(vec![key]).map_err(|_| failed("it is no key set".to_owned()))?
-        }
-        KeysConfig::Secret { kid, .. } => {
-            // The line end that an editor leaves is not a part of it.
-            let secret = text.trim_ascii_end();
-            let key = Key::from_secret(secret, kid.as_deref()).map_err(|fault| failed(fault.to_string()))?;
-            KeySet::new(vec![key]).map_err(|_| failed("it is no key set".to_owned()))?
+            (keys, None)
         }
     };
-    if keys.keys().is_empty() {
-        return Err(failed("it has no key that can be used".to_owned()));
-    }
     let types = if config.access_tokens_only { TokenTypes::AccessToken } else { TokenTypes::AnyJwt };
     let audiences = config.audiences.iter().map(|audience| audience.as_str().into()).collect();
     let defaults = Issuer::new(config.issuer.as_str(), keys);
-    Ok(Issuer { audiences, leeway_s: config.leeway_s, lifetime_max_s: config.lifetime_max_s, types, ..defaults })
+    let issuer = Issuer { audiences, leeway_s: config.leeway_s, lifetime_max_s: config.lifetime_max_s, types, ..defaults };
+    Ok(Source { issuer, remote, tenant_of: config.tenant.clone() })
+}
+
+/// The keys in the text of a file.
+fn keys_of(config: &IssuerConfig, text: &[u8]) -> Result<KeySet, String> {
+    let key = match &config.keys {
+        // A URL has no file.
+        KeysConfig::JwksUrl(_) => return Ok(KeySet::default()),
+        KeysConfig::Jwks(_) => {
+            let jwks = KeySet::from_jwks(text).map_err(|fault| format!("it is no JWKS: {}", fault.as_str()))?;
+            for ignored in &jwks.ignored {
+                tracing::warn!(issuer = %config.name, position = ignored.position, fault = ignored.fault.as_str(), "a key is not used");
+            }
+            return Ok(jwks.keys);
+        }
+        KeysConfig::PublicKey { algorithm, kid, .. } => {
+            let algorithm = Algorithm::of_name(algorithm).ok_or_else(|| format!("there is no algorithm {algorithm}"))?;
+            let text = std::str::from_utf8(text).map_err(|_| "it is no PEM".to_owned())?;
+            Key::from_pem(text, algorithm, kid.as_deref())
+        }
+        // The line end that an editor leaves is not a part of it.
+        KeysConfig::Secret { kid, .. } => Key::from_secret(text.trim_ascii_end(), kid.as_deref()),
+    };
+    KeySet::new(vec![key.map_err(|fault| fault.to_string())?]).map_err(|_| "it is no key set".to_owned())
 }
 
 /// Of a file of keys, in bytes.
 const FILE_BYTES_MAX: u64 = 256 << 10;
 
-fn read(file: &Path) -> Result<Vec<u8>, String> {
+pub(super) fn read(file: &Path) -> Result<Vec<u8>, String> {
     let bytes = std::fs::metadata(file).map_err(|error| error.to_string())?.len();
     if bytes > FILE_BYTES_MAX {
         return Err(format!("it has {bytes} bytes; the limit is {FILE_BYTES_MAX}"));

@@ -32,6 +32,8 @@ pub struct HttpLimits {
     pub connections_max: usize,
     /// Open connections of one address.
     pub connections_per_address_max: usize,
+    /// Tokens and keys of one address that do not count, before it is told to wait.
+    pub auth_failures_per_minute_max: u32,
     /// For the head of a request.
     pub header_timeout: Duration,
     /// Bytes of all header fields of a request.
@@ -159,6 +161,7 @@ impl Limits {
             http: HttpLimits {
                 connections_max: count("connections_max", default_connections(), 1..=1_000_000),
                 connections_per_address_max: count("connections_per_address_max", 512, 1..=1_000_000),
+                auth_failures_per_minute_max: u32::try_from(number("auth_failures_per_minute_max", 100, 1..=1_000_000)).unwrap_or(u32::MAX),
                 header_timeout: seconds("header_timeout_s", 10, 1..=3_600),
                 header_bytes_max: count("header_bytes_max", 16 << 10, 1 << 10..=1 << 20),
                 header_fields_max: count("header_fields_max", 100, 10..=1_000),

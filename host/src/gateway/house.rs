@@ -32,6 +32,8 @@ pub(super) struct House {
     own: BTreeMap<TenantId, Wing>,
     problems: watch::Sender<Vec<Problem>>,
     files: Files,
+    /// Fetches the keys that issuers serve.
+    keys: Option<AbortOnDropHandle<()>>,
 }
 
 /// One plugin directory.
@@ -86,7 +88,7 @@ impl House {
             }
         }
         let (config, sandbox) = (config.clone(), Arc::clone(sandbox));
-        let house = Self { config, sandbox, loader, told, shared, own, problems: watch::Sender::default(), files };
+        let house = Self { config, sandbox, loader, told, shared, own, problems: watch::Sender::default(), files, keys: None };
         house.find_problems();
         Ok(house)
     }
@@ -124,6 +126,7 @@ impl House {
     /// Makes generations until the future is dropped.
     pub(super) async fn run(mut self, front: Arc<Front>, tasks: TaskTracker, mut asked: mpsc::Receiver<Reload>) {
         self.watch(&tasks);
+        self.keep_keys(&front.rooms.generation.load().authenticator, &tasks);
         let mut looks = tokio::time::interval(LOOK);
         looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -146,6 +149,11 @@ impl House {
 
     fn watch(&mut self, tasks: &TaskTracker) {
         [&mut self.shared].into_iter().chain(self.own.values_mut()).for_each(|wing| wing.watch(tasks));
+    }
+
+    /// Fetches for these rules, and for those of before no more.
+    fn keep_keys(&mut self, authenticator: &Authenticator, tasks: &TaskTracker) {
+        self.keys = authenticator.bearer().map(|bearer| AbortOnDropHandle::new(tasks.spawn(bearer.keep_keys())));
     }
 
     /// The next generation, with other rules or with those of before.
@@ -203,6 +211,7 @@ impl House {
         self.watch(tasks);
         front.origins.store(Arc::new(OriginPolicy::new(&config.http, front.address)));
         (self.config, self.files) = (config, files);
+        self.keep_keys(&authenticator, tasks);
         self.publish(front, Some(authenticator)).await;
         Ok((front.rooms.generation.load().catalog.generation, later))
     }
@@ -234,7 +243,7 @@ impl House {
 async fn authenticator(config: &Config, sandbox: &Arc<Sandbox>, before: Option<&Authenticator>) -> Result<Arc<Authenticator>, StartError> {
     let tenants = Arc::new(Tenants::load(config, before.map(Authenticator::tenants)));
     let policies = Arc::new(Policies::load(config, sandbox).await?);
-    Ok(Arc::new(Authenticator::load(config, tenants, policies)?))
+    Ok(Arc::new(Authenticator::load(config, tenants, policies, before)?))
 }
 
 /// The files that settings are made of.

@@ -2,10 +2,11 @@
 
 use super::challenge::{self, METADATA};
 use super::error::ladder;
+use super::failures::Failures;
 use super::inbound::{self, Accepts, SESSION};
 use super::stall::{Cut, Stalls};
 use super::{OriginPolicy, Readiness, body, error, legacy, ops, sse};
-use crate::auth::Caller;
+use crate::auth::{Caller, Unknown};
 use crate::catalog::{Catalog, Server};
 use crate::config::{Limits, ServerId, TenantId};
 use crate::failure::Failure;
@@ -17,7 +18,7 @@ use crate::stream::EventIds;
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Request as HttpRequest, State};
+use axum::extract::{ConnectInfo, Request as HttpRequest, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, header};
 use axum::routing::{any, get};
@@ -26,9 +27,10 @@ use mcp::era::EraDecision;
 use mcp::jsonrpc::Outcome;
 use mcp::modern::Envelope;
 use mcp::{Body as Messages, Era, Id, JsonText, Message, Notification, Request, Response as McpResponse, Revision};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// What the endpoint works with.
@@ -46,6 +48,8 @@ pub struct Front {
     pub readiness: Readiness,
     /// The ids of events that can be resumed after; none where nothing is kept.
     pub event_ids: Option<EventIds>,
+    /// Addresses that show what does not count.
+    pub auth_failures: Failures,
     /// Responses whose peers may stop reading.
     pub stalls: Arc<Stalls>,
 }
@@ -102,18 +106,6 @@ fn not_found() -> Response<Body> {
     error::refusal(&ladder::PATH)
 }
 
-/// H5: who asks, on every request, and at which of its tenant's servers. Another tenant's is answered like one that is not there.
-fn visitor(generation: &Generation, path: &str, headers: &HeaderMap) -> Result<(Caller, Arc<Server>), Box<Response<Body>>> {
-    let shown = headers.get_all(header::AUTHORIZATION).iter().map(HeaderValue::as_bytes);
-    let authenticator = &generation.authenticator;
-    let caller = authenticator.authenticate(path, shown).map_err(|unknown| match authenticator.bearer() {
-        Some(bearer) => challenge::refused(bearer, path, unknown),
-        None => error::response(None, &Failure::Internal, Era::Legacy),
-    })?;
-    let server = server(&generation.catalog, &caller.tenant().id, path).ok_or_else(not_found)?;
-    Ok((caller, server))
-}
-
 /// One HTTP request after its first gates.
 struct Exchange {
     front: Arc<Front>,
@@ -151,6 +143,7 @@ impl Front {
         let Parts { method, uri, headers, extensions, .. } = head;
         // Without a connection of ours there is nothing to cut.
         let cut = extensions.get().cloned().unwrap_or_else(|| Cut(CancellationToken::new()));
+        let peer = extensions.get().map(|ConnectInfo(peer): &ConnectInfo<SocketAddr>| peer.ip());
         if let Err(rung) = inbound::check_head(&uri, &headers, &self.limits.http) {
             return error::final_refusal(rung);
         }
@@ -165,7 +158,7 @@ impl Front {
         match method {
             Method::POST => {}
             Method::DELETE | Method::GET if sessions => {
-                let (caller, server) = match visitor(generation, uri.path(), &headers) {
+                let (caller, server) = match self.visitor(generation, uri.path(), &headers, peer).await {
                     Ok(visitor) => visitor,
                     Err(response) => return unread(&headers, *response),
                 };
@@ -186,7 +179,7 @@ impl Front {
             Ok(accepts) => accepts,
             Err(rung) => return unread(&headers, error::refusal(rung)),
         };
-        let (caller, server) = match visitor(generation, uri.path(), &headers) {
+        let (caller, server) = match self.visitor(generation, uri.path(), &headers, peer).await {
             Ok(visitor) => visitor,
             Err(response) => return unread(&headers, *response),
         };
@@ -204,6 +197,31 @@ impl Front {
                 error::response(id.as_ref(), &Failure::Body(error), Era::Legacy)
             }
         }
+    }
+
+    /// H5: who asks, on every request, and at which of its tenant's servers. Another tenant's is answered like one that is not there.
+    async fn visitor(
+        &self,
+        generation: &Generation,
+        path: &str,
+        headers: &HeaderMap,
+        peer: Option<IpAddr>,
+    ) -> Result<(Caller, Arc<Server>), Box<Response<Body>>> {
+        let shown = headers.get_all(header::AUTHORIZATION).iter().map(HeaderValue::as_bytes);
+        let authenticator = &generation.authenticator;
+        let caller = authenticator.authenticate(path, shown).await.map_err(|unknown| {
+            let wait = match (unknown, peer) {
+                (Unknown::Refused(_), Some(peer)) => self.auth_failures.count(peer, Instant::now()),
+                _ => None,
+            };
+            match (wait, authenticator.bearer()) {
+                (Some(wait), _) => challenge::too_many(wait),
+                (None, Some(bearer)) => challenge::refused(bearer, path, unknown),
+                (None, None) => error::response(None, &Failure::Internal, Era::Legacy),
+            }
+        })?;
+        let server = server(&generation.catalog, &caller.tenant().id, path).ok_or_else(not_found)?;
+        Ok((caller, server))
     }
 
     /// Ends a session (2.7).

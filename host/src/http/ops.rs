@@ -1,5 +1,6 @@
 //! Is it alive, is it ready.
 
+use crate::auth::Bearer;
 use crate::catalog::Problem;
 use axum::body::Body;
 use axum::extract::State;
@@ -36,10 +37,21 @@ pub(super) async fn readyz(State(front): State<Arc<super::Front>>) -> Response<B
         Some(_) => "ok",
     };
     let set_aside = health.is_some_and(|health| health.quarantined.is_some());
-    let status = if draining { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
-    super::error::json(
-        status,
-        format!("{{\"ready\":{},\"plugins_with_problems\":{problems},\"store\":\"{store}\",\"store_set_aside\":{set_aside}}}\n", !draining)
-            .into_bytes(),
-    )
+    let generation = front.rooms.generation.load();
+    let bearer = generation.authenticator.bearer();
+    // An issuer that went away later takes none of the others' callers with it: then the number says it, and the status does not.
+    let awaited = bearer.is_some_and(|bearer| bearer.issuers_awaited() > 0);
+    let without_keys = bearer.map_or(0, Bearer::issuers_without_keys);
+    let waits_for = match (draining, awaited) {
+        (true, _) => ",\"reason\":\"draining\"",
+        (false, true) => ",\"reason\":\"issuer_keys\"",
+        (false, false) => "",
+    };
+    let ready = !draining && !awaited;
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let text = format!(
+        "{{\"ready\":{ready}{waits_for},\"plugins_with_problems\":{problems},\"store\":\"{store}\",\"store_set_aside\":{set_aside},\
+         \"issuers_without_keys\":{without_keys}}}\n"
+    );
+    super::error::json(status, text.into_bytes())
 }
