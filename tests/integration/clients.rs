@@ -13,11 +13,11 @@ use tokio::process::Command;
 /// FastMCP starts six interpreters, one a command, on two cores that other tests use as well.
 pub const LIMIT: Duration = Duration::from_secs(120);
 
-const TOOLS: [&str; 8] = ["echo", "slow_count", "word_stats", "unified_diff", "regex_extract", "json_query", "hash", "base64"];
+pub(super) const TOOLS: [&str; 8] = ["echo", "slow_count", "word_stats", "unified_diff", "regex_extract", "json_query", "hash", "base64"];
 
 /// Which era a client must end up in; a command line does not tell.
 #[derive(Clone, Copy, PartialEq)]
-enum Era {
+pub(super) enum Era {
     Legacy,
     Modern,
     Untold,
@@ -29,7 +29,7 @@ pub fn installed(path: &str) -> PathBuf {
     path
 }
 
-async fn report(mut command: Command) -> Value {
+pub(super) async fn report(mut command: Command) -> Value {
     let run = command.stdin(Stdio::null()).kill_on_drop(true).output();
     let output = tokio::time::timeout(LIMIT, run).await.expect("the client ends in time").expect("the client starts");
     let told = String::from_utf8_lossy(&output.stderr);
@@ -37,14 +37,23 @@ async fn report(mut command: Command) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}\n{told}", String::from_utf8_lossy(&output.stdout)))
 }
 
-async fn check(program: &[&Path], mode: Option<&str>, era: Era) {
-    let gateway = Gateway::start().await;
+/// What the command runs, with the arguments that all programs take.
+pub(super) fn series(program: &[&Path], url: &str, mode: Option<&str>) -> Command {
     let (first, rest) = program.split_first().expect("a program");
     let mut command = Command::new(first);
-    command.args(rest).arg(gateway.url()).args(mode);
-    let seen = report(command).await;
+    command.args(rest).arg(url).args(mode);
+    command
+}
 
+async fn check(program: &[&Path], mode: Option<&str>, era: Era) {
+    let gateway = Gateway::start().await;
+    let seen = report(series(program, &gateway.url(), mode)).await;
     assert_eq!(seen["tools"], json!(TOOLS));
+    judge(&seen, era);
+}
+
+/// Whether a client saw what it should, but for the list.
+pub(super) fn judge(seen: &Value, era: Era) {
     assert_eq!(seen["text"], "hello – ünïcödé");
     assert_eq!(seen["structured"]["words"], 3);
     assert_eq!(seen["structured"]["longest_word"], "one");
@@ -66,15 +75,21 @@ async fn check(program: &[&Path], mode: Option<&str>, era: Era) {
     assert_eq!((&seen["era"], &seen["protocol_version"], &seen["ended"]), (&json!(name), &json!(revision), &json!(ended)));
 }
 
+/// A program and what runs it.
+pub(super) fn node(program: &str) -> [PathBuf; 2] {
+    [installed("target/clients/bin/node"), installed(&format!("target/clients/node/{program}"))]
+}
+
+pub(super) fn python(program: &str) -> [PathBuf; 2] {
+    [installed("target/clients/python/bin/python"), root().join("tests/clients/python").join(program)]
+}
+
 async fn check_node(program: &str, mode: Option<&str>, era: Era) {
-    let program = installed(&format!("target/clients/node/{program}"));
-    check(&[&installed("target/clients/bin/node"), &program], mode, era).await;
+    check(&node(program).each_ref().map(PathBuf::as_path), mode, era).await;
 }
 
 async fn check_python(program: &str, mode: Option<&str>, era: Era) {
-    let python = installed("target/clients/python/bin/python");
-    let program = root().join("tests/clients/python").join(program);
-    check(&[&python, &program], mode, era).await;
+    check(&python(program).each_ref().map(PathBuf::as_path), mode, era).await;
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod changes;
 mod clients;
 mod clients_inspector;
 mod clients_offers;
+mod clients_tenants;
 mod code_cache;
 mod command;
 mod command_line;
