@@ -8,6 +8,7 @@ mod output;
 mod policy;
 mod reload;
 mod serve;
+mod shown;
 mod store;
 mod token;
 

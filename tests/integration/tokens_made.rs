@@ -57,6 +57,23 @@ async fn what_is_made_lets_in() {
     assert_eq!(other.status, 401, "it is made for one address");
 }
 
+#[tokio::test]
+async fn the_command_line_shows_a_token() {
+    let issuer = Issuer::new();
+    let gateway = Gateway::with(Setup { plugins: vec!["text-toolbox"], settings: issuer.settings.clone(), ..Setup::default() }).await;
+    let call = |more: &[&str]| issuer.place.run(&[&["call", "echo", "--arg", "message=hello", "--url", &gateway.url()], more].concat());
+    std::fs::write(issuer.place.path().join("token"), issuer.token("/mcp", &[])).expect("written");
+    let called = call(&["--token-file", "token"]);
+    assert_eq!((called.code, called.out.as_str()), (0, "hello\n"), "{called:?}");
+    let none = call(&[]);
+    assert!(none.code == 1 && none.err.contains("--token-file FILE"), "{none:?}");
+    std::fs::write(issuer.place.path().join("token"), "abc").expect("written");
+    let wrong = call(&["--token-file", "token"]);
+    assert!(wrong.code == 1 && wrong.err.contains("gatehouse token inspect"), "{wrong:?}");
+    let missing = call(&["--token-file", "missing"]);
+    assert!(missing.code == 1 && missing.err.contains("missing: No such file"), "{missing:?}");
+}
+
 #[test]
 fn an_issuer_is_made_once_and_for_its_owner() {
     let issuer = Issuer::new();

@@ -5,7 +5,7 @@ mod local;
 mod mirrored;
 mod remote;
 
-use super::{Failed, Settings, output};
+use super::{Failed, Settings, output, shown};
 use clap::Args;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
@@ -26,6 +26,9 @@ pub(super) struct Arguments {
     /// MCP endpoint of a running gateway
     #[arg(long, default_value = "http://127.0.0.1:8080/mcp", conflicts_with = "plugin")]
     url: String,
+    /// Show the token or API key that is in this file; `-` is standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "plugin")]
+    token_file: Option<PathBuf>,
     /// Call the tool of this component file instead, in a sandbox of its own
     #[arg(long, value_name = "FILE")]
     plugin: Option<PathBuf>,
@@ -37,7 +40,10 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failed> {
     let given = arguments::Given::read(&arguments.args, arguments.args_json.as_deref().or(arguments.json.as_deref()))?;
     let result = match &arguments.plugin {
         Some(file) => local::call(file, &arguments.settings, &arguments.tool, given)?,
-        None => remote::call(&arguments.url, &arguments.tool, given)?,
+        None => {
+            let token = arguments.token_file.as_deref().map(shown::read).transpose()?;
+            remote::call(&arguments.url, token.as_deref(), &arguments.tool, given)?
+        }
     };
     let failed = result.get("isError") == Some(&Value::Bool(true));
     if arguments.json.is_some() {

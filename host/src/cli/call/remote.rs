@@ -15,7 +15,15 @@ const PAGES_MAX: usize = 10_000;
 /// Of one line of an answer.
 const LINE_BYTES_MAX: u64 = 64 << 20;
 
-pub(super) fn call(url: &str, tool: &str, given: Given) -> Result<Map<String, Value>, Failed> {
+/// A gateway, and how it is talked to.
+struct Gateway<'a> {
+    agent: ureq::Agent,
+    url: &'a str,
+    /// As a header has it.
+    authorization: Option<String>,
+}
+
+pub(super) fn call(url: &str, token: Option<&str>, tool: &str, given: Given) -> Result<Map<String, Value>, Failed> {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .http_status_as_error(false)
         .timeout_connect(Some(Duration::from_secs(5)))
@@ -23,7 +31,8 @@ pub(super) fn call(url: &str, tool: &str, given: Given) -> Result<Map<String, Va
         .max_redirects(0)
         .build()
         .into();
-    let tools = list(&agent, url)?;
+    let gateway = Gateway { agent, url, authorization: token.map(|token| format!("Bearer {token}")) };
+    let tools = list(&gateway)?;
     let named = |wanted: &&Value| wanted.get("name").and_then(Value::as_str) == Some(tool);
     let Some(found) = tools.iter().find(named) else {
         let names: Vec<_> = tools.iter().filter_map(|tool| tool.get("name").and_then(Value::as_str)).collect();
@@ -35,26 +44,25 @@ pub(super) fn call(url: &str, tool: &str, given: Given) -> Result<Map<String, Va
     let mut params = Map::new();
     params.insert("name".to_owned(), tool.into());
     params.insert("arguments".to_owned(), arguments.into());
-    request(&agent, url, "tools/call", &headers, params)
+    request(&gateway, "tools/call", &headers, params)
 }
 
 /// All pages of the tools.
-fn list(agent: &ureq::Agent, url: &str) -> Result<Vec<Value>, Failed> {
+fn list(gateway: &Gateway<'_>) -> Result<Vec<Value>, Failed> {
     let (mut tools, mut params) = (Vec::new(), Map::new());
     for _ in 0..PAGES_MAX {
-        let mut page = request(agent, url, "tools/list", &[], params)?;
+        let mut page = request(gateway, "tools/list", &[], params)?;
         if let Some(Value::Array(items)) = page.remove("tools") {
             tools.extend(items);
         }
         let Some(cursor) = page.remove("nextCursor") else { return Ok(tools) };
         params = Map::from_iter([("cursor".to_owned(), cursor)]);
     }
-    Err(Failed::other(format!("{url} lists tools without end")))
+    Err(Failed::other(format!("{} lists tools without end", gateway.url)))
 }
 
 fn request(
-    agent: &ureq::Agent,
-    url: &str,
+    gateway: &Gateway<'_>,
     method: &str,
     headers: &[(String, String)],
     mut params: Map<String, Value>,
@@ -67,12 +75,17 @@ fn request(
     });
     params.insert("_meta".to_owned(), meta);
     let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }).to_string();
-    let mut request = agent
+    let url = gateway.url;
+    let mut request = gateway
+        .agent
         .post(url)
         .header("content-type", "application/json")
         .header("accept", "application/json, text/event-stream")
         .header("mcp-protocol-version", REVISION)
         .header("mcp-method", method);
+    if let Some(authorization) = &gateway.authorization {
+        request = request.header("authorization", authorization);
+    }
     for (name, value) in headers {
         request = request.header(name, value);
     }
@@ -86,6 +99,13 @@ fn request(
         return events(BufReader::new(body)).map_err(|error| failed(&error))?;
     }
     let text = std::io::read_to_string(body).map_err(|error| failed(&error))?;
+    if status.as_u16() == 401 {
+        let why = match &gateway.authorization {
+            None => "it wants a token: give --token-file FILE",
+            Some(_) => "the token does not count there; `gatehouse token inspect` says why",
+        };
+        return Err(Failed::other(format!("{url} answered {status}: {why}")));
+    }
     match serde_json::from_str::<Value>(&text) {
         Ok(message) => ended(&message).unwrap_or_else(|| Err(Failed::other(format!("{url} answered {status} without a result")))),
         Err(_) => Err(Failed::other(format!("{url} answered {status}: {}", mcp::text::line(text.trim(), 300)))),

@@ -1,18 +1,15 @@
 //! `gatehouse token inspect`: what a token says, and, with a gateway's settings, what that gateway would say to it.
 
 use crate::auth::{Bearer, Known, Refusal, Unknown};
-use crate::cli::{Failed, output, runtime};
+use crate::cli::{Failed, output, runtime, shown};
 use crate::config::{AuthConfig, Config, Overrides};
 use clap::Args;
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
-use std::io::Read as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Of standard input: more than any token.
-const INPUT_BYTES_MAX: u64 = 64 << 10;
 /// Of one value that is shown.
 const VALUE_CHARS_MAX: usize = 1_000;
 /// Claims that are points in time (RFC 7519, 4.1; OpenID Connect Core, 2).
@@ -44,7 +41,10 @@ struct Verdict {
 }
 
 pub(in crate::cli) fn run(arguments: &Arguments) -> Result<(), Failed> {
-    let token = read(&arguments.token)?;
+    let token = match arguments.token.as_str() {
+        "-" => shown::read(Path::new("-"))?,
+        given => shown::bare(given),
+    };
     let verdict = match (&arguments.config, &arguments.server, &arguments.path) {
         (None, None, None) => None,
         _ => Some(ask(arguments, &token)?),
@@ -59,18 +59,6 @@ pub(in crate::cli) fn run(arguments: &Arguments) -> Result<(), Failed> {
         (Some(Verdict { said: Ok(_), .. }), _) | (None, Ok(_)) => Ok(()),
         (Some(_), _) | (None, Err(_)) => Err(Failed::shown(1)),
     }
-}
-
-fn read(given: &str) -> Result<String, Failed> {
-    let mut text = given.to_owned();
-    if given == "-" {
-        text.clear();
-        let input = std::io::stdin().lock().take(INPUT_BYTES_MAX).read_to_string(&mut text);
-        input.map_err(|error| Failed::other(format!("standard input: {error}")))?;
-    }
-    // As it is often copied: with the word before it.
-    let text = text.trim();
-    Ok(text.strip_prefix("Bearer ").unwrap_or(text).trim_start().to_owned())
 }
 
 /// Header and claims as they are written, believed by nobody.
