@@ -80,6 +80,31 @@ async fn what_a_policy_forbids_is_refused() {
     assert_eq!(acknowledged["params"]["notifications"], json!({ "resourceSubscriptions": ["handbook:///welcome"] }));
 }
 
+/// Where an action is for more than one kind of thing, a policy can tell them apart; and it sees what is being completed.
+#[tokio::test]
+async fn kinds_of_things_are_told_apart() {
+    let pairs = "[[\"list-resources\", \"resource-template\"], [\"complete\", \"prompt\"]]";
+    let gateway = everywhere(&format!("deny = {pairs}\nforbid_argument = \"secr\"")).await;
+    let list = async |method: &str, member: &str| gateway.modern(Modern::new(method, json!({}))).await.result()[member].clone();
+    assert_eq!(list("resources/list", "resources").await.as_array().map(Vec::len), Some(1));
+    assert_eq!(list("resources/templates/list", "resourceTemplates").await, json!([]));
+    let read = async |uri: &str| gateway.modern(Modern::new("resources/read", json!({ "uri": uri }))).await;
+    assert_eq!(read("handbook:///welcome").await.status, 200, "it is listed itself");
+    assert_eq!(read("handbook:///leave").await.code(), -32602, "it is there by the template alone");
+    let complete = async |gateway: &Gateway, of: Value, value: &str| {
+        let argument = json!({ "name": "page", "value": value });
+        gateway.modern(Modern::new("completion/complete", json!({ "ref": of, "argument": argument }))).await
+    };
+    let prompt = json!({ "type": "ref/prompt", "name": "explain" });
+    assert_eq!(complete(&gateway, prompt.clone(), "we").await.code(), -31006);
+
+    let gateway = everywhere("deny = [[\"complete\", \"prompt\"]]\nforbid_argument = \"secr\"").await;
+    let template = json!({ "type": "ref/resource", "uri": "handbook:///{page}" });
+    assert_eq!(complete(&gateway, prompt, "we").await.code(), -31006);
+    assert_eq!(complete(&gateway, template.clone(), "we").await.result()["completion"]["values"], json!(["welcome"]));
+    assert_eq!(complete(&gateway, template, "secret").await.code(), -31006);
+}
+
 /// P01: closed, whatever goes wrong with it, and soon.
 #[tokio::test]
 async fn a_policy_that_fails_has_said_no() {

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Each by its folder, with how many cases it has at least: a file that lost its cases would pass.
-const SHIPPED: [(&str, u64); 4] = [("cedar", 39), ("hours", 29), ("redact", 33), ("scopes", 34)];
+const SHIPPED: [(&str, u64); 4] = [("cedar", 40), ("hours", 29), ("redact", 33), ("scopes", 34)];
 
 fn run(place: &Place, policy_name: &str, cases: &Path, more: &[&str]) -> Ran {
     let component = policy(policy_name);

@@ -3,7 +3,7 @@
 use super::Caller;
 use super::chain::{NoAnswer, Said};
 use crate::catalog::{Prompt, Readable, Resource, Server, Template, Tool};
-use sandbox::{Action, Authority, Grants, Guest, Permit, Principal, Question, Target, Work};
+use sandbox::{Action, Authority, Grants, Guest, Permit, Principal, Question, Target, TargetKind, Work};
 
 /// Decides, and holds the authority to permit.
 #[derive(Debug)]
@@ -73,17 +73,21 @@ impl<'a> Item<'a> {
 
     /// As a policy sees it. `name` stands in for the item's own where a client named one of a family.
     fn target(self, server: &Server, name: Option<&str>) -> Target {
-        let (own, plugin, hints, scopes) = match self {
+        let (kind, own, plugin, hints, scopes) = match self {
             Self::Tool(tool) => {
                 let hints = &tool.definition.annotations;
-                (&*tool.own_name, &tool.plugin, (hints.read_only, hints.destructive), tool.scopes.as_slice())
+                let hints = (hints.read_only, hints.destructive);
+                (TargetKind::Tool, &*tool.own_name, &tool.plugin, hints, tool.scopes.as_slice())
             }
-            Self::Resource(resource) => (&*resource.definition.uri, &resource.plugin, (Some(true), None), &[][..]),
-            Self::Template(template) => (&*template.definition.uri_template, &template.plugin, (Some(true), None), &[][..]),
-            Self::Prompt(prompt) => (&*prompt.definition.name, &prompt.plugin, (Some(true), None), &[][..]),
+            Self::Resource(resource) => (TargetKind::Resource, &*resource.definition.uri, &resource.plugin, (Some(true), None), &[][..]),
+            Self::Template(template) => {
+                (TargetKind::ResourceTemplate, &*template.definition.uri_template, &template.plugin, (Some(true), None), &[][..])
+            }
+            Self::Prompt(prompt) => (TargetKind::Prompt, &*prompt.definition.name, &prompt.plugin, (Some(true), None), &[][..]),
         };
         Target {
             server: server.id.as_ref().map(ToString::to_string).unwrap_or_default(),
+            kind,
             name: name.unwrap_or(own).to_owned(),
             plugin: plugin.to_string(),
             read_only: hints.0,
@@ -127,8 +131,11 @@ impl Policy {
         let (action, name, arguments) = match &work {
             Work::CallTool { arguments, .. } => (Action::CallTool, None, Some(arguments.clone())),
             Work::ReadResource { uri } => (Action::ReadResource, Some(uri.as_str()), None),
-            Work::GetPrompt { arguments, .. } => (Action::GetPrompt, None, named(arguments)),
-            Work::Complete { .. } => (Action::Complete, None, None),
+            Work::GetPrompt { arguments, .. } => (Action::GetPrompt, None, Some(texts(arguments).to_string())),
+            Work::Complete { argument, value, context, .. } => {
+                let typed = serde_json::json!({ "argument": argument, "value": value, "context": texts(context) });
+                (Action::Complete, None, Some(typed.to_string()))
+            }
         };
         self.may(caller, server, item, (action, name, arguments)).await?;
         Ok(self.authority.permit(item.guest(), work, Grants::none()))
@@ -176,9 +183,9 @@ fn holds_scopes(caller: &Caller, item: Item<'_>) -> bool {
 }
 
 /// A prompt's arguments as a policy sees them.
-fn named(arguments: &[(String, String)]) -> Option<String> {
+fn texts(arguments: &[(String, String)]) -> serde_json::Value {
     let members = arguments.iter().map(|(name, value)| (name.clone(), serde_json::Value::from(value.as_str())));
-    Some(serde_json::Value::Object(members.collect()).to_string())
+    serde_json::Value::Object(members.collect())
 }
 
 fn principal(caller: &Caller) -> Principal {

@@ -6,7 +6,7 @@ use super::{Failed, Settings, output, runtime};
 use crate::gateway::{CodeIsKept, make_sandbox};
 use clap::{Args, Subcommand};
 use format::{Case, Check, ExpectedCall, ExpectedResult, File, Filled, Filtered};
-use sandbox::{Decision, Denial, Fault, PolicyGuest, Question, ResultVerdict, Sandbox, Verdict};
+use sandbox::{Decision, Denial, Fault, FilteredCall, PolicyGuest, Question, ResultVerdict, Sandbox, Verdict};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -130,7 +130,7 @@ impl Tested {
         let (mut targets, mut expected) = (Vec::new(), Vec::new());
         for (target, expectation) in case.targets.iter().zip(&case.expect) {
             for number in 0..target.repeat {
-                targets.push(case.fill.target(target, number, &case.server, file));
+                targets.push(case.fill.target(target, (case.action.0, number), &case.server, file));
                 expected.push(expectation.as_str());
             }
         }
@@ -168,16 +168,20 @@ impl Tested {
             return Err("this policy filters nothing".to_owned());
         }
         let settings = self.settings(&case.fill, &case.settings, case.settings_json.as_deref(), case.checked, file).await?;
-        let about = || (case.fill.principal(&case.principal, file), case.fill.target(&case.target, 0, &case.server, file));
-        let arguments = case.fill.json(case.arguments.as_ref(), case.arguments_json.as_deref()).unwrap_or_else(|| "{}".to_owned());
+        let call = FilteredCall {
+            who: case.fill.principal(&case.principal, file),
+            what: case.action.0,
+            target: case.fill.target(&case.target, (case.action.0, 0), &case.server, file),
+            arguments: case.fill.json(case.arguments.as_ref(), case.arguments_json.as_deref()).unwrap_or_else(|| "{}".to_owned()),
+        };
         let mut said = String::new();
         if let Some(expected) = &case.expect_call {
-            let verdict = self.sandbox.filter_call(&self.guest, settings.clone(), about(), arguments.clone()).await.map_err(stopped)?;
+            let verdict = self.sandbox.filter_call(&self.guest, settings.clone(), call.clone()).await.map_err(stopped)?;
             said.push_str(&call_as_expected(&verdict, expected, &case.fill)?);
         }
         if let Some(expected) = &case.expect_result {
             let reply = case.fill.json(case.reply.as_ref(), case.reply_json.as_deref()).ok_or("there is no reply")?;
-            let verdict = self.sandbox.filter_result(&self.guest, settings, about(), (arguments, reply)).await.map_err(stopped)?;
+            let verdict = self.sandbox.filter_result(&self.guest, settings, call, reply).await.map_err(stopped)?;
             said.push_str(&result_as_expected(&verdict, expected, &case.fill)?);
         }
         contains_all(&said, &case.says)?;

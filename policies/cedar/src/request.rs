@@ -3,7 +3,7 @@
 use crate::settings::Settings;
 use crate::value::{members, record};
 use cedar_policy::{Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression};
-use kit::types::{Action, Principal, Target};
+use kit::types::{Action, Principal, Target, TargetKind};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 
@@ -79,10 +79,11 @@ impl Asker {
     ///
     /// None that an input can cause; Cedar's own.
     pub(crate) fn ask(&self, target: &Target) -> Result<Asked, String> {
-        let (kind, group) = kind(self.what, &target.name);
-        let resource = uid(kind, &target.name)?;
+        let (entity, group, kind) = kind(target.kind);
+        let resource = uid(entity, &target.name)?;
         let read_only = target.read_only.unwrap_or(false);
         let attributes = Attributes::from([
+            ("kind".to_owned(), text(kind)),
             ("name".to_owned(), text(&target.name)),
             ("plugin".to_owned(), text(&target.plugin)),
             ("server".to_owned(), text(&target.server)),
@@ -122,15 +123,15 @@ fn groups(claims: &str, claim: &str) -> Vec<String> {
     named.filter_map(Value::as_str).map(ToOwned::to_owned).collect()
 }
 
-/// Type of the entity, and the group of its actions.
-fn kind(what: Action, name: &str) -> (&'static str, &'static str) {
-    match what {
-        Action::ListTools | Action::CallTool => ("Tool", "tools"),
-        Action::ListResources | Action::ReadResource | Action::Subscribe => ("Resource", "resources"),
-        Action::ListPrompts | Action::GetPrompt => ("Prompt", "prompts"),
-        // The contract does not say which of the two a completion is for. A prompt's name cannot have a colon, and a URI must.
-        Action::Complete if name.contains(':') => ("Resource", "resources"),
-        Action::Complete => ("Prompt", "prompts"),
+/// Type of the entity, the group of its actions, and the contract's name of the kind.
+///
+/// A template, and what is there by one alone, is a `Resource` too: a policy about a URI must not depend on whether its plugin lists it.
+fn kind(kind: TargetKind) -> (&'static str, &'static str, &'static str) {
+    match kind {
+        TargetKind::Tool => ("Tool", "tools", "tool"),
+        TargetKind::Resource => ("Resource", "resources", "resource"),
+        TargetKind::ResourceTemplate => ("Resource", "resources", "resource-template"),
+        TargetKind::Prompt => ("Prompt", "prompts", "prompt"),
     }
 }
 

@@ -1,4 +1,5 @@
-//! What the Rust policies share: the contract's common types, a reader for settings, and patterns with `*`.
+//! What the Rust policies share: the contract's common types, a reader for settings, patterns with `*`, and which URIs are too
+//! unclear for them.
 
 #![cfg_attr(target_family = "wasm", no_std)]
 
@@ -6,6 +7,7 @@ extern crate alloc;
 
 pub mod fields;
 pub mod pattern;
+pub mod uri;
 
 /// What `wit-bindgen` makes of the interface `policy-types`. Policies generate the rest themselves and take these types, so that code
 /// and tests of all policies speak of the same ones.

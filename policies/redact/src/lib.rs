@@ -34,7 +34,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use bindings::exports::gatehouse::policy::call_filter::{self, ResultVerdict, Verdict};
 use bindings::exports::gatehouse::policy::settings as settings_export;
-use kit::types::{Denial, Principal, Target};
+use kit::types::{Action, Denial, Principal, Target};
 use rewrite::{Document, rewrite};
 use settings::{InArguments, InResults, Settings};
 
@@ -51,7 +51,7 @@ impl settings_export::Guest for Redact {
 }
 
 impl call_filter::Guest for Redact {
-    fn on_call(settings: String, _: Principal, target: Target, arguments: String) -> Verdict {
+    fn on_call(settings: String, _: Principal, _: Action, target: Target, arguments: String) -> Verdict {
         let settings = match Settings::read(&settings) {
             Ok(settings) => settings,
             Err(what) => return deny(broken(&what)),
@@ -70,7 +70,7 @@ impl call_filter::Guest for Redact {
         }
     }
 
-    fn on_result(settings: String, _: Principal, target: Target, _: String, reply: String) -> ResultVerdict {
+    fn on_result(settings: String, _: Principal, _: Action, target: Target, _: String, reply: String) -> ResultVerdict {
         let settings = match Settings::read(&settings) {
             Ok(settings) => settings,
             Err(what) => return ResultVerdict::Withhold(broken(&what)),

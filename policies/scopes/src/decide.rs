@@ -1,54 +1,32 @@
 //! The decision about one thing.
 
 use crate::rules::{Otherwise, Rule, Rules, ToolScopes};
-use crate::uri::is_unclear;
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use kit::pattern::{Pattern, any_fits};
-use kit::types::{Action, Decision, Denial, Principal, Target};
+use kit::types::{Action, Decision, Denial, Principal, Target, TargetKind};
+use kit::uri::is_unclear;
 
-/// What the name of a target names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Tool,
-    Resource,
-    Prompt,
-}
-
-impl Kind {
-    fn of(what: Action, name: &str) -> Self {
-        match what {
-            Action::ListTools | Action::CallTool => Self::Tool,
-            Action::ListResources | Action::ReadResource | Action::Subscribe => Self::Resource,
-            Action::ListPrompts | Action::GetPrompt => Self::Prompt,
-            // The contract does not say which of the two a completion is for. A prompt's name cannot have a colon, and a URI must.
-            Action::Complete if name.contains(':') => Self::Resource,
-            Action::Complete => Self::Prompt,
-        }
-    }
-
-    fn patterns(self, rule: &Rule) -> &[Pattern] {
-        match self {
-            Self::Tool => &rule.tools,
-            Self::Resource => &rule.resources,
-            Self::Prompt => &rule.prompts,
-        }
+fn patterns(rule: &Rule, kind: TargetKind) -> &[Pattern] {
+    match kind {
+        TargetKind::Tool => &rule.tools,
+        TargetKind::Resource | TargetKind::ResourceTemplate => &rule.resources,
+        TargetKind::Prompt => &rule.prompts,
     }
 }
 
 /// Allows a target if the caller has all the scopes of one of the rules that name it; otherwise says which scopes are the fewest to ask
 /// for.
 pub(crate) fn decide(rules: &Rules, who: &Principal, what: Action, target: &Target) -> Decision {
-    let kind = Kind::of(what, &target.name);
-    if kind == Kind::Resource && is_unclear(&target.name) {
+    if matches!(target.kind, TargetKind::Resource | TargetKind::ResourceTemplate) && is_unclear(&target.name) {
         return deny("the URI is not in its simplest form".to_owned(), Vec::new());
     }
     let demanded = lacking(who, &target.scopes);
-    let named = rules.rules.iter().filter(|rule| names(rule, kind, what, target));
+    let named = rules.rules.iter().filter(|rule| names(rule, what, target));
     let fewest =
-        if open_to_all(rules, kind, target) { Some(Vec::new()) } else { named.map(|rule| lacking(who, &rule.scopes)).min_by_key(Vec::len) };
+        if open_to_all(rules, target) { Some(Vec::new()) } else { named.map(|rule| lacking(who, &rule.scopes)).min_by_key(Vec::len) };
     match fewest {
         Some(lacking) => allow_unless(lacking, demanded),
         None if !target.scopes.is_empty() && rules.tool_scopes == ToolScopes::Enough => allow_unless(Vec::new(), demanded),
@@ -60,13 +38,13 @@ pub(crate) fn decide(rules: &Rules, who: &Principal, what: Action, target: &Targ
 }
 
 /// A tool that says both, that it changes nothing and that it may destroy, is not believed.
-fn open_to_all(rules: &Rules, kind: Kind, target: &Target) -> bool {
-    rules.read_only && kind == Kind::Tool && target.read_only == Some(true) && target.destructive != Some(true)
+fn open_to_all(rules: &Rules, target: &Target) -> bool {
+    rules.read_only && target.kind == TargetKind::Tool && target.read_only == Some(true) && target.destructive != Some(true)
 }
 
-fn names(rule: &Rule, kind: Kind, what: Action, target: &Target) -> bool {
+fn names(rule: &Rule, what: Action, target: &Target) -> bool {
     rule.actions.as_ref().is_none_or(|actions| actions.contains(&what))
-        && any_fits(kind.patterns(rule), &target.name)
+        && any_fits(patterns(rule, target.kind), &target.name)
         && rule.plugins.as_ref().is_none_or(|plugins| any_fits(plugins, &target.plugin))
 }
 

@@ -1,6 +1,6 @@
 //! A policy: which OAuth scopes open which tools, resources and prompts.
 //!
-//! `rules` reads the settings, `decide` answers, `uri` knows which URIs are too unclear to be matched.
+//! `rules` reads the settings, `decide` answers.
 
 #![cfg_attr(target_family = "wasm", no_std)]
 
@@ -10,7 +10,6 @@ use bare as _;
 
 mod decide;
 mod rules;
-mod uri;
 
 /// What `wit-bindgen` makes of the contract.
 #[expect(unsafe_code, reason = "generated; the host passes memory by address")]

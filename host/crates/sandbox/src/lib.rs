@@ -44,6 +44,9 @@ pub use fault::{Fault, LoadError, Resource};
 pub use guest::{Guest, Sandbox, SandboxConfig};
 pub use limits::Limits;
 pub use permit::{Authority, Grants, Permit};
-pub use policy::{Action, Credentials, Decision, Denial, PolicyGuest, PolicyKinds, Principal, Question, ResultVerdict, Target, Verdict};
+pub use policy::{
+    Action, Credentials, Decision, Denial, FilteredCall, PolicyGuest, PolicyKinds, Principal, Question, ResultVerdict, Target, TargetKind,
+    Verdict,
+};
 pub use survey::{COMPONENT_BYTES_MAX, Import, Reach, Survey, SurveyError, survey};
 pub use work::{Lists, Offer, Outcome, Refused, Work};

@@ -15,7 +15,7 @@ use wasmtime::component::{Instance, InstancePre};
 
 pub use crate::bindings::policies::exports::gatehouse::policy::authenticator::Credentials;
 pub use crate::bindings::policies::exports::gatehouse::policy::call_filter::{ResultVerdict, Verdict};
-pub use policy_types::{Action, Decision, Denial, Principal, Target};
+pub use policy_types::{Action, Decision, Denial, Principal, Target, TargetKind};
 
 /// A loaded policy. Cheap to clone.
 #[derive(Clone)]
@@ -53,6 +53,19 @@ pub struct Question {
     pub targets: Vec<Target>,
     /// Of a call; none for lists.
     pub arguments: Option<String>,
+}
+
+/// A call that a filter looks into.
+#[derive(Debug, Clone)]
+pub struct FilteredCall {
+    /// Who calls.
+    pub who: Principal,
+    /// What it does.
+    pub what: Action,
+    /// With what.
+    pub target: Target,
+    /// A JSON object.
+    pub arguments: String,
 }
 
 impl PolicyExports {
@@ -217,21 +230,16 @@ impl Sandbox {
         .await
     }
 
-    /// What becomes of a call before its tool runs.
+    /// What becomes of a call before its guest runs.
     ///
     /// # Errors
     ///
     /// When it does not come to an answer.
-    pub async fn filter_call(
-        &self,
-        policy: &PolicyGuest,
-        json: String,
-        (who, target): (Principal, Target),
-        arguments: String,
-    ) -> Result<Verdict, Fault> {
+    pub async fn filter_call(&self, policy: &PolicyGuest, json: String, call: FilteredCall) -> Result<Verdict, Fault> {
         self.ask(policy, limits(self.limits()), move |code, mut store, instance| async move {
+            let FilteredCall { who, what, target, arguments } = call;
             let answer = match load(code.exports.call_filter.as_ref(), |indices| indices.load(&mut store, &instance)) {
-                Ok(guest) => guest.call_on_call(&mut store, &json, &who, &target, &arguments).await,
+                Ok(guest) => guest.call_on_call(&mut store, &json, &who, what, &target, &arguments).await,
                 Err(error) => Err(error),
             };
             (answer, store)
@@ -248,12 +256,13 @@ impl Sandbox {
         &self,
         policy: &PolicyGuest,
         json: String,
-        (who, target): (Principal, Target),
-        (arguments, reply): (String, String),
+        call: FilteredCall,
+        reply: String,
     ) -> Result<ResultVerdict, Fault> {
         self.ask(policy, limits(self.limits()), move |code, mut store, instance| async move {
+            let FilteredCall { who, what, target, arguments } = call;
             let answer = match load(code.exports.call_filter.as_ref(), |indices| indices.load(&mut store, &instance)) {
-                Ok(guest) => guest.call_on_result(&mut store, &json, &who, &target, &arguments, &reply).await,
+                Ok(guest) => guest.call_on_result(&mut store, &json, &who, what, &target, &arguments, &reply).await,
                 Err(error) => Err(error),
             };
             (answer, store)

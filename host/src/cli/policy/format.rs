@@ -1,6 +1,6 @@
 //! The format of a file of cases: `policies/README.md` describes it.
 
-use sandbox::{Action, Principal, Target};
+use sandbox::{Action, Principal, Target, TargetKind};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
@@ -81,6 +81,8 @@ pub(super) struct Filtered {
     pub(super) principal: Option<Caller>,
     pub(super) server: Option<String>,
     #[serde(default)]
+    pub(super) action: ActionName,
+    #[serde(default)]
     pub(super) target: Thing,
     pub(super) arguments: Option<toml::Value>,
     pub(super) arguments_json: Option<String>,
@@ -128,6 +130,7 @@ pub(super) struct Caller {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Thing {
+    kind: Option<KindName>,
     name: String,
     plugin: Option<String>,
     read_only: Option<bool>,
@@ -149,6 +152,38 @@ fn once() -> usize {
 /// An action by its name in the contract.
 #[derive(Debug)]
 pub(super) struct ActionName(pub(super) Action);
+
+impl Default for ActionName {
+    fn default() -> Self {
+        Self(Action::CallTool)
+    }
+}
+
+/// A target's kind by its name in the contract.
+#[derive(Debug)]
+struct KindName(TargetKind);
+
+/// What an action is mostly for.
+fn usual_kind(action: Action) -> TargetKind {
+    match action {
+        Action::ListTools | Action::CallTool => TargetKind::Tool,
+        Action::ListResources | Action::ReadResource | Action::Subscribe => TargetKind::Resource,
+        Action::ListPrompts | Action::GetPrompt | Action::Complete => TargetKind::Prompt,
+    }
+}
+
+impl<'de> Deserialize<'de> for KindName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Ok(Self(match name.as_str() {
+            "tool" => TargetKind::Tool,
+            "resource" => TargetKind::Resource,
+            "resource-template" => TargetKind::ResourceTemplate,
+            "prompt" => TargetKind::Prompt,
+            _ => return Err(D::Error::custom(format!("'{name}' is no kind of target"))),
+        }))
+    }
+}
 
 impl<'de> Deserialize<'de> for ActionName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -227,9 +262,10 @@ impl Filled {
         }
     }
 
-    pub(super) fn target(&self, thing: &Thing, number: usize, server: &Option<String>, file: &File) -> Target {
+    pub(super) fn target(&self, thing: &Thing, (action, number): (Action, usize), server: &Option<String>, file: &File) -> Target {
         Target {
             server: server.clone().or_else(|| file.defaults.server.clone()).unwrap_or_else(|| "main".to_owned()),
+            kind: thing.kind.as_ref().map_or_else(|| usual_kind(action), |kind| kind.0),
             name: self.text(&thing.name).replace("{n}", &number.to_string()),
             plugin: thing.plugin.clone().unwrap_or_else(|| "plugin".to_owned()),
             read_only: thing.read_only,

@@ -2,7 +2,7 @@
 
 /// Whether a server may take the URI for another one than its letters say: it has a segment `.` or `..`, a backslash, or one of
 /// the characters of these in percent form. `files://public/../private/x` begins like a public file and may be a private one.
-pub(crate) fn is_unclear(uri: &str) -> bool {
+pub fn is_unclear(uri: &str) -> bool {
     let bytes = uri.as_bytes();
     let escaped = bytes.windows(3).any(|window| matches!(window, [b'%', b'2', b'e' | b'E' | b'f' | b'F'] | [b'%', b'5', b'c' | b'C']));
     // A NUL ends a path for much of what reads paths. Twice encoded percent signs are decoded twice by some.
