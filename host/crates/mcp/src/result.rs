@@ -1,9 +1,11 @@
 //! Results, in the words of each revision.
 
 mod offers;
+mod plain;
 mod tools;
 
 pub use offers::{COMPLETION_VALUES_MAX, CompleteResult, GetPromptResult, List, ListResult, ReadResourceResult};
+pub use plain::Misfit;
 pub use tools::{CallToolResult, InputRequest, InputRequiredResult};
 
 use crate::capability::ServerCapabilities;

@@ -119,14 +119,18 @@ impl CompleteResult {
     /// The result on the wire.
     #[must_use]
     pub fn write(&self, revision: Revision, server: &Implementation) -> JsonText {
+        let mut shell = Shell::new(revision, server, "complete");
+        shell.object.raw("completion", &self.completion());
+        shell.end(None)
+    }
+
+    pub(super) fn completion(&self) -> JsonText {
         let mut completion = Object::new();
         completion.list("values", self.values.iter().take(COMPLETION_VALUES_MAX).map(|value| JsonText::string(value)));
         if let Some(total) = self.total {
             completion.integer("total", i64::from(total));
         }
         completion.flag("hasMore", self.has_more || self.values.len() > COMPLETION_VALUES_MAX);
-        let mut shell = Shell::new(revision, server, "complete");
-        shell.object.raw("completion", &completion.end());
-        shell.end(None)
+        completion.end()
     }
 }
