@@ -8,8 +8,8 @@ mod remote;
 
 pub use api_key::NewApiKey;
 pub use bearer::{Bearer, IssuerError, Known, Refusal, Unknown};
-pub use chain::{NoAnswer, Policies, PolicyError};
-pub use policy::{Denied, Item, Policy};
+pub use chain::{Blame, NoAnswer, Policies, PolicyError, ResultFilters, Withheld};
+pub use policy::{Authorized, Denied, Item, Policy};
 
 use crate::config::{AuthConfig, Config};
 use crate::tenant::{Tenant, TenantId, Tenants};

@@ -4,7 +4,19 @@ use crate::tenant::Refused;
 use mcp::capability::Capability;
 use mcp::modern::Refusal;
 use mcp::params::ParamsError;
-use sandbox::Fault;
+use sandbox::{Digest, Fault};
+use std::sync::Arc;
+
+/// Which policy said no, and why, for records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blame {
+    /// Its name in the settings.
+    pub policy: Arc<str>,
+    /// Its component.
+    pub component: Digest,
+    /// Its own words.
+    pub reason: Box<str>,
+}
 
 /// Why a request has no result.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,11 +45,18 @@ pub enum Failure {
     UnknownTemplate,
     /// A policy says no to a caller who may know of the thing.
     PolicyDenied {
+        /// Which; none where no policy allowed it.
+        by: Option<Blame>,
         /// Scopes that would have helped.
         missing_scopes: Vec<Box<str>>,
     },
     /// A policy did not come to an answer, which counts as no.
     PolicyUnavailable,
+    /// The guest ran, and a policy keeps its result from the client.
+    ResultWithheld {
+        /// Which.
+        by: Blame,
+    },
     /// The session watches as many resources as it may.
     SubscriptionQuota,
     /// Arguments that break the tool's schema, for a revision that calls this an error of the request.
@@ -129,6 +148,7 @@ impl Failure {
             Self::UnknownTemplate => "unknown_template",
             Self::PolicyDenied { .. } => "policy_denied",
             Self::PolicyUnavailable => "policy_unavailable",
+            Self::ResultWithheld { .. } => "result_withheld",
             Self::SubscriptionQuota => "subscription_quota",
             Self::Arguments(_) => "arguments",
             Self::ArgumentsTooLarge => "arguments_too_large",
@@ -175,6 +195,17 @@ impl Failure {
             Self::Cancelled => "cancelled",
             Self::Draining => "draining",
             Self::Internal => "internal",
+        }
+    }
+
+    /// The policy behind it, for records.
+    pub fn blame(&self) -> Option<&Blame> {
+        if let Self::PolicyDenied { by, .. } = self {
+            by.as_ref()
+        } else if let Self::ResultWithheld { by } = self {
+            Some(by)
+        } else {
+            None
         }
     }
 }

@@ -11,7 +11,7 @@ mod writer;
 
 pub use chain::{Hash, Verified, VerifyError, verify};
 pub use read::{Segment, lines_from_end, segments};
-pub use record::{Outcome, Record};
+pub use record::{Outcome, PolicyRecord, Record};
 
 use crate::config::JournalConfig;
 use std::io;

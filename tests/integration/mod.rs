@@ -15,6 +15,7 @@ mod content;
 mod definitions;
 mod dialogs;
 mod directory;
+mod filters;
 mod front;
 mod fuzz;
 mod guests;

@@ -2,21 +2,36 @@
 //! of the settings.
 //!
 //! One that denies is heard over all that allow; where none allows the answer is no; and one that does not come to an answer is a no that
-//! is told apart, because the caller is not to blame.
+//! is told apart, because the caller is not to blame. Those that look into calls are asked afterwards ([`filters`]).
+
+mod filters;
+
+pub(super) use filters::{Filtered, Stopped};
+pub use filters::{ResultFilters, Withheld};
 
 use crate::config::{Config, PolicyConfig, PolicyMode, ServerId, TenantId};
-use sandbox::{Decision, Fault, PolicyGuest, Question, Sandbox};
+use mcp::JsonLimits;
+use sandbox::{Decision, Denial, Digest, Fault, PolicyGuest, Question, Sandbox};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+/// Of a policy's words, in records.
+const REASON_BYTES_MAX: usize = 256;
 
 /// A policy as it is attached.
 #[derive(Debug)]
 struct Attached {
     name: Arc<str>,
+    present: Arc<Present>,
+    mode: PolicyMode,
+}
+
+/// What is asked.
+#[derive(Debug)]
+struct Present {
     guest: PolicyGuest,
     settings: String,
-    mode: PolicyMode,
 }
 
 /// All policies that are attached.
@@ -28,6 +43,16 @@ pub struct Policies {
     required: bool,
     of_tenant: HashMap<TenantId, Vec<Arc<Attached>>>,
     at_server: HashMap<ServerId, Vec<Arc<Attached>>>,
+    /// Of what they give in place of arguments.
+    json: JsonLimits,
+}
+
+/// Where something is asked: on whose behalf, and at which server.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct At<'a> {
+    pub(super) tenant: &'a TenantId,
+    /// None for the default server.
+    pub(super) server: Option<&'a ServerId>,
 }
 
 /// A policy cannot be attached.
@@ -41,14 +66,27 @@ pub struct PolicyError {
 
 /// What is said of one target.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Said {
+pub(super) enum Said {
     /// Yes.
     Allowed,
     /// No.
     Denied {
+        /// The first that denied; none where nobody allowed.
+        by: Option<Blame>,
         /// Scopes that would have helped.
         missing_scopes: Vec<Box<str>>,
     },
+}
+
+/// Which policy said no, and why. For records: of its words nothing goes to a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blame {
+    /// Its name.
+    pub policy: Arc<str>,
+    /// Its component.
+    pub component: Digest,
+    /// Its own words, cut.
+    pub reason: Box<str>,
 }
 
 /// A policy did not come to an answer, which is no.
@@ -58,7 +96,14 @@ pub struct NoAnswer;
 impl Policies {
     /// None at all.
     pub fn none(sandbox: Arc<Sandbox>) -> Self {
-        Self { sandbox, everywhere: Vec::new(), required: false, of_tenant: HashMap::new(), at_server: HashMap::new() }
+        Self {
+            sandbox,
+            everywhere: Vec::new(),
+            required: false,
+            of_tenant: HashMap::new(),
+            at_server: HashMap::new(),
+            json: JsonLimits::default(),
+        }
     }
 
     /// Loads those of the settings, and lets each look at its own.
@@ -82,18 +127,30 @@ impl Policies {
             required: config.require_policy,
             of_tenant: of_tenant.collect(),
             at_server: at_server.collect(),
+            json: config.limits.json,
         })
     }
 
-    /// Whether nobody is asked of that tenant at that server, and need not be.
-    pub fn is_silent(&self, tenant: &TenantId, server: Option<&ServerId>) -> bool {
-        !self.required && self.chain(tenant, server).next().is_none()
+    /// What the JSON of a policy may hold.
+    pub(super) fn json_limits(&self) -> &JsonLimits {
+        &self.json
     }
 
-    fn chain(&self, tenant: &TenantId, server: Option<&ServerId>) -> impl Iterator<Item = &Arc<Attached>> {
-        let theirs = self.of_tenant.get(tenant).map(Vec::as_slice).unwrap_or_default();
-        let here = server.and_then(|id| self.at_server.get(id)).map(Vec::as_slice).unwrap_or_default();
+    /// All that are attached there, in the order in which they are asked.
+    fn chain(&self, at: At<'_>) -> impl Iterator<Item = &Arc<Attached>> {
+        let theirs = self.of_tenant.get(at.tenant).map(Vec::as_slice).unwrap_or_default();
+        let here = at.server.and_then(|id| self.at_server.get(id)).map(Vec::as_slice).unwrap_or_default();
         self.everywhere.iter().chain(theirs).chain(here)
+    }
+
+    /// Those that decide who may do what.
+    fn authorizers(&self, at: At<'_>) -> impl Iterator<Item = &Arc<Attached>> {
+        self.chain(at).filter(|policy| policy.present.guest.kinds().authorizes)
+    }
+
+    /// Whether nobody is asked there, and need not be. Filters alone are nobody: what they look into, they do not allow.
+    pub(super) fn is_silent(&self, at: At<'_>) -> bool {
+        !self.required && self.authorizers(at).next().is_none()
     }
 
     /// What they say together, of each target in its order.
@@ -101,14 +158,15 @@ impl Policies {
     /// # Errors
     ///
     /// When one that counts does not come to an answer.
-    pub async fn ask(&self, tenant: &TenantId, server: Option<&ServerId>, question: &Question) -> Result<Vec<Said>, NoAnswer> {
-        if self.chain(tenant, server).next().is_none() {
+    pub(super) async fn ask(&self, at: At<'_>, question: &Question) -> Result<Vec<Said>, NoAnswer> {
+        if self.authorizers(at).next().is_none() {
             tracing::error!("there is no policy here, and gateway.require_policy wants one: nothing may be done");
             return Err(NoAnswer);
         }
         let mut sayings = vec![Saying::default(); question.targets.len()];
-        for policy in self.chain(tenant, server) {
-            let decided = self.sandbox.authorize(&policy.guest, policy.settings.clone(), question.clone()).await;
+        for policy in self.authorizers(at) {
+            let present = &policy.present;
+            let decided = self.sandbox.authorize(&present.guest, present.settings.clone(), question.clone()).await;
             let decisions = match (decided, policy.mode) {
                 (Ok(decisions), PolicyMode::Enforce) => decisions,
                 (Ok(decisions), PolicyMode::DryRun) => {
@@ -117,35 +175,41 @@ impl Policies {
                     continue;
                 }
                 (Err(fault), mode) => {
-                    failed(policy, &fault);
+                    let no_answer = failed((&policy.name, policy.mode), &fault);
                     match mode {
-                        PolicyMode::Enforce => return Err(NoAnswer),
+                        PolicyMode::Enforce => return Err(no_answer),
                         PolicyMode::DryRun => continue,
                     }
                 }
             };
-            sayings.iter_mut().zip(decisions).for_each(|(saying, decision)| saying.hear(&policy.name, decision));
+            sayings.iter_mut().zip(&decisions).for_each(|(saying, decision)| saying.hear((&policy.name, present.guest.digest()), decision));
         }
         Ok(sayings.into_iter().map(Saying::end).collect())
     }
 }
 
-fn failed(policy: &Attached, fault: &Fault) {
-    tracing::error!(policy = %policy.name, %fault, "a policy did not come to an answer, which counts as no");
+fn failed((policy, mode): (&Arc<str>, PolicyMode), fault: &Fault) -> NoAnswer {
+    match mode {
+        PolicyMode::Enforce => tracing::error!(%policy, %fault, "a policy did not come to an answer, which counts as no"),
+        PolicyMode::DryRun => tracing::warn!(%policy, %fault, "a policy on trial did not come to an answer"),
+    }
+    NoAnswer
 }
 
 async fn attach(policy: &PolicyConfig, sandbox: &Sandbox) -> Result<Attached, String> {
     let bytes = tokio::fs::read(&policy.file).await.map_err(|error| format!("it cannot be read: {error}"))?;
     let guest = sandbox.load_policy(bytes.into()).await.map_err(|error| error.to_string())?;
-    if !guest.kinds().authorizes {
-        return Err("it exports no `gatehouse:policy/authorizer`, which is all that this version asks".to_owned());
+    let kinds = guest.kinds();
+    if !kinds.authorizes && !kinds.filters {
+        return Err("it exports neither `authorizer` nor `call-filter` of `gatehouse:policy`, and no other is asked here".to_owned());
     }
     match sandbox.check_settings(&guest, policy.settings.clone()).await {
         Ok(Ok(())) => {}
         Ok(Err(reason)) => return Err(format!("it refuses its settings: {}", mcp::text::line(&reason, 512))),
         Err(fault) => return Err(format!("it could not look at its settings: {fault}")),
     }
-    Ok(Attached { name: policy.name.as_str().into(), guest, settings: policy.settings.clone(), mode: policy.mode })
+    let present = Arc::new(Present { guest, settings: policy.settings.clone() });
+    Ok(Attached { name: policy.name.as_str().into(), present, mode: policy.mode })
 }
 
 /// What was heard of one target so far.
@@ -153,25 +217,40 @@ async fn attach(policy: &PolicyConfig, sandbox: &Sandbox) -> Result<Attached, St
 struct Saying {
     allowed: bool,
     denied: bool,
+    /// Who denied first.
+    by: Option<Blame>,
     missing_scopes: Vec<Box<str>>,
 }
 
 impl Saying {
-    fn hear(&mut self, policy: &str, decision: Decision) {
+    fn hear(&mut self, (policy, component): (&Arc<str>, Digest), decision: &Decision) {
         match decision {
             Decision::Allow => self.allowed = true,
             Decision::Abstain => {}
             Decision::Deny(denial) => {
-                tracing::debug!(policy, reason = %mcp::text::line(&denial.reason, 256), "a policy denied");
+                tracing::debug!(%policy, reason = %mcp::text::line(&denial.reason, 256), "a policy denied");
                 self.denied = true;
-                self.missing_scopes.extend(denial.missing_scopes.iter().filter(|scope| is_scope(scope)).map(|scope| scope.as_str().into()));
+                self.by.get_or_insert_with(|| Blame::of(policy, component, &denial.reason));
+                self.missing_scopes.extend(scopes(denial));
             }
         }
     }
 
     fn end(self) -> Said {
-        if self.allowed && !self.denied { Said::Allowed } else { Said::Denied { missing_scopes: self.missing_scopes } }
+        if self.allowed && !self.denied { Said::Allowed } else { Said::Denied { by: self.by, missing_scopes: self.missing_scopes } }
     }
+}
+
+impl Blame {
+    fn of(policy: &Arc<str>, component: Digest, reason: &str) -> Self {
+        let cut = reason.get(..reason.floor_char_boundary(REASON_BYTES_MAX)).unwrap_or_default();
+        Self { policy: Arc::clone(policy), component, reason: cut.into() }
+    }
+}
+
+/// Scopes that would have helped, as far as a challenge can name them.
+fn scopes(denial: &Denial) -> impl Iterator<Item = Box<str>> {
+    denial.missing_scopes.iter().filter(|scope| is_scope(scope)).map(|scope| scope.as_str().into())
 }
 
 /// RFC 6749, 3.3: what can stand in a challenge.
@@ -187,7 +266,7 @@ mod tests {
 
     fn said(decisions: &[Decision]) -> Said {
         let mut saying = Saying::default();
-        decisions.iter().for_each(|decision| saying.hear("p", decision.clone()));
+        decisions.iter().for_each(|decision| saying.hear((&"p".into(), Digest::of(b"p")), decision));
         saying.end()
     }
 
@@ -196,11 +275,14 @@ mod tests {
         let deny = |scopes: &[&str]| {
             Decision::Deny(Denial { reason: "r".to_owned(), missing_scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect() })
         };
-        let denied = |scopes: &[&str]| Said::Denied { missing_scopes: scopes.iter().map(|scope| (*scope).into()).collect() };
+        let denied = |scopes: &[&str]| Said::Denied {
+            by: Some(Blame { policy: "p".into(), component: Digest::of(b"p"), reason: "r".into() }),
+            missing_scopes: scopes.iter().map(|scope| (*scope).into()).collect(),
+        };
         assert_eq!(said(&[Decision::Allow]), Said::Allowed);
         assert_eq!(said(&[Decision::Abstain, Decision::Allow, Decision::Abstain]), Said::Allowed);
         for no in [&[][..], &[Decision::Abstain], &[Decision::Abstain, Decision::Abstain]] {
-            assert_eq!(said(no), denied(&[]));
+            assert_eq!(said(no), Said::Denied { by: None, missing_scopes: Vec::new() });
         }
         assert_eq!(said(&[Decision::Allow, deny(&["a"])]), denied(&["a"]));
         assert_eq!(said(&[deny(&["a"]), Decision::Allow, deny(&["b"])]), denied(&["a", "b"]));

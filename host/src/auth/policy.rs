@@ -1,9 +1,11 @@
 //! What a caller may do. The only place that makes permits.
 
+mod arguments;
+
 use super::Caller;
-use super::chain::{NoAnswer, Said};
+use super::chain::{At, Blame, Filtered, NoAnswer, ResultFilters, Said, Stopped};
 use crate::catalog::{Prompt, Readable, Resource, Server, Template, Tool};
-use sandbox::{Action, Authority, Grants, Guest, Permit, Principal, Question, Target, TargetKind, Work};
+use sandbox::{Action, Authority, FilteredCall, Grants, Guest, Permit, Principal, Question, Target, TargetKind, Work};
 
 /// Decides, and holds the authority to permit.
 #[derive(Debug)]
@@ -18,6 +20,8 @@ pub enum Denied {
     Hidden,
     /// It may know of it, and not use it.
     Forbidden {
+        /// The policy that said so; none where no policy allowed it.
+        by: Option<Blame>,
         /// Scopes that would have helped.
         missing_scopes: Vec<Box<str>>,
     },
@@ -25,9 +29,29 @@ pub enum Denied {
     NoAnswer,
 }
 
+/// Work that may be done.
+#[derive(Debug)]
+pub struct Authorized {
+    /// The right to do it, with the arguments that filters left.
+    pub permit: Permit,
+    /// Whether a filter changed them.
+    pub changed: bool,
+    /// Who looks at the result; none where nobody does.
+    pub results: Option<ResultFilters>,
+}
+
 impl From<NoAnswer> for Denied {
     fn from(_: NoAnswer) -> Self {
         Self::NoAnswer
+    }
+}
+
+impl From<Stopped> for Denied {
+    fn from(stopped: Stopped) -> Self {
+        match stopped {
+            Stopped::Denied { by, missing_scopes } => Self::Forbidden { by: Some(by), missing_scopes },
+            Stopped::NoAnswer => Self::NoAnswer,
+        }
     }
 }
 
@@ -110,35 +134,48 @@ impl Policy {
     /// When a policy does not come to an answer.
     pub async fn shown(&self, caller: &Caller, server: &Server, items: &[Item<'_>]) -> Result<Vec<bool>, NoAnswer> {
         let holds: Vec<bool> = items.iter().map(|item| holds_scopes(caller, *item)).collect();
-        let (policies, id) = (caller.policies(), server.id.as_ref());
-        let Some(first) = items.first().filter(|_| !policies.is_silent(&caller.tenant().id, id)) else { return Ok(holds) };
+        let (policies, at) = (caller.policies(), at(caller, server));
+        let Some(first) = items.first().filter(|_| !policies.is_silent(at)) else { return Ok(holds) };
         let question = Question {
             who: principal(caller),
             what: first.listing(),
             targets: items.iter().map(|item| item.target(server, None)).collect(),
             arguments: None,
         };
-        let said = policies.ask(&caller.tenant().id, id, &question).await?;
+        let said = policies.ask(at, &question).await?;
         Ok(holds.into_iter().zip(said).map(|(holds, said)| holds && said == Said::Allowed).collect())
     }
 
-    /// Permits work, which must be of that very item.
+    /// Permits work, which must be of that very item: policies say whether it may be done, then filters look into it. What they change is not
+    /// put to policies again: the operator who attaches a filter trusts it with that.
     ///
     /// # Errors
     ///
     /// When the caller may not.
-    pub async fn authorize(&self, caller: &Caller, server: &Server, item: Item<'_>, work: Work) -> Result<Permit, Denied> {
-        let (action, name, arguments) = match &work {
-            Work::CallTool { arguments, .. } => (Action::CallTool, None, Some(arguments.clone())),
-            Work::ReadResource { uri } => (Action::ReadResource, Some(uri.as_str()), None),
-            Work::GetPrompt { arguments, .. } => (Action::GetPrompt, None, Some(texts(arguments).to_string())),
-            Work::Complete { argument, value, context, .. } => {
-                let typed = serde_json::json!({ "argument": argument, "value": value, "context": texts(context) });
-                (Action::Complete, None, Some(typed.to_string()))
-            }
+    pub async fn authorize(&self, caller: &Caller, server: &Server, item: Item<'_>, work: Work) -> Result<Authorized, Denied> {
+        let name = match &work {
+            Work::ReadResource { uri } => Some(uri.clone()),
+            Work::CallTool { .. } | Work::GetPrompt { .. } | Work::Complete { .. } => None,
         };
-        self.may(caller, server, item, (action, name, arguments)).await?;
-        Ok(self.authority.permit(item.guest(), work, Grants::none()))
+        let (what, name) = (arguments::action(&work), name.as_deref());
+        self.may(caller, server, item, (what, name, arguments::of(&work))).await?;
+        let permit = |work| self.authority.permit(item.guest(), work, Grants::none());
+        let (policies, at) = (caller.policies(), at(caller, server));
+        if policies.filters_nothing(at) {
+            return Ok(Authorized { permit: permit(work), changed: false, results: None });
+        }
+        let call = FilteredCall {
+            who: principal(caller),
+            what,
+            target: item.target(server, name),
+            arguments: arguments::of(&work).unwrap_or_else(|| "{}".to_owned()),
+        };
+        let instead = |text: &str| arguments::instead(&work, text, policies.json_limits());
+        let Filtered { arguments, results } = policies.filter(at, call, &|text| instead(text).is_some()).await?;
+        match arguments {
+            None => Ok(Authorized { permit: permit(work), changed: false, results }),
+            Some(text) => Ok(Authorized { permit: permit(instead(&text).ok_or(Denied::NoAnswer)?), changed: true, results }),
+        }
     }
 
     /// Whether the caller may watch a resource.
@@ -161,14 +198,14 @@ impl Policy {
         if self.shown(caller, server, &[item]).await? != [true] {
             return Err(Denied::Hidden);
         }
-        let (policies, tenant, id) = (caller.policies(), &caller.tenant().id, server.id.as_ref());
-        if policies.is_silent(tenant, id) {
+        let (policies, at) = (caller.policies(), at(caller, server));
+        if policies.is_silent(at) {
             return Ok(());
         }
         let question = Question { who: principal(caller), what, targets: vec![item.target(server, name)], arguments };
-        match policies.ask(tenant, id, &question).await?.into_iter().next() {
+        match policies.ask(at, &question).await?.into_iter().next() {
             Some(Said::Allowed) => Ok(()),
-            Some(Said::Denied { missing_scopes }) => Err(Denied::Forbidden { missing_scopes }),
+            Some(Said::Denied { by, missing_scopes }) => Err(Denied::Forbidden { by, missing_scopes }),
             None => Err(Denied::NoAnswer),
         }
     }
@@ -182,10 +219,8 @@ fn holds_scopes(caller: &Caller, item: Item<'_>) -> bool {
     }
 }
 
-/// A prompt's arguments as a policy sees them.
-fn texts(arguments: &[(String, String)]) -> serde_json::Value {
-    let members = arguments.iter().map(|(name, value)| (name.clone(), serde_json::Value::from(value.as_str())));
-    serde_json::Value::Object(members.collect())
+fn at<'a>(caller: &'a Caller, server: &'a Server) -> At<'a> {
+    At { tenant: &caller.tenant().id, server: server.id.as_ref() }
 }
 
 fn principal(caller: &Caller) -> Principal {

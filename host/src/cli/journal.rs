@@ -232,7 +232,12 @@ fn readable(line: &str) -> String {
     };
     let seq = value.get("seq").and_then(Value::as_u64).unwrap_or_default();
     let outcome = value.get("outcome").and_then(Value::as_str).unwrap_or_default();
-    let reason = record.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+    let by = record
+        .policy
+        .as_ref()
+        .map(|policy| format!(" by {}: {}", mcp::text::line(&policy.name, 128), mcp::text::line(&policy.reason, 256)))
+        .unwrap_or_default();
+    let reason = record.reason.as_deref().map(|reason| format!(" ({reason}{by})")).unwrap_or_default();
     let who = record.principal.as_deref().unwrap_or("anonymous");
     let method = if record.method == "tools/call" { String::new() } else { format!("{} ", record.method) };
     format!(

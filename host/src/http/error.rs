@@ -24,6 +24,8 @@ pub(super) struct Mapped {
 
 const SESSION_QUOTA: &str = "The caller has as many sessions in use as it may have; end one with DELETE";
 
+const WITHHELD: &str = "The policy withholds the result";
+
 /// Looks a failure up.
 pub(super) fn map(failure: &Failure, era: Era) -> Mapped {
     use StatusCode as S;
@@ -56,6 +58,8 @@ pub(super) fn map(failure: &Failure, era: Era) -> Mapped {
             ErrorCode::POLICY_UNAVAILABLE,
             "The policy could not be asked, which counts as no; try again later",
         ),
+        // The guest did its work: nothing that invites to do it again.
+        Failure::ResultWithheld { .. } => object(S::OK, ErrorObject::new(ErrorCode::POLICY_DENIED, WITHHELD).with_kind("result_withheld")),
         Failure::SubscriptionQuota => {
             plain(S::TOO_MANY_REQUESTS, ErrorCode::QUOTA, "The session watches as many resources as it may; unsubscribe from one")
         }
@@ -172,7 +176,7 @@ pub(super) struct MissingScopes(pub(super) Vec<Box<str>>);
 pub(super) fn response(id: Option<&Id>, failure: &Failure, era: Era) -> Response<Body> {
     let mapped = map(failure, era);
     let mut response = json(mapped.status, mcp::write::failure(id, &mapped.error));
-    if let Failure::PolicyDenied { missing_scopes } = failure {
+    if let Failure::PolicyDenied { missing_scopes, .. } = failure {
         response.extensions_mut().insert(MissingScopes(missing_scopes.clone()));
     }
     if let Some(seconds) = mapped.retry_after_s {

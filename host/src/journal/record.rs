@@ -60,10 +60,24 @@ pub struct Record {
     /// Which limit it hit, or why it was refused: a word of a closed set.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reason: Option<Cow<'static, str>>,
+    /// The policy that denied it, or withheld its result.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub policy: Option<PolicyRecord>,
     /// From beginning to end, in microseconds.
     pub wall_us: u64,
     /// Of the processor, in microseconds.
     pub cpu_us: u64,
+}
+
+/// The policy that kept a call from its guest, or a result from its client.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyRecord {
+    /// Its name in the settings.
+    pub name: String,
+    /// SHA-256 of its component.
+    pub component: String,
+    /// Its own words.
+    pub reason: String,
 }
 
 fn tools_call() -> Cow<'static, str> {

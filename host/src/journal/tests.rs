@@ -24,6 +24,7 @@ fn record(tool: &str) -> Record {
         result_sha256: None,
         outcome: Outcome::Fault,
         reason: Some("wall_time".into()),
+        policy: None,
         wall_us: 5,
         cpu_us: 3,
     }

@@ -1,39 +1,66 @@
-//! Work of guests, whatever its kind, in the order of the gates: policy → what it is called with → slot → guest → result.
+//! Work of guests, whatever its kind, in the order of the gates: policy, and its filters → what it is called with → slot → guest → filters
+//! → result.
 //!
-//! `tools/call`, `resources/read`, `prompts/get` and `completion/complete` find their [`Target`] and begin here.
+//! `tools/call`, `resources/read`, `prompts/get` and `completion/complete` find their [`Target`], [`authorize`] and [`begin`] here.
 
 mod ask;
 mod convert;
 mod dialog;
 mod entry;
+mod product;
 mod run;
 mod running;
 mod target;
 
 pub use dialog::Dialogs;
 pub(super) use run::{About, CallRun, Concluded, Step};
-pub(super) use target::{Completed, Completion, Target, tool};
+pub(super) use target::{Completed, Completion, Target, blamed, tool};
 
 use super::{Answer, Context, Rooms, task};
+use crate::auth::{Authorized, Caller};
+use crate::catalog::{Rejection, Server};
 use crate::failure::Failure;
 use crate::outbox::{Held, Run};
 use crate::session::InFlight;
 use entry::Entry;
-use mcp::JsonText;
 use mcp::meta::RequestMeta;
 use mcp::params::{ARGUMENTS_BYTES_MAX, Input};
 use mcp::result::CallToolResult;
+use mcp::{JsonText, Revision};
+use product::Gate;
+use sandbox::Call;
 use sandbox::contract::Resume;
-use sandbox::{Call, Permit};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// One call past its policy.
 pub(super) struct Start {
     pub(super) about: About,
-    pub(super) permit: Permit,
+    pub(super) authorized: Authorized,
     pub(super) in_flight: Option<InFlight>,
     pub(super) resume: Option<Resume>,
+}
+
+/// Asks the policies, each time that a guest is to be called: each round of a dialog too. What they refuse to a caller who may know of the
+/// thing is in the journal.
+///
+/// # Errors
+///
+/// What the caller is told.
+pub(super) async fn authorize(
+    rooms: &Arc<Rooms>,
+    caller: &Caller,
+    server: &Server,
+    target: &Target,
+    revision: Revision,
+) -> Result<Authorized, Failure> {
+    rooms.policy.authorize(caller, server, target.item(), target.work()).await.map_err(|denied| {
+        let failure = target.denied(denied);
+        if matches!(failure, Failure::PolicyDenied { .. } | Failure::PolicyUnavailable) {
+            Entry::of(rooms, (caller, server), target, revision).denied(&failure);
+        }
+        failure
+    })
 }
 
 /// Begins the work that a request asks for. `taskable` says that it may become a task.
@@ -45,7 +72,7 @@ pub(super) async fn begin(
     rooms: &Arc<Rooms>,
     context: Context,
     target: Target,
-    permit: Permit,
+    authorized: Authorized,
     (input, meta): (Input, RequestMeta),
     taskable: bool,
 ) -> Result<Answer, Failure> {
@@ -70,7 +97,7 @@ pub(super) async fn begin(
     let again = session.as_ref().map(|_| about.clone());
     let escalation = taskable.then(|| task::Escalation::of(rooms, &about)).flatten();
     let own = if session.is_none() { in_flight.take() } else { None };
-    let run = match (Start { about, permit, in_flight: own, resume }).run(rooms).await? {
+    let run = match (Start { about, authorized, in_flight: own, resume }).run(rooms).await? {
         Started::Answered(end) => return Ok(Answer::Now(Ok(end))),
         Started::Running(run) => run,
     };
@@ -98,13 +125,18 @@ pub(super) enum Started {
 impl Start {
     /// What it is called with → slot → a run that has not begun.
     pub(super) async fn run(self, rooms: &Arc<Rooms>) -> Result<Started, Failure> {
-        let Self { about, permit, in_flight, resume } = self;
+        let Self { about, authorized, in_flight, resume } = self;
         let mut entry = Entry::begin(rooms, &about);
-        if let Err(rejection) = about.target.check() {
+        if let Err(rejection) = about.target.check(authorized.permit.work()) {
+            let Some(own) = about.own(rejection, authorized.changed) else {
+                entry.refused(Failure::PolicyUnavailable.word());
+                return Err(Failure::PolicyUnavailable);
+            };
             entry.refused("arguments");
-            return match about.argument_error(rejection.full) {
-                Ok(result) => Ok(Started::Answered(rooms.written(&result, about.revision))),
-                Err(failure) => Err(failure),
+            return if about.shows_argument_errors() {
+                Ok(Started::Answered(rooms.written(&CallToolResult::failure(own.full), about.revision)))
+            } else {
+                Err(Failure::Arguments(own.full))
             };
         }
 
@@ -136,17 +168,34 @@ impl Start {
             limits: sandbox::Limits { wall: about.wall, ..rooms.limits },
             events: Some(sender),
         };
-        let guest = running::Guest::new(Arc::clone(&rooms.sandbox), permit, call, slot);
-        Ok(Started::Running(Box::new(CallRun::new(Arc::clone(rooms), about, guest, in_flight, entry, events))))
+        let Authorized { permit, results, .. } = authorized;
+        let gate = Gate::new(&about.target, rooms.json_limits, rooms.limits.result_bytes, results);
+        let wordless = gate.is_narrow();
+        let guest = running::Guest::new(Arc::clone(&rooms.sandbox), permit, call, slot, gate);
+        Ok(Started::Running(Box::new(CallRun::new(Arc::clone(rooms), about, guest, in_flight, entry, (events, wordless)))))
     }
 }
 
 impl About {
-    /// What its client is told of arguments that do not fit: a tool's model sees and mends them, where the revision knows that.
-    fn argument_error(&self, text: String) -> Result<CallToolResult, Failure> {
+    /// What is wrong with arguments that were refused, as far as it is the client's own: what a filter made of them is not for it to read, and
+    /// where only that does not fit, the filter gave no answer that counts.
+    fn own(&self, rejection: Rejection, changed: bool) -> Option<Rejection> {
+        if !changed {
+            return Some(rejection);
+        }
+        let own = self.target.check(&self.target.work()).err();
+        if own.is_none() {
+            let reason = mcp::text::line(&rejection.masked, 512);
+            tracing::error!(plugin = %self.target.plugin(), name = self.target.name(), %reason, "policies changed arguments so that they do not fit");
+        }
+        own
+    }
+
+    /// Whether arguments that do not fit are a result: a tool's model sees and mends them, where the revision knows that.
+    fn shows_argument_errors(&self) -> bool {
         match self.target {
-            Target::Tool { .. } if self.revision.argument_errors_are_results() => Ok(CallToolResult::failure(text)),
-            _ => Err(Failure::Arguments(text)),
+            Target::Tool { .. } => self.revision.argument_errors_are_results(),
+            Target::Resource { .. } | Target::Prompt { .. } | Target::Completion(_) => false,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `completion/complete`: suggestions for an argument of a prompt or of a resource template, from the plugin that has it.
 
-use super::call::{Completed, Completion, Target, begin};
+use super::call::{self, Completed, Completion, Target, begin};
 use super::{Answer, Context, Rooms};
 use crate::failure::Failure;
 use mcp::params::{CompleteParams, Input, Reference};
@@ -21,11 +21,10 @@ pub(super) async fn completion_complete(rooms: &Arc<Rooms>, context: Context, pa
         }
     };
     let target = Target::Completion(Completion { of, argument: params.argument, value: params.value, context: params.context });
-    let permit = rooms.policy.authorize(&context.caller, &context.server, target.item(), target.work()).await;
-    let permit = permit.map_err(|denied| target.denied(denied))?;
+    let authorized = call::authorize(rooms, &context.caller, &context.server, &target, context.revision).await?;
     // A plugin need not suggest anything.
     if !guest.offer().completes {
         return Ok(Answer::Now(Ok(CompleteResult::default().write(context.revision, &rooms.implementation))));
     }
-    begin(rooms, context, target, permit, (Input::default(), params.meta), false).await
+    begin(rooms, context, target, authorized, (Input::default(), params.meta), false).await
 }

@@ -1,6 +1,6 @@
 //! `resources/read`: the resource of a list, or of a template that can make its URI.
 
-use super::call::{Target, begin};
+use super::call::{self, Target, begin};
 use super::{Answer, Context, Rooms};
 use crate::failure::Failure;
 use mcp::params::ReadResourceParams;
@@ -12,7 +12,6 @@ pub(super) async fn resources_read(rooms: &Arc<Rooms>, context: Context, params:
     let unknown = || Failure::UnknownResource(params.uri.clone());
     let readable = context.server.readable(&params.uri).ok_or_else(unknown)?;
     let target = Target::Resource { readable, uri: params.uri.clone() };
-    let permit = rooms.policy.authorize(&context.caller, &context.server, target.item(), target.work()).await;
-    let permit = permit.map_err(|denied| target.denied(denied))?;
-    begin(rooms, context, target, permit, (params.input, params.meta), false).await
+    let authorized = call::authorize(rooms, &context.caller, &context.server, &target, context.revision).await?;
+    begin(rooms, context, target, authorized, (params.input, params.meta), false).await
 }

@@ -1,6 +1,6 @@
 //! The tasks extension (3.6): calls that become tasks, and what clients ask of them.
 
-use super::call::{About, CallRun, Concluded, Start, Started, Step, Target};
+use super::call::{self, About, CallRun, Concluded, Start, Started, Step, Target};
 use super::{Context, Rooms};
 use crate::auth::Caller;
 use crate::catalog::{Catalog, TaskNeed};
@@ -230,8 +230,7 @@ async fn restart(rooms: &Arc<Rooms>, task: &Task, caller: Caller, catalog: &Cata
     let server = Arc::clone(catalog.server(&caller.tenant().id, called.server.as_ref()).ok_or_else(unknown)?);
     let tool = Arc::clone(server.tool(&called.tool).ok_or_else(unknown)?);
     let target = Target::Tool { tool, arguments: called.arguments.clone() };
-    let permit = rooms.policy.authorize(&caller, &server, target.item(), target.work()).await;
-    let permit = permit.map_err(|denied| target.denied(denied))?;
+    let authorized = call::authorize(rooms, &caller, &server, &target, called.revision).await?;
     let capabilities: Option<&RawValue> = serde_json::from_str(called.capabilities.as_str()).ok();
     let answers = resumed.answers.into_iter().map(|(key, answer)| (key.into_string(), answer.into_string()));
     let about = About {
@@ -246,6 +245,6 @@ async fn restart(rooms: &Arc<Rooms>, task: &Task, caller: Caller, catalog: &Cata
         in_session: false,
         wall: rooms.task_store.limits().wall,
     };
-    let start = Start { about, permit, in_flight: None, resume: Some(Resume { answers: answers.collect(), state: resumed.state }) };
+    let start = Start { about, authorized, in_flight: None, resume: Some(Resume { answers: answers.collect(), state: resumed.state }) };
     start.run(rooms).await
 }

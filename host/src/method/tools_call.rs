@@ -17,8 +17,7 @@ pub(super) async fn tools_call(rooms: &Arc<Rooms>, context: Context, params: Opt
     let unknown = || Failure::UnknownTool(params.name.clone());
     let tool = Arc::clone(context.server.tool(&params.name).ok_or_else(unknown)?);
     let target = call::tool(&tool, params.arguments.as_deref());
-    let permit = rooms.policy.authorize(&context.caller, &context.server, target.item(), target.work()).await;
-    let permit = permit.map_err(|denied| target.denied(denied))?;
+    let authorized = call::authorize(rooms, &context.caller, &context.server, &target, context.revision).await?;
 
     // Rung 6 of the modern ladder needs the tool, so it stands here.
     if !tool.mirrored.is_empty() && modern {
@@ -30,5 +29,5 @@ pub(super) async fn tools_call(rooms: &Arc<Rooms>, context: Context, params: Opt
         return Err(Failure::MissingCapability(tasks));
     }
     let taskable = declared && tool.task.need != TaskNeed::Forbidden;
-    begin(rooms, context, target, permit, (params.input, params.meta), taskable).await
+    begin(rooms, context, target, authorized, (params.input, params.meta), taskable).await
 }

@@ -56,7 +56,7 @@ impl call_filter::Guest for Redact {
             Ok(settings) => settings,
             Err(what) => return deny(broken(&what)),
         };
-        if settings.arguments == InArguments::Pass || !settings.is_for(&target.name) {
+        if settings.arguments == InArguments::Pass || !settings.is_for(&target) {
             return Verdict::Proceed;
         }
         match (rewrite(&settings, Document::Arguments, &arguments), settings.arguments) {
@@ -75,7 +75,7 @@ impl call_filter::Guest for Redact {
             Ok(settings) => settings,
             Err(what) => return ResultVerdict::Withhold(broken(&what)),
         };
-        if settings.results == InResults::Pass || !settings.is_for(&target.name) {
+        if settings.results == InResults::Pass || !settings.is_for(&target) {
             return ResultVerdict::Pass;
         }
         match (rewrite(&settings, Document::Result, &reply), settings.results) {

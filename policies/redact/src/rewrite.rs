@@ -76,7 +76,7 @@ pub(crate) fn rewrite(settings: &Settings, document: Document, json: &str) -> Re
             let found = settings.find(text, member(path));
             found.iter().for_each(|found| seen.add(&found.name));
             // What was a URI must stay one.
-            let escape = member(path) == "uri";
+            let escape = matches!(member(path), "uri" | "url");
             (!found.is_empty()).then(|| replaced(settings, text, &found, escape))
         }
         (_, Token::Name(name)) => {
@@ -112,6 +112,9 @@ fn part(document: Document, path: &[Step<'_>]) -> Part {
     }
     match path {
         [Step::Member("structuredContent"), _, ..] => Part::Data,
+        // How a client is asked; what it is asked is looked through.
+        [Step::Member("inputRequests"), _, Step::Member("method")] => Part::Protocol,
+        [Step::Member("inputRequests"), _, Step::Member("params"), Step::Member("mode")] => Part::Protocol,
         _ if path.iter().rev().skip(1).any(|step| *step == Step::Member("_meta")) => Part::Data,
         _ => match member(path) {
             "type" | "resultType" | "mimeType" | "role" | "audience" | "lastModified" => Part::Protocol,

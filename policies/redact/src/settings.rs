@@ -7,6 +7,8 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use kit::fields::{Table, read};
 use kit::pattern::{Pattern, any_fits};
+use kit::types::{Target, TargetKind};
+use kit::uri::is_unclear;
 use regex::{Regex, RegexBuilder};
 
 const REGEXES_MAX: usize = 32;
@@ -56,6 +58,8 @@ pub(crate) struct Settings {
     pub(crate) withhold_binary: bool,
     pub(crate) arguments: InArguments,
     tools: Option<Vec<Pattern>>,
+    resources: Option<Vec<Pattern>>,
+    prompts: Option<Vec<Pattern>>,
     except: Vec<Pattern>,
 }
 
@@ -78,10 +82,15 @@ impl Settings {
                 withhold_binary: root.choice("binary", false, &[("pass", false), ("withhold", true)]),
                 arguments: root.choice("arguments", InArguments::Pass, &arguments),
                 tools: root.patterns("tools", PATTERNS_MAX),
+                resources: root.patterns("resources", PATTERNS_MAX),
+                prompts: root.patterns("prompts", PATTERNS_MAX),
                 except: root.patterns("except", PATTERNS_MAX).unwrap_or_default(),
             };
-            if settings.tools.as_ref().is_some_and(Vec::is_empty) {
-                root.problem("tools", "is empty: nothing would be looked at. Leave it out for every tool");
+            if [&settings.tools, &settings.resources, &settings.prompts].iter().all(|list| list.as_ref().is_some_and(Vec::is_empty)) {
+                root.problem(
+                    "tools",
+                    "is empty, and so are resources and prompts: nothing would be looked at. Leave one out for all of its kind",
+                );
             }
             if settings.classes.is_empty() && settings.own.is_empty() {
                 root.problem("classes", "is empty, and so is patterns: nothing would be looked for");
@@ -97,9 +106,16 @@ impl Settings {
         })
     }
 
-    /// Whether a tool is one of those to be looked at.
-    pub(crate) fn is_for(&self, tool: &str) -> bool {
-        self.tools.as_ref().is_none_or(|tools| any_fits(tools, tool)) && !any_fits(&self.except, tool)
+    /// Whether a thing is one of those to be looked at.
+    pub(crate) fn is_for(&self, target: &Target) -> bool {
+        let of_kind = match target.kind {
+            TargetKind::Tool => &self.tools,
+            // What a URI begins with does not tell what an unclear one leads to.
+            TargetKind::Resource | TargetKind::ResourceTemplate if is_unclear(&target.name) => return true,
+            TargetKind::Resource | TargetKind::ResourceTemplate => &self.resources,
+            TargetKind::Prompt => &self.prompts,
+        };
+        of_kind.as_ref().is_none_or(|patterns| any_fits(patterns, &target.name)) && !any_fits(&self.except, &target.name)
     }
 
     /// What stands in the place of something found.
@@ -181,7 +197,10 @@ mod tests {
     fn settings_without_effect_are_a_mistake() {
         refused(r#"{"classes": []}"#, "classes is empty, and so is patterns: nothing would be looked for");
         refused(r#"{"results": "pass"}"#, "results is 'pass', and so is arguments: nothing would be changed");
-        refused(r#"{"tools": []}"#, "tools is empty: nothing would be looked at. Leave it out for every tool");
+        refused(
+            r#"{"tools": [], "resources": [], "prompts": []}"#,
+            "tools is empty, and so are resources and prompts: nothing would be looked at. Leave one out for all of its kind",
+        );
     }
 
     #[test]

@@ -38,3 +38,10 @@ pub struct Permit {
     pub(crate) work: Work,
     pub(crate) grants: Grants,
 }
+
+impl Permit {
+    /// What it lets the guest do.
+    pub fn work(&self) -> &Work {
+        &self.work
+    }
+}

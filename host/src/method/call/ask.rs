@@ -114,12 +114,11 @@ impl Asking {
         }
         // The answer may have taken its time: the rules of now count.
         let caller = self.rooms.generation.load().authenticator.renew(&self.again.caller);
-        let target = &self.again.target;
-        self.again.caller = caller.ok_or_else(|| target.unknown())?;
-        let permit = self.rooms.policy.authorize(&self.again.caller, &self.again.server, target.item(), target.work()).await;
-        let permit = permit.map_err(|denied| target.denied(denied))?;
+        self.again.caller = caller.ok_or_else(|| self.again.target.unknown())?;
+        let again = &self.again;
+        let authorized = super::authorize(&self.rooms, &again.caller, &again.server, &again.target, again.revision).await?;
         let resume = Resume { answers: std::mem::take(&mut self.answers), state: std::mem::take(&mut self.state) };
-        let start = Start { about: self.again.clone(), permit, in_flight: None, resume: Some(resume) };
+        let start = Start { about: self.again.clone(), authorized, in_flight: None, resume: Some(resume) };
         match start.run(&self.rooms).await? {
             Started::Running(mut run) => {
                 if let Some(in_flight) = &self.in_flight {

@@ -54,14 +54,7 @@ pub(super) fn messages(messages: contract::Messages, limits: &JsonLimits) -> Res
             contract::Role::Assistant => Role::Assistant,
         };
         let mut content = content(message.content, limits)?;
-        if let Content::Resource { contents, .. } = &mut content {
-            // A prompt's resource says what it is (server/prompts).
-            let default = match contents.body {
-                ResourceBody::Text(_) => "text/plain",
-                ResourceBody::Bytes(_) => "application/octet-stream",
-            };
-            contents.mime_type.get_or_insert(default.into());
-        }
+        say_what_it_is(&mut content);
         Ok(Message { role, content })
     };
     Ok(GetPromptResult {
@@ -69,6 +62,17 @@ pub(super) fn messages(messages: contract::Messages, limits: &JsonLimits) -> Res
         messages: messages.messages.into_iter().map(message).collect::<Result<_, String>>()?,
         meta: object("meta", messages.meta, limits)?,
     })
+}
+
+/// A prompt's resource says what it is (server/prompts).
+pub(super) fn say_what_it_is(content: &mut Content) {
+    if let Content::Resource { contents, .. } = content {
+        let default = match contents.body {
+            ResourceBody::Text(_) => "text/plain",
+            ResourceBody::Bytes(_) => "application/octet-stream",
+        };
+        contents.mime_type.get_or_insert(default.into());
+    }
 }
 
 /// What a guest suggests.

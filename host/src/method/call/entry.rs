@@ -1,10 +1,14 @@
 //! A call's entry in the journal: begun when the tool is known, written once, however the call ends.
 
 use super::run::About;
+use super::target::Target;
+use crate::auth::Caller;
+use crate::catalog::Server;
 use crate::failure::Failure;
-use crate::journal::{Outcome, Record};
+use crate::journal::{Outcome, PolicyRecord, Record};
 use crate::method::Rooms;
 use crate::outbox::End;
+use mcp::Revision;
 use sandbox::Usage;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -20,26 +24,32 @@ pub(super) struct Entry {
 
 impl Entry {
     pub(super) fn begin(rooms: &Arc<Rooms>, about: &About) -> Self {
+        Self::of(rooms, (&about.caller, &about.server), &about.target, about.revision)
+    }
+
+    /// Of a call that may end before everything about it is known.
+    pub(super) fn of(rooms: &Arc<Rooms>, (caller, server): (&Caller, &Server), target: &Target, revision: Revision) -> Self {
         let record = rooms.journal.is_on().then(|| {
-            let (target, arguments, principal) = (&about.target, about.target.arguments(), about.caller.principal());
+            let (arguments, principal) = (target.arguments(), caller.principal());
             let named =
                 principal.subject.as_deref().map(|subject| format!("{} {subject}", principal.issuer.as_deref().unwrap_or_default()));
             Record {
                 at_ms: Record::now_ms(),
-                tenant: Cow::Owned(about.caller.tenant().id.as_str().to_owned()),
+                tenant: Cow::Owned(caller.tenant().id.as_str().to_owned()),
                 principal: named,
-                server: about.server.id.as_ref().map(ToString::to_string),
+                server: server.id.as_ref().map(ToString::to_string),
                 plugin: target.plugin().to_string(),
                 method: Cow::Borrowed(target.method()),
                 tool: target.name().to_owned(),
                 component: target.guest().digest().to_string(),
-                revision: Cow::Borrowed(about.revision.as_str()),
+                revision: Cow::Borrowed(revision.as_str()),
                 arguments_bytes: arguments.len() as u64,
                 arguments_sha256: Record::digest(arguments.as_bytes()),
                 result_bytes: 0,
                 result_sha256: None,
                 outcome: Outcome::Cancelled,
                 reason: None,
+                policy: None,
                 wall_us: 0,
                 cpu_us: 0,
             }
@@ -50,6 +60,22 @@ impl Entry {
     /// The call never reached its guest.
     pub(super) fn refused(&mut self, reason: &'static str) {
         self.write(Outcome::Refused, Some(reason), Duration::ZERO);
+    }
+
+    /// A policy does not let it reach its guest.
+    pub(super) fn denied(mut self, failure: &Failure) {
+        self.name_policy(failure);
+        self.refused(failure.word());
+    }
+
+    fn name_policy(&mut self, failure: &Failure) {
+        if let Some(record) = &mut self.record {
+            record.policy = failure.blame().map(|by| PolicyRecord {
+                name: by.policy.to_string(),
+                component: by.component.to_string(),
+                reason: mcp::text::line(&by.reason, 256),
+            });
+        }
     }
 
     /// The call came to an end. `tool_error` says that the result is the tool's own failure.
@@ -64,7 +90,10 @@ impl Entry {
             }
             Err(Failure::Cancelled) => self.write(Outcome::Cancelled, None, usage.cpu),
             Err(failure @ Failure::Fault(_)) => self.write(Outcome::Fault, Some(failure.word()), usage.cpu),
-            Err(failure) => self.write(Outcome::Refused, Some(failure.word()), usage.cpu),
+            Err(failure) => {
+                self.name_policy(failure);
+                self.write(Outcome::Refused, Some(failure.word()), usage.cpu);
+            }
         }
     }
 

@@ -1,10 +1,11 @@
 //! One call on its way.
 
+use super::convert;
 use super::entry::Entry;
+use super::product::{Ended, Product, Said};
 use super::running::Guest;
-use super::target::Target;
-use super::{convert, dialog};
-use crate::auth::Caller;
+use super::target::{Target, blamed};
+use crate::auth::{Caller, Withheld};
 use crate::catalog::Server;
 use crate::failure::Failure;
 use crate::method::Rooms;
@@ -13,11 +14,10 @@ use crate::session::InFlight;
 use mcp::capability::ClientCapabilities;
 use mcp::meta::ProgressToken;
 use mcp::progress::{Amount, Progress};
-use mcp::result::{CacheHints, CallToolResult, InputRequest, InputRequiredResult, ReadResourceResult};
+use mcp::result::{CallToolResult, InputRequest, InputRequiredResult};
 use mcp::{JsonText, Revision};
 use sandbox::contract::Failure as GuestFailure;
-use sandbox::{EventReceiver, Finished, GuestEvent, LogLevel, LogLine, Outcome, Stream, Usage};
-use serde_json::Value;
+use sandbox::{EventReceiver, GuestEvent, LogLevel, LogLine, Stream, Usage};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -68,8 +68,10 @@ pub(in crate::method) struct CallRun {
     rooms: Arc<Rooms>,
     about: About,
     guest: Guest,
-    finished: Option<Box<Finished>>,
+    ended: Option<Box<Ended>>,
     events: EventReceiver,
+    /// The guest's own words along the way stay inside: filters look at its answer, and must not be gone around.
+    wordless: bool,
     cancelled: CancellationToken,
     /// Given back before the end is told: a client that has its answer may go on at once with the same id.
     in_flight: Option<InFlight>,
@@ -83,10 +85,10 @@ impl CallRun {
         guest: Guest,
         in_flight: Option<InFlight>,
         entry: Entry,
-        events: EventReceiver,
+        (events, wordless): (EventReceiver, bool),
     ) -> Self {
         let cancelled = in_flight.as_ref().map_or_else(CancellationToken::new, |in_flight| in_flight.cancelled.clone());
-        Self { rooms, about, guest, finished: None, events, cancelled, in_flight, entry }
+        Self { rooms, about, guest, ended: None, events, wordless, cancelled, in_flight, entry }
     }
 
     /// What an event becomes for the client. Log lines go to the operator, whoever else gets them.
@@ -97,7 +99,7 @@ impl CallRun {
                 let level = convert::log_level(line.level);
                 // What went to standard output is between the guest and the operator.
                 let wanted = line.stream == Stream::Log && self.about.log_level.is_some_and(|least| level >= least);
-                wanted.then(|| {
+                (wanted && !self.wordless).then(|| {
                     let data = JsonText::parse(line.data.as_str(), &self.rooms.json_limits);
                     let data = data.unwrap_or_else(|_| JsonText::string(&line.data));
                     mcp::write::log_message(level, line.logger.as_deref(), &data)
@@ -107,7 +109,7 @@ impl CallRun {
                 let progress = Progress {
                     progress: Amount::new(report.done)?,
                     total: report.total.and_then(Amount::new),
-                    message: report.message.map(Into::into),
+                    message: report.message.filter(|_| !self.wordless).map(Into::into),
                 };
                 Some(progress.write(self.about.revision, self.about.token.as_ref()?))
             }
@@ -118,9 +120,9 @@ impl CallRun {
         }
     }
 
-    fn end(&mut self, finished: Finished) -> Concluded {
-        finished.stdio.iter().for_each(|line| log(&self.about.target, line));
-        let usage = finished.usage;
+    fn end(&mut self, ended: Ended) -> Concluded {
+        ended.stdio.iter().for_each(|line| log(&self.about.target, line));
+        let usage = ended.usage;
         let dropped = u64::from(usage.log_lines_dropped).saturating_add(usage.stdio_bytes_dropped);
         if dropped > 0 {
             tracing::warn!(
@@ -131,8 +133,9 @@ impl CallRun {
                 "the guest wrote more than its log limits; the rest was dropped"
             );
         }
-        let end = match finished.outcome {
-            Ok(Ok(Outcome::InputRequired(ask))) => match self.asked(ask) {
+        let (mut shown, mut is_error): (Option<CallToolResult>, bool) = (None, false);
+        let end = match ended.outcome {
+            Ok(Ok(Said::Product(Product::Asks(asked)))) => match self.askable(asked) {
                 Ok(asked) => {
                     self.entry.asked(&usage);
                     self.tell("input_required", &usage);
@@ -140,21 +143,29 @@ impl CallRun {
                 }
                 Err(failure) => Err(failure),
             },
-            Ok(Ok(outcome)) => {
-                let is_error = matches!(&outcome, Outcome::Reply(reply) if reply.is_error);
-                let end = self.result(outcome);
-                self.entry.ended(&end, is_error, &usage);
-                end
+            Ok(Ok(Said::Product(product))) => {
+                is_error = product.is_error();
+                Ok(product.write(self.about.revision, &self.rooms.implementation))
             }
+            Ok(Ok(Said::Invalid(reason))) => Err(self.invalid(reason)),
+            Ok(Ok(Said::Arguments { shown: result, text })) => {
+                shown = Some(result);
+                Err(Failure::Arguments(text))
+            }
+            Ok(Ok(Said::Withheld(Withheld(by)))) => Err(Failure::ResultWithheld { by: blamed(by) }),
             Ok(Err(failure)) => Err(self.guest_failure(failure)),
             Err(fault) => {
                 tracing::warn!(plugin = %self.about.target.plugin(), name = self.about.target.name(), %fault, "a call was stopped");
                 Err(Failure::Fault(fault))
             }
         };
-        self.entry.ended(&end, false, &usage);
+        self.entry.ended(&end, is_error, &usage);
         self.tell(end.as_ref().map_or_else(Failure::word, |_| "result"), &usage);
-        Concluded::End(end)
+        Concluded::End(match shown.filter(|_| self.about.shows_argument_errors()) {
+            // Arguments that the guest itself refuses are for the model to mend, like those that the schema refuses.
+            Some(shown) => Ok(self.rooms.written(&shown, self.about.revision)),
+            None => end,
+        })
     }
 
     /// One line for who looks at every call.
@@ -172,62 +183,22 @@ impl CallRun {
     }
 
     /// The questions of a guest, if this client can be asked them.
-    fn asked(&self, ask: sandbox::contract::Ask) -> Result<Asked, Failure> {
+    fn askable(&self, asked: Asked) -> Result<Asked, Failure> {
         let modern = self.about.revision.disconnect_cancels();
         if !modern && !self.about.in_session {
             return Err(Failure::InputNotSupported);
         }
-        let invalid = |reason: String| self.invalid(reason);
-        let questions = convert::questions(ask.questions, &self.rooms.json_limits).map_err(invalid)?;
-        if ask.state.len() > dialog::STATE_BYTES_MAX {
-            return Err(self.invalid(format!("its state is longer than {} bytes", dialog::STATE_BYTES_MAX)));
-        }
         let can = |question: &&InputRequest| self.about.capabilities.as_ref().is_some_and(|client| client.has(&question.needs));
-        match questions.iter().find(|question| !can(question)) {
+        match asked.questions.iter().find(|question| !can(question)) {
             Some(question) => Err(Failure::MissingCapability(question.needs.clone())),
-            None => Ok(Asked { questions, state: ask.state }),
+            None => Ok(asked),
         }
-    }
-
-    fn result(&self, outcome: Outcome) -> End {
-        let (limits, revision, server) = (&self.rooms.json_limits, self.about.revision, &self.rooms.implementation);
-        let result = match outcome {
-            Outcome::Reply(reply) => convert::result(reply, limits)
-                .and_then(|result| self.fits_output_schema(result))
-                .map(|result| result.write(revision, server)),
-            Outcome::Reading(reading) => self.reading(reading).map(|result| result.write(revision, server)),
-            Outcome::Messages(messages) => convert::messages(messages, limits).map(|result| result.write(revision, server)),
-            Outcome::Suggestions(suggestions) => Ok(convert::suggestions(suggestions).write(revision, server)),
-            Outcome::InputRequired(_) => Err("a completion cannot ask".to_owned()),
-        };
-        result.map_err(|reason| self.invalid(reason))
-    }
-
-    /// What was read is for its reader alone to keep, since the guest was told who that is.
-    fn reading(&self, reading: sandbox::contract::Reading) -> Result<ReadResourceResult, String> {
-        let cache = CacheHints { ttl_ms: reading.keep_ms.unwrap_or(0).into(), ..crate::method::CACHE };
-        let contents = convert::contents(reading.contents, &self.rooms.json_limits)?;
-        Ok(ReadResourceResult { contents, cache, meta: convert::object("meta", reading.meta, &self.rooms.json_limits)? })
     }
 
     fn invalid(&self, reason: String) -> Failure {
         let line = mcp::text::line(&reason, 512);
         tracing::warn!(plugin = %self.about.target.plugin(), name = self.about.target.name(), reason = %line, "a result was refused");
         Failure::ResultInvalid(reason)
-    }
-
-    /// A tool that promises a structure must keep it, except where it speaks of its own failure.
-    fn fits_output_schema(&self, result: CallToolResult) -> Result<CallToolResult, String> {
-        let Target::Tool { tool, .. } = &self.about.target else { return Ok(result) };
-        let Some(schema) = tool.output.as_ref().filter(|_| !result.is_error) else { return Ok(result) };
-        let Some(structured) = &result.structured else {
-            return Err("it has an output schema and gave no structured result".to_owned());
-        };
-        let value: Value = serde_json::from_str(structured.as_str()).map_err(|error| error.to_string())?;
-        match schema.check(&value) {
-            Ok(()) => Ok(result),
-            Err(rejection) => Err(rejection.masked),
-        }
     }
 
     fn guest_failure(&self, failure: GuestFailure) -> Failure {
@@ -261,20 +232,17 @@ impl CallRun {
     /// What it says next. Cancel-safe.
     pub(in crate::method) async fn step(&mut self) -> Step {
         let end = loop {
-            if let Some(finished) = self.finished.take() {
+            if let Some(ended) = self.ended.take() {
                 // What the guest said before its end comes before its end.
                 match self.events.next().await {
                     Some(event) => {
-                        self.finished = Some(finished);
+                        self.ended = Some(ended);
                         if let Some(notification) = self.notification(event) {
                             return Step::Notification(notification);
                         }
                         continue;
                     }
-                    None => {
-                        let end = self.end(*finished);
-                        break self.arguments_as_result(end);
-                    }
+                    None => break self.end(*ended),
                 }
             }
             tokio::select! {
@@ -290,7 +258,7 @@ impl CallRun {
                         return Step::Notification(notification);
                     }
                 }
-                finished = self.guest.ended() => self.finished = Some(Box::new(finished)),
+                ended = self.guest.ended() => self.ended = Some(Box::new(ended)),
             }
         };
         self.in_flight = None;
@@ -312,16 +280,6 @@ impl CallRun {
         let state = self.rooms.dialogs.seal(about, &asked)?;
         let result = InputRequiredResult { requests: asked.questions, state: Some(state) };
         Ok(result.write(about.revision, &self.rooms.implementation))
-    }
-
-    /// Arguments that the guest itself refuses are for the model to mend, like those that the schema refuses.
-    fn arguments_as_result(&self, end: Concluded) -> Concluded {
-        match end {
-            Concluded::End(Err(Failure::Arguments(text))) => {
-                Concluded::End(self.about.argument_error(text).map(|result| self.rooms.written(&result, self.about.revision)))
-            }
-            other => other,
-        }
     }
 }
 

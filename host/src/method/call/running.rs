@@ -1,28 +1,37 @@
 //! The guest of a running call: who drives it.
 
+use super::product::{Ended, Gate};
 use crate::tenant::Slot;
-use sandbox::{Call, Fault, Finished, Permit, Sandbox, Usage};
+use sandbox::{Call, Fault, Permit, Sandbox, Usage};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use tokio::time::Instant;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 /// A guest with its call's slot. Dropping it ends the guest and gives the slot back.
 pub(super) enum Guest {
     /// Whoever reads the replies drives it: no other thread, no task.
-    Here(Pin<Box<dyn Future<Output = Finished> + Send>>),
+    Here(Pin<Box<dyn Future<Output = Ended> + Send>>),
     /// It runs by itself.
-    There(AbortOnDropHandle<Finished>),
+    There(AbortOnDropHandle<Ended>),
     /// It ended.
     Gone,
 }
 
 impl Guest {
-    pub(super) fn new(sandbox: Arc<Sandbox>, permit: Permit, call: Call, slot: Slot) -> Self {
+    /// Filters look at its answer while it still has its slot, and within its time: they end with it, and cannot be outrun.
+    pub(super) fn new(sandbox: Arc<Sandbox>, permit: Permit, call: Call, slot: Slot, gate: Gate) -> Self {
         Self::Here(Box::pin(async move {
             // Given back when the guest is gone, whenever its answer is read.
             let _slot = slot;
-            sandbox.call(permit, call).await
+            let limit = call.limits.wall;
+            let deadline = Instant::now() + limit;
+            let finished = sandbox.call(permit, call).await;
+            let usage = finished.usage;
+            // An answer that nobody looks at is there at once, however late it is.
+            let late = |_| Ended { outcome: Err(Fault::WallTime { limit }), usage, stdio: Vec::new() };
+            tokio::time::timeout_at(deadline, gate.pass(finished)).await.unwrap_or_else(late)
         }))
     }
 
@@ -38,10 +47,10 @@ impl Guest {
     }
 
     /// Its end, which comes once. Cancel-safe.
-    pub(super) async fn ended(&mut self) -> Finished {
-        let finished = match self {
+    pub(super) async fn ended(&mut self) -> Ended {
+        let ended = match self {
             Self::Here(call) => call.await,
-            Self::There(task) => task.await.unwrap_or_else(|error| Finished {
+            Self::There(task) => task.await.unwrap_or_else(|error| Ended {
                 outcome: Err(Fault::Engine(error.to_string())),
                 usage: Usage::default(),
                 stdio: Vec::new(),
@@ -49,6 +58,6 @@ impl Guest {
             Self::Gone => std::future::pending().await,
         };
         *self = Self::Gone;
-        finished
+        ended
     }
 }

@@ -1,8 +1,8 @@
 //! What a call is of: a tool, a resource, a prompt, a completion.
 
-use crate::auth::{Denied, Item};
+use crate::auth::{self, Denied, Item};
 use crate::catalog::{Prompt, Readable, Rejection, Template, Tool};
-use crate::failure::Failure;
+use crate::failure::{Blame, Failure};
 use mcp::JsonText;
 use mcp::params::{Pairs, arguments_text};
 use sandbox::Work;
@@ -72,7 +72,7 @@ impl Target {
     pub(in crate::method) fn denied(&self, denied: Denied) -> Failure {
         match denied {
             Denied::Hidden => self.unknown(),
-            Denied::Forbidden { missing_scopes } => Failure::PolicyDenied { missing_scopes },
+            Denied::Forbidden { by, missing_scopes } => Failure::PolicyDenied { by: by.map(blamed), missing_scopes },
             Denied::NoAnswer => Failure::PolicyUnavailable,
         }
     }
@@ -138,40 +138,42 @@ impl Target {
         }
     }
 
-    /// Whether what it is called with fits what it declares.
+    /// Whether what the work is done with fits what it declares. The work is of this very target; filters may have changed its arguments.
     ///
     /// # Errors
     ///
     /// What does not.
-    pub(super) fn check(&self) -> Result<(), Rejection> {
+    pub(super) fn check(&self, work: &Work) -> Result<(), Rejection> {
         let rejected = |text: String| Err(Rejection { masked: text.clone(), full: text });
-        match self {
-            Self::Tool { tool, arguments } => {
-                let value: Value = serde_json::from_str(arguments.as_str()).unwrap_or_default();
+        match (self, work) {
+            (Self::Tool { tool, .. }, Work::CallTool { arguments, .. }) => {
+                let value: Value = serde_json::from_str(arguments).unwrap_or_default();
                 tool.input.check(&value).map_err(|rejection| Rejection {
                     full: format!("The arguments do not fit the tool's input schema: {}", rejection.full),
                     ..rejection
                 })
             }
-            Self::Prompt { prompt, arguments } => {
+            (Self::Prompt { prompt, .. }, Work::GetPrompt { arguments, .. }) => {
                 let declared = &prompt.definition.arguments;
                 let given = |name: &str| arguments.iter().any(|(given, _)| **given == *name);
                 if let Some(missing) = declared.iter().find(|argument| argument.required && !given(&argument.name)) {
                     return rejected(format!("The prompt needs the argument {}", missing.name));
                 }
-                match arguments.iter().find(|(given, _)| !declared.iter().any(|argument| argument.name == *given)) {
+                match arguments.iter().find(|(given, _)| !declared.iter().any(|argument| *argument.name == **given)) {
                     Some((unknown, _)) => rejected(format!("The prompt has no argument {}", mcp::text::line(unknown, 128))),
                     None => Ok(()),
                 }
             }
-            Self::Completion(Completion { of, argument, .. }) => {
+            (Self::Completion(Completion { of, .. }), Work::Complete { argument, .. }) => {
                 let has = match of {
-                    Completed::Prompt(prompt) => prompt.definition.arguments.iter().any(|declared| declared.name == *argument),
+                    Completed::Prompt(prompt) => prompt.definition.arguments.iter().any(|declared| *declared.name == **argument),
                     Completed::Template(template) => template.pattern.has_variable(argument),
                 };
                 if has { Ok(()) } else { rejected(format!("There is no argument {} to complete", mcp::text::line(argument, 128))) }
             }
-            Self::Resource { .. } => Ok(()),
+            (Self::Resource { .. }, Work::ReadResource { .. }) => Ok(()),
+            // Only a mistake of the gateway's leads here.
+            (_, _) => rejected("This is not what was asked for".to_owned()),
         }
     }
 
@@ -193,6 +195,12 @@ impl Target {
             },
         }
     }
+}
+
+/// Which policy it was, for records.
+pub(in crate::method) fn blamed(by: auth::Blame) -> Blame {
+    let auth::Blame { policy, component, reason } = by;
+    Blame { policy, component, reason }
 }
 
 /// A tool's arguments as they came, `{}` where there are none.
