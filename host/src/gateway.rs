@@ -126,7 +126,8 @@ pub fn make_sandbox(config: &Config, kept: CodeIsKept) -> Result<(Arc<Sandbox>, 
     let program = std::env::current_exe().map_err(StartError::Program)?;
     let compiler = Compiler::worker(program, vec![COMPILE_WORKER.to_owned()], config.limits.plugins.compile_timeout);
     let pools = PoolSizes { fast: u32::try_from(config.limits.calls.in_flight_max).unwrap_or(u32::MAX), ..PoolSizes::default() };
-    let (sandbox, authority) = Sandbox::new(SandboxConfig { pools, limits: config.limits.guest, compiler, cache })?;
+    let (sandbox, authority) =
+        Sandbox::new(SandboxConfig { pools, limits: config.limits.guest, compiler, cache, decision_wall: config.limits.policies.wall })?;
     Ok((Arc::new(sandbox), authority))
 }
 

@@ -1,8 +1,11 @@
 //! Policies as components: what they hide is not there, what they forbid is refused, and whatever is no answer is a no.
 
 use super::command::Place;
-use crate::harness::{Answer, Events, Gateway, Modern, Setup, call_params, fixture, rpc};
+use crate::harness::{Answer, Events, Gateway, Modern, Setup, call_params, eventually, fixture, rpc};
 use serde_json::{Value, json};
+use std::time::Duration;
+
+const SOON: Duration = Duration::from_secs(20);
 
 /// A gateway whose policies are the fixture with these settings, by name, and attached where `attached` says.
 async fn with(attached: &str, policies: &[(&str, &str)]) -> Gateway {
@@ -193,4 +196,35 @@ fn a_policy_that_cannot_be_asked_keeps_the_gateway_from_starting() {
     std::fs::write(place.path().join("gatehouse.toml"), "[gateway]\npolicies = [\"q\"]\n").expect("written");
     let ran = place.run(&["check"]);
     assert!(ran.code == 78 && ran.err.contains("gateway.policies: there is no section [policies.q]"), "{ran:?}");
+}
+
+/// A gateway that is full of tools which compute for long still decides, and in time: what waits for a decision would otherwise be refused
+/// without a fault of anybody's. Once by processors that are taken, once by places that are.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn decisions_do_not_stand_behind_calls() {
+    const BUSY: usize = 48;
+    let file = fixture("verdict");
+    for places in [BUSY + 16, BUSY] {
+        let settings = format!(
+            "[limits]\ncalls_in_flight_max = {places}\ncalls_per_tenant_max = {BUSY}\ncall_queue_timeout_ms = 0\n\
+             call_cpu_time_ms = 300000\ncall_wall_time_ms = 300000\n[servers.judged]\ntools = [\"*\"]\npolicies = [\"p\"]\n\
+             [policies.p]\nfile = \"{}\"\n[policies.p.settings]\nwork = 4_000_000\nhide = [\"hash\"]\n",
+            file.display()
+        );
+        let setup = Setup { plugins: vec!["text-toolbox"], fixtures: vec!["misbehave"], settings };
+        let gateway = Gateway::with(setup).await;
+        let spinning = || tokio::spawn(Modern::call("spin", json!({})).build(&gateway).send());
+        let _busy: Vec<_> = (0..BUSY).map(|_| spinning()).collect();
+        let full = async || {
+            let code = gateway.modern(echo()).await.message()["error"]["code"].as_i64();
+            matches!(code, Some(-31_004 | -31_005)).then_some(())
+        };
+        eventually("every slot is taken", SOON, full).await;
+        for round in 0..20 {
+            let answer = gateway.modern(Modern::new("tools/list", json!({})).path("/servers/judged/mcp")).await;
+            let tools = answer.message()["result"]["tools"].as_array().map(Vec::len);
+            assert!(answer.status == 200 && tools.is_some_and(|count| count > 3), "{places} places, round {round}: {answer:?}");
+            assert!(!answer.text.contains("\"hash\""), "it is the policy that answers");
+        }
+    }
 }

@@ -186,24 +186,15 @@ async fn asking(policy_name: &str, settings: &str) -> Trusting {
     Trusting::with_plugins(vec!["text-toolbox", "text-template"], &more).await
 }
 
-/// Asks as a client does: a policy that got no answer ready, because the machine is busy with other tests, is asked again.
-async fn asks(trusting: &Trusting, token: &str, request: Modern) -> Answer {
-    let answered = async || {
-        let answer = trusting.asks(request.clone(), token).await;
-        (answer.status != 503 || answer.kind() != "policy_unavailable").then_some(answer)
-    };
-    eventually("the policy answers", Duration::from_secs(20), answered).await
-}
-
 /// The names in the caller's list.
 async fn listed(trusting: &Trusting, token: &str) -> BTreeSet<String> {
-    let answer = asks(trusting, token, Modern::new("tools/list", json!({}))).await;
+    let answer = trusting.asks(Modern::new("tools/list", json!({})), token).await;
     let tools = answer.result()["tools"].as_array().expect("a list");
     tools.iter().map(|tool| tool["name"].as_str().expect("a name").to_owned()).collect()
 }
 
 async fn call(trusting: &Trusting, token: &str, tool: &str, arguments: &Value) -> Answer {
-    asks(trusting, token, Modern::call(tool, arguments.clone())).await
+    trusting.asks(Modern::call(tool, arguments.clone()), token).await
 }
 
 /// All of an answer that could tell a tool that is hidden from one that is not there. The date may differ, and lengths do with the name.

@@ -23,6 +23,8 @@ pub struct Limits {
     pub guest: sandbox::Limits,
     /// What a plugin may bring.
     pub plugins: PluginLimits,
+    /// What policies get.
+    pub policies: PolicyLimits,
 }
 
 /// Connections and requests.
@@ -120,6 +122,13 @@ pub struct CallLimits {
     pub per_tenant_max: usize,
     /// How long a call waits for its turn before it is refused.
     pub queue_timeout: Duration,
+}
+
+/// What policies get.
+#[derive(Debug, Clone)]
+pub struct PolicyLimits {
+    /// For one decision, waiting included. No setting: a gateway must not be made to hang on its policies.
+    pub wall: Duration,
 }
 
 /// What a plugin may bring.
@@ -233,6 +242,7 @@ impl Limits {
                 compile_timeout: seconds("compile_timeout_s", 60, 1..=3_600),
                 code_cache_bytes_max: number("code_cache_bytes_max", 2 << 30, 0..=1 << 50),
             },
+            policies: PolicyLimits { wall: Duration::from_millis(150) },
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::contract::{Caller, ClientFeatures, Failure, Resume};
 use crate::demote::{Demotable, Pulse};
-use crate::engine::{Engines, Profile};
+use crate::engine::{Engines, Lane, Profile};
 use crate::events::{EventSender, LogLine, Stream};
 use crate::fault::Resource;
 use crate::guest::Code;
@@ -71,7 +71,10 @@ pub struct Usage {
 /// What running needs of the sandbox.
 pub(crate) struct Runner<'a> {
     pub(crate) engines: &'a Arc<Engines>,
+    /// Where calls go on that compute for long.
     pub(crate) low: &'a Handle,
+    /// Where decisions do.
+    pub(crate) bench: &'a Handle,
 }
 
 /// Raised in the guest by its limits, and found again in the error that ends it.
@@ -97,7 +100,7 @@ impl Runner<'_> {
         let asked = Asked { caller, client, resume, meta };
         let code = Arc::clone(&guest.0.code);
         let ended = self
-            .run(code.profile, limits, grants, events, move |mut store| async move {
+            .run((code.profile, Lane::Calls), limits, grants, events, move |mut store| async move {
                 let answer = match code.pre.instantiate_async(&mut store).await {
                     Ok(instance) => code.exports.run(&mut store, &instance, work, asked).await,
                     Err(error) => Err(error),
@@ -114,7 +117,7 @@ impl Runner<'_> {
 
     pub(crate) async fn list(&self, code: &Arc<Code>, offer: Offer, lists: Lists, limits: Limits) -> Result<Result<Offer, Refused>, Fault> {
         let code = Arc::clone(code);
-        self.run(code.profile, limits, Grants::none(), None, move |mut store| async move {
+        self.run((code.profile, Lane::Calls), limits, Grants::none(), None, move |mut store| async move {
             let answer = match code.pre.instantiate_async(&mut store).await {
                 Ok(instance) => code.exports.list(&mut store, &instance, offer, lists).await,
                 Err(error) => Err(error),
@@ -138,7 +141,7 @@ impl Runner<'_> {
         T: Send + 'static,
         W: Future<Output = (wasmtime::Result<T>, Store<State>)> + Send + 'static,
     {
-        self.run(code.profile, limits, grants, None, move |mut store| async move {
+        self.run((code.profile, Lane::Decisions), limits, grants, None, move |mut store| async move {
             match code.pre.instantiate_async(&mut store).await {
                 Ok(instance) => question(code, store, instance).await,
                 Err(error) => (Err(error), store),
@@ -151,7 +154,7 @@ impl Runner<'_> {
     /// Takes a place, makes the store, lets `work` run in it, and reads off how it ended. `work` gives the store back with its answer.
     async fn run<T, W>(
         &self,
-        profile: Profile,
+        (profile, lane): (Profile, Lane),
         limits: Limits,
         grants: Grants,
         events: Option<EventSender>,
@@ -164,7 +167,7 @@ impl Runner<'_> {
         let began = Instant::now();
         let deadline = began + limits.wall;
         let house = self.engines.house(profile);
-        let place = tokio::time::timeout(PLACE_WAIT.min(limits.wall), Arc::clone(&house.places).acquire_owned());
+        let place = tokio::time::timeout(PLACE_WAIT.min(limits.wall), Arc::clone(house.places(lane)).acquire_owned());
         let Ok(Ok(place)) = place.await else {
             return Ended { outcome: Err(Fault::Busy), usage: Usage { wall: began.elapsed(), ..Usage::default() }, stdio: Vec::new() };
         };
@@ -183,7 +186,11 @@ impl Runner<'_> {
             let (result, store) = work(store).await;
             end(result, store, &limits)
         };
-        let demotable = Demotable::new(call, Arc::clone(&pulse), self.low.clone());
+        let elsewhere = match lane {
+            Lane::Calls => self.low,
+            Lane::Decisions => self.bench,
+        };
+        let demotable = Demotable::new(call, Arc::clone(&pulse), elsewhere.clone());
         // The epoch does not wake a guest that waits in a host function, so the wall is watched from outside as well.
         let mut ended = match tokio::time::timeout_at(deadline.into(), demotable).await {
             Ok(Ok(ended)) => ended,

@@ -1,7 +1,8 @@
 //! Runs a call where it is polled, and moves it away once it turns out to be long.
 //!
 //! Most calls end within microseconds: a hop to another thread would cost them more than they do. A guest that computes on until
-//! the epoch interrupts it is moved to a runtime of low priority, so that it never delays anybody else's input and output.
+//! the epoch interrupts it is moved to another runtime, so that it never delays anybody else's input and output: a call to threads of low
+//! priority, a decision of a policy to threads of its own, where it does not stand behind calls that compute for seconds.
 //! (Yielding alone does not help: a task that wakes itself keeps a worker from its I/O driver for 61 polls.)
 
 use crate::meter::CpuMeter;
@@ -25,7 +26,7 @@ pub(crate) struct Pulse {
 pub(crate) struct Demotable<T> {
     place: Place<T>,
     pulse: Arc<Pulse>,
-    low: Handle,
+    elsewhere: Handle,
 }
 
 enum Place<T> {
@@ -35,8 +36,8 @@ enum Place<T> {
 }
 
 impl<T: Send + 'static> Demotable<T> {
-    pub(crate) fn new(call: impl Future<Output = T> + Send + 'static, pulse: Arc<Pulse>, low: Handle) -> Self {
-        Self { place: Place::Here(Metered { call: Box::pin(call), pulse: Arc::clone(&pulse) }), pulse, low }
+    pub(crate) fn new(call: impl Future<Output = T> + Send + 'static, pulse: Arc<Pulse>, elsewhere: Handle) -> Self {
+        Self { place: Place::Here(Metered { call: Box::pin(call), pulse: Arc::clone(&pulse) }), pulse, elsewhere }
     }
 }
 
@@ -54,7 +55,7 @@ impl<T: Send + 'static> Future for Demotable<T> {
                 Poll::Pending if !self.pulse.interrupted.load(Relaxed) => return Poll::Pending,
                 Poll::Pending => {
                     if let Place::Here(call) = std::mem::replace(&mut self.place, Place::Gone) {
-                        self.place = Place::There(self.low.spawn(call));
+                        self.place = Place::There(self.elsewhere.spawn(call));
                     }
                 }
             }

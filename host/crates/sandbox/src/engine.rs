@@ -41,7 +41,12 @@ impl Profile {
     }
 }
 
-/// How many instances may live at once.
+/// Places for decisions in each pool, beside those for calls. A gateway that is full of calls still has to decide: who waits for a slot, and
+/// what stands in a list.
+const DECISIONS_FAST: u32 = 64;
+const DECISIONS_HEAVY: u32 = 16;
+
+/// How many instances may live at once, those of decisions not counted.
 #[derive(Debug, Clone, Copy)]
 pub struct PoolSizes {
     /// In the fast pool.
@@ -61,7 +66,27 @@ impl Default for PoolSizes {
 pub(crate) struct House {
     pub(crate) engine: Engine,
     /// The pool answers with an error when it is full, so a place is taken here first.
-    pub(crate) places: Arc<Semaphore>,
+    places: Arc<Semaphore>,
+    /// The same for decisions of policies.
+    decisions: Arc<Semaphore>,
+}
+
+/// What an instance is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// Calls and lists.
+    Calls,
+    /// Decisions of policies, for which others wait: calls must neither fill their places nor be in front of them.
+    Decisions,
+}
+
+impl House {
+    pub(crate) fn places(&self, lane: Lane) -> &Arc<Semaphore> {
+        match lane {
+            Lane::Calls => &self.places,
+            Lane::Decisions => &self.decisions,
+        }
+    }
 }
 
 /// Both engines and their ticker.
@@ -74,14 +99,15 @@ pub(crate) struct Engines {
 
 impl Engines {
     pub(crate) fn new(sizes: PoolSizes, limits: &Limits) -> Result<Self, SandboxError> {
-        let house = |pool: PoolingAllocationConfig, places: u32| {
+        let house = |pool: PoolingAllocationConfig, places: u32, decisions: u32| {
             let mut config = config();
             config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
             let engine = Engine::new(&config).map_err(|error| SandboxError(format!("{error:#}")))?;
-            Ok::<_, SandboxError>(House { engine, places: Arc::new(Semaphore::new(places as usize)) })
+            let [places, decisions] = [places, decisions].map(|count| Arc::new(Semaphore::new(count as usize)));
+            Ok::<_, SandboxError>(House { engine, places, decisions })
         };
-        let fast = house(fast_pool(sizes.fast, limits), sizes.fast)?;
-        let heavy = house(heavy_pool(sizes.heavy, limits), sizes.heavy)?;
+        let fast = house(fast_pool(sizes.fast.saturating_add(DECISIONS_FAST), limits), sizes.fast, DECISIONS_FAST)?;
+        let heavy = house(heavy_pool(sizes.heavy.saturating_add(DECISIONS_HEAVY), limits), sizes.heavy, DECISIONS_HEAVY)?;
         let ticker = Ticker::start([fast.engine.clone(), heavy.engine.clone()])?;
         Ok(Self { fast, heavy, ticker })
     }

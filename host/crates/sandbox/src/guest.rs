@@ -11,6 +11,7 @@ use crate::work::{self, Exports, Lists, Offer};
 use crate::{Authority, Digest, Limits, LoadError, Permit};
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::runtime::Runtime;
 use wasmtime::component::{HasSelf, InstancePre, Linker};
 
@@ -25,6 +26,8 @@ pub struct SandboxConfig {
     pub compiler: Compiler,
     /// Where compiled code is kept; none: nowhere.
     pub cache: Option<CodeCache>,
+    /// How long a policy may take to decide, waiting included.
+    pub decision_wall: Duration,
 }
 
 /// Loads guests and runs them.
@@ -35,8 +38,11 @@ pub struct Sandbox {
     compiler: Compiler,
     cache: Option<Arc<CodeCache>>,
     limits: Limits,
-    /// Where guests that compute for long are moved to. An option only so that `drop` can take it.
+    decision_wall: Duration,
+    /// Where guests that compute for long are moved to. Options only so that `drop` can take them.
     low: Option<Runtime>,
+    /// Where policies are that do.
+    bench: Option<Runtime>,
 }
 
 impl fmt::Debug for Sandbox {
@@ -91,23 +97,18 @@ impl fmt::Debug for Guest {
 }
 
 impl Sandbox {
-    /// Makes the engines, their pools, and a runtime of low priority for guests that compute for long.
+    /// Makes the engines, their pools, and runtimes for what computes for long: one of low priority for calls, and one for decisions.
     ///
     /// # Errors
     ///
     /// When the system does not give the address space or the threads.
     pub fn new(config: SandboxConfig) -> Result<(Self, Authority), SandboxError> {
         let engines = Engines::new(config.pools, &config.limits)?;
-        let low = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(std::thread::available_parallelism().map_or(1, usize::from))
-            .thread_name("guest")
-            .on_thread_start(|| {
-                // Where that is refused the guest runs at the priority of everybody else.
-                let _ = rustix::process::setpriority_process(None, 10);
-            })
-            .enable_all()
-            .build()
-            .map_err(|error| SandboxError(format!("no threads for guests: {error}")))?;
+        let low = runtime("guest", || {
+            // Where that is refused the guest runs at the priority of everybody else.
+            let _ = rustix::process::setpriority_process(None, 10);
+        })?;
+        let bench = runtime("policy", || {})?;
         let sandbox = Self {
             fast_linker: linker(&engines.fast.engine)?,
             heavy_linker: linker(&engines.heavy.engine)?,
@@ -115,7 +116,9 @@ impl Sandbox {
             compiler: config.compiler,
             cache: config.cache.map(Arc::new),
             limits: config.limits,
+            decision_wall: config.decision_wall,
             low: Some(low),
+            bench: Some(bench),
         };
         Ok((sandbox, Authority::new()))
     }
@@ -226,20 +229,33 @@ impl Sandbox {
         self.runner().call(permit, call).await
     }
 
+    pub(crate) fn decision_wall(&self) -> Duration {
+        self.decision_wall
+    }
+
     pub(crate) fn runner(&self) -> Runner<'_> {
-        // The runtime is taken only by `drop`.
-        let low = self.low.as_ref().map(Runtime::handle).expect("the runtime lives as long as the sandbox");
-        Runner { engines: &self.engines, low }
+        // They are taken only by `drop`.
+        let [low, bench] = [&self.low, &self.bench].map(|runtime| runtime.as_ref().expect("runtimes live as long as the sandbox").handle());
+        Runner { engines: &self.engines, low, bench }
     }
 }
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
         // A runtime must not be waited for inside another one; guests that are left end with their futures.
-        if let Some(low) = self.low.take() {
-            low.shutdown_background();
-        }
+        [&mut self.low, &mut self.bench].into_iter().filter_map(Option::take).for_each(Runtime::shutdown_background);
     }
+}
+
+/// As many threads as there are processors, whatever there is to do.
+fn runtime(name: &str, on_start: fn()) -> Result<Runtime, SandboxError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(std::thread::available_parallelism().map_or(1, usize::from))
+        .thread_name(name)
+        .on_thread_start(on_start)
+        .enable_all()
+        .build()
+        .map_err(|error| SandboxError(format!("no threads for guests: {error}")))
 }
 
 /// WASI 0.2 whole, so that language runtimes load, and `gatehouse:host`. What lies behind each interface refuses unless granted.

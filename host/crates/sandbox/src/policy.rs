@@ -126,9 +126,9 @@ impl fmt::Debug for PolicyGuest {
 }
 
 /// What one decision may use: a policy that needs more is taken for a no.
-fn limits(of_calls: &Limits) -> Limits {
+fn limits(of_calls: &Limits, wall: Duration) -> Limits {
     Limits {
-        wall: Duration::from_millis(150).min(of_calls.wall),
+        wall: wall.min(of_calls.wall),
         cpu: Duration::from_millis(100).min(of_calls.cpu),
         memory_bytes: (32 << 20).min(of_calls.memory_bytes),
         ..*of_calls
@@ -136,6 +136,16 @@ fn limits(of_calls: &Limits) -> Limits {
 }
 
 impl Sandbox {
+    fn decision_limits(&self) -> Limits {
+        limits(self.limits(), self.decision_wall())
+    }
+
+    /// For what a policy is asked when it is loaded.
+    fn settings_limits(&self) -> Limits {
+        let limits = self.limits().for_listing();
+        Limits { wall: limits.wall.max(self.decision_wall()), ..limits }
+    }
+
     /// Makes a policy of a component's bytes.
     ///
     /// # Errors
@@ -157,7 +167,7 @@ impl Sandbox {
     ///
     /// When it does not come to an answer.
     pub async fn policy_schema(&self, policy: &PolicyGuest) -> Result<Option<String>, Fault> {
-        self.ask(policy, self.limits().for_listing(), move |code, mut store, instance| async move {
+        self.ask(policy, self.settings_limits(), move |code, mut store, instance| async move {
             let answer = match code.exports.settings.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose() {
                 Ok(Some(guest)) => guest.call_schema(&mut store).await.map(Some),
                 Ok(None) => Ok(None),
@@ -174,7 +184,7 @@ impl Sandbox {
     ///
     /// When it does not come to an answer.
     pub async fn check_settings(&self, policy: &PolicyGuest, json: String) -> Result<Result<(), String>, Fault> {
-        self.ask(policy, self.limits().for_listing(), move |code, mut store, instance| async move {
+        self.ask(policy, self.settings_limits(), move |code, mut store, instance| async move {
             let answer = match code.exports.settings.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose() {
                 Ok(Some(guest)) => guest.call_check(&mut store, &json).await,
                 Ok(None) => Ok(Ok(())),
@@ -193,7 +203,7 @@ impl Sandbox {
     pub async fn authorize(&self, policy: &PolicyGuest, json: String, question: Question) -> Result<Vec<Decision>, Fault> {
         let asked = question.targets.len();
         let decisions = self
-            .ask(policy, limits(self.limits()), move |code, mut store, instance| async move {
+            .ask(policy, self.decision_limits(), move |code, mut store, instance| async move {
                 let Question { who, what, targets, arguments } = question;
                 let answer = match load(code.exports.authorizer.as_ref(), |indices| indices.load(&mut store, &instance)) {
                     Ok(guest) => guest.call_authorize(&mut store, &json, &who, what, &targets, arguments.as_ref()).await,
@@ -220,7 +230,7 @@ impl Sandbox {
         json: String,
         credentials: Credentials,
     ) -> Result<Result<Option<Principal>, Denial>, Fault> {
-        self.ask(policy, limits(self.limits()), move |code, mut store, instance| async move {
+        self.ask(policy, self.decision_limits(), move |code, mut store, instance| async move {
             let answer = match load(code.exports.authenticator.as_ref(), |indices| indices.load(&mut store, &instance)) {
                 Ok(guest) => guest.call_authenticate(&mut store, &json, &credentials).await,
                 Err(error) => Err(error),
@@ -236,7 +246,7 @@ impl Sandbox {
     ///
     /// When it does not come to an answer.
     pub async fn filter_call(&self, policy: &PolicyGuest, json: String, call: FilteredCall) -> Result<Verdict, Fault> {
-        self.ask(policy, limits(self.limits()), move |code, mut store, instance| async move {
+        self.ask(policy, self.decision_limits(), move |code, mut store, instance| async move {
             let FilteredCall { who, what, target, arguments } = call;
             let answer = match load(code.exports.call_filter.as_ref(), |indices| indices.load(&mut store, &instance)) {
                 Ok(guest) => guest.call_on_call(&mut store, &json, &who, what, &target, &arguments).await,
@@ -259,7 +269,7 @@ impl Sandbox {
         call: FilteredCall,
         reply: String,
     ) -> Result<ResultVerdict, Fault> {
-        self.ask(policy, limits(self.limits()), move |code, mut store, instance| async move {
+        self.ask(policy, self.decision_limits(), move |code, mut store, instance| async move {
             let FilteredCall { who, what, target, arguments } = call;
             let answer = match load(code.exports.call_filter.as_ref(), |indices| indices.load(&mut store, &instance)) {
                 Ok(guest) => guest.call_on_result(&mut store, &json, &who, what, &target, &arguments, &reply).await,
