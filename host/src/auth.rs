@@ -134,6 +134,11 @@ impl Authenticator {
         self.bearer.as_ref()
     }
 
+    /// Those that are asked.
+    pub fn policies(&self) -> &Policies {
+        &self.policies
+    }
+
     /// All tenants.
     pub fn tenants(&self) -> &Tenants {
         &self.tenants

@@ -3,6 +3,7 @@
 use super::command::Place;
 use crate::harness::{Answer, Events, Gateway, Modern, Setup, call_params, eventually, fixture, rpc};
 use serde_json::{Value, json};
+use std::fs;
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(20);
@@ -143,6 +144,11 @@ async fn policies_are_heard_together() {
     ];
     let gateway = with("[gateway]\npolicies = [\"trial\", \"broken\", \"allows\"]", &trial).await;
     assert_eq!(gateway.modern(echo()).await.tool_text(), "hello");
+    // Where there are only such, nobody says who may: that is as if there were none.
+    for (required, status) in [("", 200), ("require_policy = true\n", 503)] {
+        let gateway = with(&format!("[gateway]\n{required}policies = [\"trial\", \"broken\"]"), &trial).await;
+        assert_eq!(gateway.modern(echo()).await.status, status, "{required}");
+    }
 
     let servers = "[servers.strict]\ntools = [\"*\"]\npolicies = [\"denies\"]\n[servers.open]\ntools = [\"*\"]";
     let gateway = with(servers, &[("denies", denies)]).await;
@@ -179,7 +185,7 @@ fn a_policy_that_cannot_be_asked_keeps_the_gateway_from_starting() {
     let tool = fixture("mirrored").display().to_string();
     let cases = [
         (format!("file = \"{verdict}\"\n[policies.p.settings]\nrefuse = \"no such list\""), "it refuses its settings: no such list"),
-        ("file = \"missing.wasm\"".to_owned(), "it cannot be read: No such file"),
+        ("file = \"/\"".to_owned(), "it cannot be read: Is a directory"),
         (format!("file = \"{tool}\""), "it exports no `authenticator`, `authorizer` or `call-filter`"),
         ("mode = \"enforce\"".to_owned(), "policies.p.file: must name the policy's component"),
         (format!("file = \"{verdict}\"\nmode = \"maybe\""), "policies.p.mode: must be \"enforce\" or \"dry-run\""),
@@ -196,6 +202,82 @@ fn a_policy_that_cannot_be_asked_keeps_the_gateway_from_starting() {
     std::fs::write(place.path().join("gatehouse.toml"), "[gateway]\npolicies = [\"q\"]\n").expect("written");
     let ran = place.run(&["check"]);
     assert!(ran.code == 78 && ran.err.contains("gateway.policies: there is no section [policies.q]"), "{ran:?}");
+}
+
+async fn readiness(gateway: &Gateway) -> (u16, Value) {
+    let answer = Answer::of(gateway.client.get(format!("{}/readyz", gateway.origin))).await;
+    (answer.status, answer.messages[0].clone())
+}
+
+/// P02: a policy whose component is not there has nothing to say, and that is no. It is waited for.
+#[tokio::test]
+async fn a_policy_that_is_not_there_has_said_no() {
+    let place = tempfile::tempdir().expect("a directory");
+    let file = place.path().join("policy.wasm");
+    let section = format!("[policies.p]\nfile = {file:?}\n[policies.p.settings]\nhide = [\"hash\"]\n");
+    let settings = format!("[gateway]\nrequire_policy = true\npolicies = [\"p\"]\n{section}");
+    let gateway = Gateway::with(Setup { plugins: vec!["text-toolbox", "handbook"], settings, ..Setup::default() }).await;
+    let requests = [
+        echo(),
+        Modern::new("tools/list", json!({})),
+        Modern::new("resources/list", json!({})),
+        Modern::new("resources/read", json!({ "uri": "handbook:///welcome" })),
+        Modern::new("prompts/get", json!({ "name": "explain", "arguments": { "page": "leave" } })),
+    ];
+    let refused = async || {
+        let (status, told) = readiness(&gateway).await;
+        assert_eq!((status, &told["ready"], &told["policies_missing"]), (503, &json!(false), &json!(1)));
+        for request in requests.clone() {
+            let answer = gateway.modern(request).await;
+            assert_eq!((answer.status, answer.code()), (503, -31010), "{answer:?}");
+        }
+        let session = gateway.session("2025-11-25").await;
+        assert_eq!(gateway.legacy(Some(&session), rpc(1, "tools/list", json!({}))).await.code(), -31010);
+    };
+    refused().await;
+    let told = async || gateway.log().contains("a policy's component is not there").then_some(());
+    eventually("the reason", SOON, told).await;
+    let is_ready = async |wanted: u16| {
+        eventually("readiness", SOON, async || (readiness(&gateway).await.0 == wanted).then_some(())).await;
+    };
+    fs::copy(fixture("verdict"), &file).expect("copied");
+    is_ready(200).await;
+    assert_eq!(gateway.modern(echo()).await.tool_text(), "hello");
+    assert!(!names(&gateway, "/mcp").await.contains(&"hash".to_owned()));
+    // P03: broken, the last good one goes on; removed, nothing does; and then it is there again.
+    fs::write(&file, b"\0asm, or not").expect("written");
+    let told = async || gateway.log().contains("the settings were not taken").then_some(());
+    eventually("the reason", SOON, told).await;
+    assert_eq!(readiness(&gateway).await.0, 200);
+    assert!(gateway.modern(echo()).await.status == 200 && !names(&gateway, "/mcp").await.contains(&"hash".to_owned()));
+    fs::remove_file(&file).expect("it was there");
+    is_ready(503).await;
+    refused().await;
+    fs::copy(fixture("verdict"), &file).expect("copied");
+    is_ready(200).await;
+    assert_eq!(gateway.modern(echo()).await.tool_text(), "hello");
+}
+
+/// Only where it is attached, and only where it counts.
+#[tokio::test]
+async fn a_policy_that_is_not_there_closes_what_it_is_attached_to() {
+    let missing = "[policies.p]\nfile = \"missing.wasm\"\n";
+    let servers = "[servers.strict]\ntools = [\"*\"]\npolicies = [\"p\"]\n[servers.open]\ntools = [\"*\"]\n";
+    let status = async |gateway: &Gateway, path: &str| gateway.modern(echo().path(path)).await.status;
+    let gateway = with(&format!("{missing}{servers}"), &[]).await;
+    assert_eq!((status(&gateway, "/servers/open/mcp").await, status(&gateway, "/servers/strict/mcp").await), (200, 503));
+    assert_eq!(readiness(&gateway).await.0, 503);
+    let gateway = with(&format!("{missing}mode = \"dry-run\"\n{servers}"), &[]).await;
+    assert_eq!((status(&gateway, "/servers/strict/mcp").await, readiness(&gateway).await.0), (200, 200));
+    // None is named at all, and one is wanted.
+    let gateway = with("[gateway]\nrequire_policy = true", &[]).await;
+    assert_eq!((status(&gateway, "/mcp").await, readiness(&gateway).await.0), (503, 503));
+
+    let place = Place::new();
+    fs::write(place.path().join("gatehouse.toml"), format!("[gateway]\npolicies = [\"p\"]\n{missing}")).expect("written");
+    let plugins = place.plugins();
+    let ran = place.run(&["check", "--plugins", plugins.to_str().expect("text")]);
+    assert!(ran.code == 1 && ran.out.contains("policy     p: its component is not there"), "{ran:?}");
 }
 
 /// A gateway that is full of tools which compute for long still decides, and in time: what waits for a decision would otherwise be refused

@@ -3,6 +3,9 @@
 //!
 //! One that denies is heard over all that allow; where none allows the answer is no; and one that does not come to an answer is a no that
 //! is told apart, because the caller is not to blame. Those that look into calls are asked afterwards ([`filters`]).
+//!
+//! A policy whose component is not there gives no answer, at a start as after its file was removed. One that is there and cannot be used is a
+//! mistake of the settings: then there is no chain at all.
 
 mod filters;
 
@@ -23,11 +26,12 @@ const REASON_BYTES_MAX: usize = 256;
 #[derive(Debug)]
 struct Attached {
     name: Arc<str>,
-    present: Arc<Present>,
+    /// None where its component is not there.
+    present: Option<Arc<Present>>,
     mode: PolicyMode,
 }
 
-/// What is asked.
+/// A policy that can be asked.
 #[derive(Debug)]
 struct Present {
     guest: PolicyGuest,
@@ -43,6 +47,8 @@ pub struct Policies {
     required: bool,
     of_tenant: HashMap<TenantId, Vec<Arc<Attached>>>,
     at_server: HashMap<ServerId, Vec<Arc<Attached>>>,
+    /// Those that count and are not there.
+    missing: Vec<Arc<str>>,
     /// Of what they give in place of arguments.
     json: JsonLimits,
 }
@@ -102,6 +108,7 @@ impl Policies {
             required: false,
             of_tenant: HashMap::new(),
             at_server: HashMap::new(),
+            missing: Vec::new(),
             json: JsonLimits::default(),
         }
     }
@@ -110,7 +117,7 @@ impl Policies {
     ///
     /// # Errors
     ///
-    /// The first that cannot be read, is no policy, or refuses its settings.
+    /// The first that cannot be read, is no policy, or refuses its settings. One that is not there is none of these.
     pub async fn load(config: &Config, sandbox: &Arc<Sandbox>) -> Result<Self, PolicyError> {
         let mut loaded: HashMap<&str, Arc<Attached>> = HashMap::new();
         for policy in &config.policies {
@@ -118,6 +125,8 @@ impl Policies {
             let attached = attached.map_err(|reason| PolicyError { name: policy.name.clone(), file: policy.file.clone(), reason })?;
             loaded.insert(&policy.name, Arc::new(attached));
         }
+        let missing = loaded.values().filter(|policy| policy.present.is_none() && policy.mode == PolicyMode::Enforce);
+        let missing = missing.map(|policy| Arc::clone(&policy.name)).collect();
         let named = |names: &[String]| names.iter().filter_map(|name| loaded.get(name.as_str()).cloned()).collect::<Vec<_>>();
         let of_tenant = config.tenants.iter().map(|tenant| (tenant.id.clone(), named(&tenant.policies)));
         let at_server = config.servers.iter().map(|server| (server.id.clone(), named(&server.policies)));
@@ -127,8 +136,20 @@ impl Policies {
             required: config.require_policy,
             of_tenant: of_tenant.collect(),
             at_server: at_server.collect(),
+            missing,
             json: config.limits.json,
         })
+    }
+
+    /// Policies that count and whose component is not there: wherever they are attached nothing may be done.
+    pub fn missing(&self) -> &[Arc<str>] {
+        &self.missing
+    }
+
+    /// Whether policies that there have to be could be asked anything. It says nothing of a single server.
+    pub fn is_ready(&self) -> bool {
+        let attached = || [&self.everywhere].into_iter().chain(self.of_tenant.values()).chain(self.at_server.values()).flatten();
+        self.missing.is_empty() && (!self.required || attached().any(|policy| policy.counts()))
     }
 
     /// What the JSON of a policy may hold.
@@ -145,7 +166,7 @@ impl Policies {
 
     /// Those that decide who may do what.
     fn authorizers(&self, at: At<'_>) -> impl Iterator<Item = &Arc<Attached>> {
-        self.chain(at).filter(|policy| policy.present.guest.kinds().authorizes)
+        self.chain(at).filter(|policy| policy.authorizes())
     }
 
     /// Whether nobody is asked there, and need not be. Filters alone are nobody: what they look into, they do not allow.
@@ -159,13 +180,16 @@ impl Policies {
     ///
     /// When one that counts does not come to an answer.
     pub(super) async fn ask(&self, at: At<'_>, question: &Question) -> Result<Vec<Said>, NoAnswer> {
-        if self.authorizers(at).next().is_none() {
-            tracing::error!("there is no policy here, and gateway.require_policy wants one: nothing may be done");
-            return Err(NoAnswer);
-        }
+        let mut counted = false;
         let mut sayings = vec![Saying::default(); question.targets.len()];
         for policy in self.authorizers(at) {
-            let present = &policy.present;
+            let Some(present) = &policy.present else {
+                tracing::error!(policy = %policy.name, mode = ?policy.mode, "a policy's component is not there, so that it gives no answer");
+                match policy.mode {
+                    PolicyMode::Enforce => return Err(NoAnswer),
+                    PolicyMode::DryRun => continue,
+                }
+            };
             let decided = self.sandbox.authorize(&present.guest, present.settings.clone(), question.clone()).await;
             let decisions = match (decided, policy.mode) {
                 (Ok(decisions), PolicyMode::Enforce) => decisions,
@@ -182,9 +206,29 @@ impl Policies {
                     }
                 }
             };
+            counted = true;
             sayings.iter_mut().zip(&decisions).for_each(|(saying, decision)| saying.hear((&policy.name, present.guest.digest()), decision));
         }
-        Ok(sayings.into_iter().map(Saying::end).collect())
+        match (counted, self.required) {
+            (true, _) => Ok(sayings.into_iter().map(Saying::end).collect()),
+            // Those on trial count for nothing, so here is nobody.
+            (false, false) => Ok(vec![Said::Allowed; question.targets.len()]),
+            (false, true) => {
+                tracing::error!("no policy counts here, and gateway.require_policy wants one: nothing may be done");
+                Err(NoAnswer)
+            }
+        }
+    }
+}
+
+impl Attached {
+    /// Of one that is not there nobody knows what it would have said.
+    fn authorizes(&self) -> bool {
+        self.present.as_ref().is_none_or(|present| present.guest.kinds().authorizes)
+    }
+
+    fn counts(&self) -> bool {
+        self.authorizes() && self.mode == PolicyMode::Enforce
     }
 }
 
@@ -197,7 +241,18 @@ fn failed((policy, mode): (&Arc<str>, PolicyMode), fault: &Fault) -> NoAnswer {
 }
 
 async fn attach(policy: &PolicyConfig, sandbox: &Sandbox) -> Result<Attached, String> {
-    let bytes = tokio::fs::read(&policy.file).await.map_err(|error| format!("it cannot be read: {error}"))?;
+    let (name, mode) = (policy.name.as_str().into(), policy.mode);
+    let bytes = match tokio::fs::read(&policy.file).await {
+        Ok(bytes) => bytes,
+        // The operator may be about to put it there, and a start that fails would not be told apart from a mistake; and once it was
+        // there, the rules that went on without it would be nobody's.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let file = policy.file.display();
+            tracing::error!(policy = %policy.name, %file, "a policy's component is not there: where it is attached nothing may be done");
+            return Ok(Attached { name, present: None, mode });
+        }
+        Err(error) => return Err(format!("it cannot be read: {error}")),
+    };
     let guest = sandbox.load_policy(bytes.into()).await.map_err(|error| error.to_string())?;
     let kinds = guest.kinds();
     if !kinds.authorizes && !kinds.filters {
@@ -208,8 +263,8 @@ async fn attach(policy: &PolicyConfig, sandbox: &Sandbox) -> Result<Attached, St
         Ok(Err(reason)) => return Err(format!("it refuses its settings: {}", mcp::text::line(&reason, 512))),
         Err(fault) => return Err(format!("it could not look at its settings: {fault}")),
     }
-    let present = Arc::new(Present { guest, settings: policy.settings.clone() });
-    Ok(Attached { name: policy.name.as_str().into(), present, mode: policy.mode })
+    let settings = policy.settings.clone();
+    Ok(Attached { name, present: Some(Arc::new(Present { guest, settings })), mode })
 }
 
 /// What was heard of one target so far.

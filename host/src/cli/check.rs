@@ -29,7 +29,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
     let shows = |id: &ServerId| catalog.servers().any(|(_, server)| server.id.as_ref() == Some(id) && !server.is_empty());
     let empty: Vec<_> = config.servers.iter().map(|server| &server.id).filter(|id| !shows(id)).collect();
     let (store, store_well) = look_at_store(&config);
-    let well = problems.is_empty() && empty.is_empty() && store_well;
+    let policies = generation.authenticator.policies();
+    let well = problems.is_empty() && empty.is_empty() && store_well && policies.is_ready();
 
     if arguments.json {
         let plugins: Vec<_> = plugins()
@@ -49,7 +50,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
         let empty: Vec<_> = empty.iter().map(|id| id.as_str()).collect();
         output::print(&format!(
             "{:#}\n",
-            json!({ "ok": well, "plugins": plugins, "problems": problems, "empty_servers": empty, "store": store })
+            json!({
+                "ok": well, "plugins": plugins, "problems": problems, "empty_servers": empty, "store": store,
+                "missing_policies": policies.missing().iter().map(|name| &**name).collect::<Vec<_>>(),
+            })
         ));
     } else {
         let mut text = String::new();
@@ -62,6 +66,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
         }
         for problem in &problems {
             let _ = writeln!(text, "plugin     {}: {}", output::bold(&problem.plugin), problem.reason);
+        }
+        for name in policies.missing() {
+            let _ = writeln!(
+                text,
+                "policy     {}: its component is not there, so that nothing may be done where it is asked",
+                output::bold(name)
+            );
+        }
+        if policies.missing().is_empty() && !policies.is_ready() {
+            let _ = writeln!(text, "policies   none that counts, and gateway.require_policy wants one: nothing may be done");
         }
         for id in &empty {
             let _ = writeln!(text, "server     {}: nothing that it names is offered by any plugin", output::bold(id.as_str()));

@@ -38,20 +38,24 @@ pub(super) async fn readyz(State(front): State<Arc<super::Front>>) -> Response<B
     };
     let set_aside = health.is_some_and(|health| health.quarantined.is_some());
     let generation = front.rooms.generation.load();
-    let bearer = generation.authenticator.bearer();
+    let (bearer, policies) = (generation.authenticator.bearer(), generation.authenticator.policies());
     // An issuer that went away later takes none of the others' callers with it: then the number says it, and the status does not.
     let awaited = bearer.is_some_and(|bearer| bearer.issuers_awaited() > 0);
     let without_keys = bearer.map_or(0, Bearer::issuers_without_keys);
-    let waits_for = match (draining, awaited) {
-        (true, _) => ",\"reason\":\"draining\"",
-        (false, true) => ",\"reason\":\"issuer_keys\"",
-        (false, false) => "",
+    let missing = policies.missing().len();
+    // Plugins that are missing are missing; a policy that is takes everything with it that it would have been asked about.
+    let reason = match (draining, awaited, policies.is_ready()) {
+        (true, _, _) => Some("draining"),
+        (false, true, _) => Some("issuer_keys"),
+        (false, false, false) => Some("policies"),
+        (false, false, true) => None,
     };
-    let ready = !draining && !awaited;
+    let (ready, waits_for) = (reason.is_none(), reason.map(|reason| format!(",\"reason\":\"{reason}\"")).unwrap_or_default());
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let text = format!(
-        "{{\"ready\":{ready}{waits_for},\"plugins_with_problems\":{problems},\"store\":\"{store}\",\"store_set_aside\":{set_aside},\
-         \"issuers_without_keys\":{without_keys}}}\n"
+        "{{\"ready\":{ready}{waits_for},\"plugins_with_problems\":{problems},\"policies_missing\":{missing},\"store\":\"{store}\",\
+         \"store_set_aside\":{set_aside},\"issuers_without_keys\":{without_keys}}}
+"
     );
     super::error::json(status, text.into_bytes())
 }

@@ -38,7 +38,7 @@ impl From<NoAnswer> for Stopped {
     }
 }
 
-/// A policy that looks into calls.
+/// A policy that looks into calls. One that is not there is none: nothing gets so far past authorizers where it is attached.
 #[derive(Debug, Clone)]
 struct Filter {
     name: Arc<str>,
@@ -62,8 +62,8 @@ impl Policies {
     /// Those that look into calls there, in their order.
     fn filters(&self, at: At<'_>) -> impl Iterator<Item = Filter> {
         self.chain(at).filter_map(|policy| {
-            let filter = || Filter { name: Arc::clone(&policy.name), mode: policy.mode, present: Arc::clone(&policy.present) };
-            policy.present.guest.kinds().filters.then(filter)
+            let present = policy.present.as_ref().filter(|present| present.guest.kinds().filters)?;
+            Some(Filter { name: Arc::clone(&policy.name), mode: policy.mode, present: Arc::clone(present) })
         })
     }
 
