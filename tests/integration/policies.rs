@@ -1,7 +1,8 @@
 //! Policies as components: what they hide is not there, what they forbid is refused, and whatever is no answer is a no.
 
 use super::command::Place;
-use crate::harness::{Answer, Events, Gateway, Modern, Setup, call_params, eventually, fixture, rpc};
+use super::tokens::Trusting;
+use crate::harness::{Answer, Events, Gateway, Modern, Setup, call_params, eventually, fixture, policy, rpc};
 use serde_json::{Value, json};
 use std::fs;
 use std::time::Duration;
@@ -308,5 +309,96 @@ async fn decisions_do_not_stand_behind_calls() {
             assert!(answer.status == 200 && tools.is_some_and(|count| count > 3), "{places} places, round {round}: {answer:?}");
             assert!(!answer.text.contains("\"hash\""), "it is the policy that answers");
         }
+    }
+}
+
+/// How often a policy was asked and how often what it had said was taken, by the log, once it tells of so many decisions.
+async fn decided(gateway: &Gateway, decisions: usize) -> (usize, usize) {
+    eventually("the lines", SOON, async || {
+        let log = gateway.log();
+        let count = |kept: &str| log.lines().filter(|line| line.contains("a policy decided") && line.contains(kept)).count();
+        let (asked, kept) = (count("kept=false"), count("kept=true"));
+        (asked + kept >= decisions).then_some((asked, kept))
+    })
+    .await
+}
+
+/// P09: what a policy said is kept for the very same question, and a token with less in it asks another one.
+#[tokio::test]
+async fn decisions_are_kept_for_the_same_question_only() {
+    let settings = |scope: &str, more: &str| {
+        format!(
+            "[log]\nfilter = \"gatehouse=debug\"\n[gateway]\npolicies = [\"p\"]\n[policies.p]\nfile = {:?}\n[policies.p.settings]\n\
+             rules = [{{ scopes = [\"{scope}\"], tools = [\"*\"] }}]\n{more}",
+            policy("scopes").display().to_string()
+        )
+    };
+    let trusting = Trusting::with_plugins(vec!["text-toolbox"], &settings("read", "")).await;
+    let reader = trusting.token_with("ada", &json!({ "scope": "read" }));
+    let echoes = async |token: &str, message: &str| trusting.asks(Modern::call("echo", json!({ "message": message })), token).await;
+    assert_eq!(echoes(&reader, "a").await.tool_text(), "a");
+    assert_eq!(decided(&trusting.gateway, 2).await, (2, 0), "whether it is there, and whether it may be called");
+    for _ in 0..5 {
+        assert_eq!(echoes(&reader, "a").await.tool_text(), "a");
+    }
+    let (asked, kept) = decided(&trusting.gateway, 12).await;
+    assert!(kept > 0 && asked + kept == 12, "{asked} and {kept}");
+    // Other arguments are another question, of which nobody knows whether the policy looks at them.
+    assert_eq!(echoes(&reader, "b").await.tool_text(), "b");
+    assert!(decided(&trusting.gateway, 14).await.0 > asked);
+    // The same caller with less, and somebody else, at once.
+    for token in [
+        trusting.token_with("ada", &json!({ "scope": "other" })),
+        trusting.token_with("ada", &json!({})),
+        trusting.token_with("bob", &json!({ "scope": "other" })),
+    ] {
+        assert_eq!(echoes(&token, "a").await.code(), -32602);
+        assert_eq!(echoes(&reader, "a").await.tool_text(), "a");
+    }
+}
+
+/// P12: who is not known is not asked about, however often it comes.
+#[tokio::test]
+async fn a_policy_is_asked_of_known_callers_only() {
+    let settings = format!(
+        "[log]\nfilter = \"gatehouse=debug\"\n[gateway]\npolicies = [\"p\"]\n[policies.p]\nfile = {:?}\n[policies.p.settings]\n",
+        fixture("verdict").display().to_string()
+    );
+    let trusting = Trusting::with_plugins(vec!["text-toolbox"], &settings).await;
+    for request in [echo(), Modern::new("tools/list", json!({}))].into_iter().cycle().take(50) {
+        assert_eq!(trusting.gateway.modern(request.clone()).await.status, 401);
+        assert_eq!(trusting.asks(request, "forged").await.status, 401);
+    }
+    assert_eq!(trusting.asks(echo(), &trusting.token_with("ada", &json!({}))).await.tool_text(), "hello");
+    assert_eq!(decided(&trusting.gateway, 2).await, (2, 0));
+}
+
+/// Nothing is kept beyond a change of the rules, of what may hang on more than the question, of what was no answer, or where nothing is to be.
+#[tokio::test]
+async fn what_may_change_is_decided_anew() {
+    let debug = "[log]\nfilter = \"gatehouse=debug\"\n[gateway]\npolicies = [\"p\"]\n";
+    let scopes =
+        |rules: &str| format!("{debug}[policies.p]\nfile = {:?}\n[policies.p.settings]\n{rules}\n", policy("scopes").display().to_string());
+    let all = scopes("rules = [{ scopes = [], tools = [\"*\"] }]");
+    let gateway = Gateway::with(Setup { plugins: vec!["text-toolbox"], settings: all.clone(), ..Setup::default() }).await;
+    for _ in 0..2 {
+        assert_eq!(gateway.modern(echo()).await.status, 200);
+    }
+    gateway.set(&scopes("rules = [{ scopes = [\"more\"], tools = [\"*\"] }]"));
+    assert_eq!(gateway.reload().await.0, 0);
+    assert_eq!(gateway.modern(echo()).await.code(), -32602);
+    let told = async || gateway.log().contains("policies are not asked any more").then_some(());
+    eventually("the counts", SOON, told).await;
+
+    let verdict = |settings: &str| {
+        format!("{debug}[policies.p]\nfile = {:?}\n[policies.p.settings]\n{settings}\n", fixture("verdict").display().to_string())
+    };
+    let none = format!("{all}[limits]\npolicy_decisions_kept_max = 0\n");
+    for (settings, status, decisions) in [(verdict("hide = [\"hash\"]"), 200, 6), (verdict("fail = \"trap\""), 503, 0), (none, 200, 6)] {
+        let gateway = Gateway::with(Setup { plugins: vec!["text-toolbox"], settings, ..Setup::default() }).await;
+        for _ in 0..3 {
+            assert_eq!(gateway.modern(echo()).await.status, status);
+        }
+        assert_eq!(decided(&gateway, decisions).await, (decisions, 0));
     }
 }

@@ -7,17 +7,20 @@
 //! A policy whose component is not there gives no answer, at a start as after its file was removed. One that is there and cannot be used is a
 //! mistake of the settings: then there is no chain at all.
 
+mod cache;
 mod filters;
 
 pub(super) use filters::{Filtered, Stopped};
 pub use filters::{ResultFilters, Withheld};
 
 use crate::config::{Config, PolicyConfig, PolicyMode, ServerId, TenantId};
+use cache::{Asked, Cache, CacheCounts};
 use mcp::JsonLimits;
 use sandbox::{Decision, Denial, Digest, Fault, PolicyGuest, Question, Sandbox};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Of a policy's words, in records.
 const REASON_BYTES_MAX: usize = 256;
@@ -36,9 +39,11 @@ struct Attached {
 struct Present {
     guest: PolicyGuest,
     settings: String,
+    /// What its decisions are kept under; none where they may hang on more than the question.
+    kept_as: Option<cache::Key>,
 }
 
-/// All policies that are attached.
+/// All policies that are attached, of one generation: what they decided is forgotten with it.
 #[derive(Debug)]
 pub struct Policies {
     sandbox: Arc<Sandbox>,
@@ -51,6 +56,7 @@ pub struct Policies {
     missing: Vec<Arc<str>>,
     /// Of what they give in place of arguments.
     json: JsonLimits,
+    cache: Cache,
 }
 
 /// Where something is asked: on whose behalf, and at which server.
@@ -110,6 +116,7 @@ impl Policies {
             at_server: HashMap::new(),
             missing: Vec::new(),
             json: JsonLimits::default(),
+            cache: Cache::new(0),
         }
     }
 
@@ -138,6 +145,7 @@ impl Policies {
             at_server: at_server.collect(),
             missing,
             json: config.limits.json,
+            cache: Cache::new(config.limits.policies.kept_max),
         })
     }
 
@@ -180,6 +188,7 @@ impl Policies {
     ///
     /// When one that counts does not come to an answer.
     pub(super) async fn ask(&self, at: At<'_>, question: &Question) -> Result<Vec<Said>, NoAnswer> {
+        let asked = (self.cache.is_on() && self.authorizers(at).any(|policy| policy.is_pure())).then(|| Asked::of(question));
         let mut counted = false;
         let mut sayings = vec![Saying::default(); question.targets.len()];
         for policy in self.authorizers(at) {
@@ -190,8 +199,7 @@ impl Policies {
                     PolicyMode::DryRun => continue,
                 }
             };
-            let decided = self.sandbox.authorize(&present.guest, present.settings.clone(), question.clone()).await;
-            let decisions = match (decided, policy.mode) {
+            let decisions = match (self.decided(policy, present, question, asked.as_ref()).await, policy.mode) {
                 (Ok(decisions), PolicyMode::Enforce) => decisions,
                 (Ok(decisions), PolicyMode::DryRun) => {
                     let denied = decisions.iter().filter(|decision| matches!(decision, Decision::Deny(_))).count();
@@ -207,7 +215,10 @@ impl Policies {
                 }
             };
             counted = true;
-            sayings.iter_mut().zip(&decisions).for_each(|(saying, decision)| saying.hear((&policy.name, present.guest.digest()), decision));
+            sayings
+                .iter_mut()
+                .zip(&*decisions)
+                .for_each(|(saying, decision)| saying.hear((&policy.name, present.guest.digest()), decision));
         }
         match (counted, self.required) {
             (true, _) => Ok(sayings.into_iter().map(Saying::end).collect()),
@@ -217,6 +228,40 @@ impl Policies {
                 tracing::error!("no policy counts here, and gateway.require_policy wants one: nothing may be done");
                 Err(NoAnswer)
             }
+        }
+    }
+
+    /// What a policy decides, or decided a moment ago.
+    ///
+    /// Dropped while the policy runs, it leaves nothing behind.
+    async fn decided(
+        &self,
+        policy: &Attached,
+        present: &Present,
+        question: &Question,
+        asked: Option<&Asked>,
+    ) -> Result<Arc<[Decision]>, Fault> {
+        let key = asked.zip(present.kept_as.as_ref()).map(|(asked, policy)| asked.to(policy));
+        let now = Instant::now();
+        if let Some(kept) = key.as_ref().and_then(|key| self.cache.get(key, now)) {
+            tracing::debug!(policy = %policy.name, kept = true, "a policy decided");
+            return Ok(kept);
+        }
+        let decisions: Arc<[Decision]> = self.sandbox.authorize(&present.guest, present.settings.clone(), question.clone()).await?.into();
+        tracing::debug!(policy = %policy.name, kept = false, "a policy decided");
+        if let Some(key) = key {
+            // From when it was asked, so that no decision is older than it seems.
+            self.cache.put(key, Arc::clone(&decisions), now);
+        }
+        Ok(decisions)
+    }
+}
+
+impl Drop for Policies {
+    fn drop(&mut self) {
+        let CacheCounts { hits, misses } = self.cache.counts();
+        if self.cache.is_on() && hits.saturating_add(misses) > 0 {
+            tracing::info!(hits, misses, "policies are not asked any more; so often a decision was kept, so often it had to be made");
         }
     }
 }
@@ -229,6 +274,10 @@ impl Attached {
 
     fn counts(&self) -> bool {
         self.authorizes() && self.mode == PolicyMode::Enforce
+    }
+
+    fn is_pure(&self) -> bool {
+        self.present.as_ref().is_some_and(|present| present.kept_as.is_some())
     }
 }
 
@@ -264,7 +313,8 @@ async fn attach(policy: &PolicyConfig, sandbox: &Sandbox) -> Result<Attached, St
         Err(fault) => return Err(format!("it could not look at its settings: {fault}")),
     }
     let settings = policy.settings.clone();
-    Ok(Attached { name, present: Some(Arc::new(Present { guest, settings })), mode })
+    let kept_as = kinds.pure.then(|| cache::identity(guest.digest(), &settings));
+    Ok(Attached { name, present: Some(Arc::new(Present { guest, settings, kept_as })), mode })
 }
 
 /// What was heard of one target so far.

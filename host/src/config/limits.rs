@@ -129,6 +129,8 @@ pub struct CallLimits {
 pub struct PolicyLimits {
     /// For one decision, waiting included. No setting: a gateway must not be made to hang on its policies.
     pub wall: Duration,
+    /// Decisions that are kept for some seconds; 0: none.
+    pub kept_max: usize,
 }
 
 /// What a plugin may bring.
@@ -242,7 +244,10 @@ impl Limits {
                 compile_timeout: seconds("compile_timeout_s", 60, 1..=3_600),
                 code_cache_bytes_max: number("code_cache_bytes_max", 2 << 30, 0..=1 << 50),
             },
-            policies: PolicyLimits { wall: Duration::from_millis(150) },
+            policies: PolicyLimits {
+                wall: Duration::from_millis(150),
+                kept_max: count("policy_decisions_kept_max", 10_000, 0..=1_000_000),
+            },
         }
     }
 }
