@@ -1,7 +1,7 @@
 //! The format of a file of cases: `policies/README.md` describes it.
 
 use sandbox::{Action, Principal, Target, TargetKind};
-use serde::de::Error as _;
+use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -18,6 +18,24 @@ pub(super) struct File {
     pub(super) case: Vec<Case>,
     #[serde(default)]
     pub(super) filter: Vec<Filtered>,
+}
+
+impl File {
+    /// Reads a file.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it. One that expects nothing is: it would pass whatever the policy does.
+    pub(super) fn read(text: &str) -> Result<Self, String> {
+        let file: Self = toml::from_str(text).map_err(|error| error.to_string())?;
+        if file.check.is_empty() && file.case.is_empty() && file.filter.is_empty() {
+            return Err("it holds no cases: there is no [[check]], [[case]] or [[filter]]".to_owned());
+        }
+        match file.filter.iter().find(|case| case.expect_call.is_none() && case.expect_result.is_none()) {
+            Some(case) => Err(format!("the filter case '{}' expects nothing: it needs expect_call, expect_result or both", case.name)),
+            None => Ok(file),
+        }
+    }
 }
 
 /// What holds for every entry that does not say otherwise.
@@ -61,7 +79,7 @@ pub(super) struct Case {
     pub(super) targets: Vec<Thing>,
     pub(super) arguments: Option<toml::Value>,
     pub(super) arguments_json: Option<String>,
-    pub(super) expect: Vec<String>,
+    pub(super) expect: Vec<ExpectedDecision>,
     pub(super) missing_scopes: Option<Vec<String>>,
     #[serde(default)]
     pub(super) says: Vec<String>,
@@ -97,20 +115,78 @@ pub(super) struct Filtered {
 }
 
 /// `"proceed"`, `"deny"`, or the arguments to go on with.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[derive(Debug)]
 pub(super) enum ExpectedCall {
-    Word(String),
-    With { arguments: toml::Value },
+    Proceed,
+    Deny,
+    With(toml::Value),
 }
 
 /// `"pass"`, `"withhold"`, or the result to go on with.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[derive(Debug)]
 pub(super) enum ExpectedResult {
+    Pass,
+    Withhold,
+    With(toml::Value),
+    /// Byte for byte.
+    Exactly(String),
+}
+
+/// `"allow"`, `"deny"` or `"abstain"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum ExpectedDecision {
+    Allow,
+    Deny,
+    Abstain,
+}
+
+enum WordOr<T> {
     Word(String),
-    With { replace: toml::Value },
-    Exactly { replace_json: String },
+    Table(T),
+}
+
+/// Told apart by hand: serde's untagged enums take tables with keys that they do not know, and say of no mistake where it is.
+fn word_or<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<WordOr<T>, D::Error> {
+    match toml::Value::deserialize(deserializer)? {
+        toml::Value::String(word) => Ok(WordOr::Word(word)),
+        table => table.try_into().map(WordOr::Table).map_err(|error: toml::de::Error| D::Error::custom(error.message())),
+    }
+}
+
+impl<'de> Deserialize<'de> for ExpectedCall {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct With {
+            arguments: toml::Value,
+        }
+        match word_or::<D, With>(deserializer)? {
+            WordOr::Word(word) if word == "proceed" => Ok(Self::Proceed),
+            WordOr::Word(word) if word == "deny" => Ok(Self::Deny),
+            WordOr::Word(word) => Err(D::Error::custom(format!("'{word}' is neither 'proceed' nor 'deny'"))),
+            WordOr::Table(With { arguments }) => Ok(Self::With(arguments)),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for ExpectedResult {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct With {
+            replace: Option<toml::Value>,
+            replace_json: Option<String>,
+        }
+        match word_or::<D, With>(deserializer)? {
+            WordOr::Word(word) if word == "pass" => Ok(Self::Pass),
+            WordOr::Word(word) if word == "withhold" => Ok(Self::Withhold),
+            WordOr::Word(word) => Err(D::Error::custom(format!("'{word}' is neither 'pass' nor 'withhold'"))),
+            WordOr::Table(With { replace: Some(result), replace_json: None }) => Ok(Self::With(result)),
+            WordOr::Table(With { replace: None, replace_json: Some(text) }) => Ok(Self::Exactly(text)),
+            WordOr::Table(_) => Err(D::Error::custom("one of `replace` and `replace_json` has to be there")),
+        }
+    }
 }
 
 /// Who asks.
@@ -264,7 +340,8 @@ impl Filled {
 
     pub(super) fn target(&self, thing: &Thing, (action, number): (Action, usize), server: &Option<String>, file: &File) -> Target {
         Target {
-            server: server.clone().or_else(|| file.defaults.server.clone()).unwrap_or_else(|| "main".to_owned()),
+            // That of `/mcp`.
+            server: server.clone().or_else(|| file.defaults.server.clone()).unwrap_or_default(),
             kind: thing.kind.as_ref().map_or_else(|| usual_kind(action), |kind| kind.0),
             name: self.text(&thing.name).replace("{n}", &number.to_string()),
             plugin: thing.plugin.clone().unwrap_or_else(|| "plugin".to_owned()),
