@@ -11,9 +11,10 @@ pub use bearer::{Bearer, IssuerError, Known, Refusal, Unknown};
 pub use chain::{Blame, NoAnswer, Policies, PolicyError, ResultFilters, Withheld};
 pub use policy::{Authorized, Denied, Item, Policy};
 
-use crate::config::{AuthConfig, Config};
+use crate::config::{AuthConfig, Config, ServerId};
 use crate::tenant::{Tenant, TenantId, Tenants};
 use bearer::Shown;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -80,6 +81,7 @@ impl Caller {
     pub fn claims(&self) -> Option<&str> {
         match &self.shown {
             Shown::Token(claims) => Some(claims),
+            Shown::Credential { claims, .. } => claims.as_deref(),
             Shown::Nothing | Shown::Key(_) => None,
         }
     }
@@ -98,6 +100,21 @@ impl Caller {
     pub fn owner(&self) -> Owner {
         Owner { tenant: self.tenant.id.clone(), issuer: self.principal.issuer.clone(), subject: self.principal.subject.clone() }
     }
+}
+
+/// What a request says of who sends it.
+#[derive(Debug)]
+pub struct Visit<'a> {
+    /// The path of the server that it is sent to.
+    pub path: &'a str,
+    /// The id of that server; none for the default one.
+    pub server: Option<ServerId>,
+    /// The values of its `Authorization` headers.
+    pub authorization: Vec<&'a [u8]>,
+    /// Where it comes from.
+    pub address: Option<IpAddr>,
+    /// Whether policies may be asked about a credential that the gateway does not know by itself: that costs much more than it costs to send one.
+    pub may_ask: bool,
 }
 
 /// Makes callers of requests, by one reading of the settings.
@@ -151,17 +168,24 @@ impl Authenticator {
         Some(Caller { tenant, principal: Principal::default(), shown: Shown::Nothing, expires_at_s: None, policies })
     }
 
-    /// The caller of a request of that path, by its `Authorization` headers. It waits, for some seconds at most, only where a token names a key
-    /// that has to be fetched. If it is dropped, nothing has happened.
+    /// The caller of a request. It waits only where a token names a key that has to be fetched, for some seconds at most, or where policies look
+    /// at the credential. If it is dropped, nothing has happened.
     ///
     /// # Errors
     ///
     /// Why there is none.
-    pub async fn authenticate<'a>(&self, path: &str, headers: impl Iterator<Item = &'a [u8]>) -> Result<Caller, Unknown> {
+    pub async fn authenticate(&self, visit: &Visit<'_>) -> Result<Caller, Unknown> {
         let Some(bearer) = &self.bearer else {
             return self.anonymous().ok_or(Unknown::Refused(Refusal::Tenant));
         };
-        let known = bearer.verify(path, headers).await?;
+        let known = match (bearer.verify(visit.path, visit.authorization.iter().copied()).await, visit.authorization.first()) {
+            (Err(Unknown::Refused(refusal)), Some(header))
+                if refusal.is_foreign() && visit.may_ask && self.policies.knows_credentials() =>
+            {
+                self.policies.whose(header, visit.server.as_ref(), visit.address, refusal).await?
+            }
+            (known, _) => known?,
+        };
         self.caller(known).ok_or(Unknown::Refused(Refusal::Tenant))
     }
 
@@ -169,6 +193,10 @@ impl Authenticator {
     pub fn renew(&self, caller: &Caller) -> Option<Caller> {
         let renewed = match (&caller.shown, &self.bearer) {
             (Shown::Nothing, None) => self.anonymous()?,
+            (Shown::Credential { voucher, .. }, Some(_)) if self.policies.still_vouches(voucher) => {
+                let tenant = Arc::clone(self.tenants.get(caller.tenant.id.as_str())?);
+                Caller { tenant, policies: Arc::clone(&self.policies), ..caller.clone() }
+            }
             (shown, Some(bearer)) => self.caller(bearer.again(&caller.principal, shown, caller.expires_at_s)?)?,
             _ => return None,
         };
@@ -179,7 +207,7 @@ impl Authenticator {
     /// Whether these rules know the owner of something that was kept, as far as that can be said without a token.
     pub fn knows(&self, owner: &Owner) -> bool {
         let known = match (&owner.issuer, &self.bearer) {
-            (Some(_), Some(bearer)) => bearer.knows(owner),
+            (Some(_), Some(bearer)) => bearer.knows(owner) || self.policies.vouches_for(owner),
             (None, None) => true,
             _ => false,
         };

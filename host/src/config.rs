@@ -11,7 +11,7 @@ mod stamp;
 mod store;
 mod tenant;
 
-pub use auth::{AuthConfig, IssuerConfig, JwksUrl, KEY_ISSUER, KeyConfig, KeysConfig, TenantOf, TokenConfig};
+pub use auth::{AuthConfig, IssuerConfig, JwksUrl, KEY_ISSUER, KeyConfig, KeysConfig, POLICY_ISSUER_PREFIX, TenantOf, TokenConfig};
 pub use file::Mistake;
 pub use limits::{CallLimits, HttpLimits, Limits, PluginLimits, SessionLimits, StreamLimits, TaskLimits};
 pub use names::{Pattern, ServerId, TenantId};
@@ -278,6 +278,7 @@ impl Config {
             root.sections("policies").into_iter().filter_map(|(name, _, section)| policy::read(&name, base, section)).collect();
         let known: Vec<&str> = policies.iter().map(|policy| policy.name.as_str()).collect();
         let gateway_policies = policy_names(&gateway, gateway.texts("policies"), &known);
+        policy_names(&auth, auth_config.policies().to_vec(), &known);
         let require_policy = gateway.flag("require_policy", false);
         let watch_settings = gateway.flag("watch_settings", true);
         gateway.end();

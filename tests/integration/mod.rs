@@ -12,6 +12,7 @@ mod command;
 mod command_line;
 mod conformance;
 mod content;
+mod credentials;
 mod definitions;
 mod dialogs;
 mod directory;

@@ -18,12 +18,14 @@ pub(super) fn now_s() -> u64 {
 /// A gateway that trusts one key of Ed25519.
 pub(super) struct Trusting {
     pub(super) gateway: Gateway,
-    signer: Signer,
+    pub(super) signer: Signer,
+    /// Of the gateway.
+    pub(super) settings: String,
     _keys: tempfile::TempDir,
 }
 
 impl Trusting {
-    async fn with(more: &str) -> Self {
+    pub(super) async fn with(more: &str) -> Self {
         Self::with_plugins(vec!["text-toolbox"], more).await
     }
 
@@ -37,8 +39,8 @@ impl Trusting {
             "[auth]\nmode = \"tokens\"\npublic_url = \"{PUBLIC}\"\n[auth.issuers.one]\nissuer = \"{ISSUER}\"\njwks_file = \"{}\"\n{more}",
             file.display()
         );
-        let gateway = Gateway::with(Setup { plugins, settings, ..Setup::default() }).await;
-        Self { gateway, signer, _keys: keys }
+        let gateway = Gateway::with(Setup { plugins, settings: settings.clone(), ..Setup::default() }).await;
+        Self { gateway, signer, settings, _keys: keys }
     }
 
     fn claims(&self, subject: &str, path: &str) -> Value {

@@ -2,7 +2,7 @@
 
 use super::api_key::{ApiKey, ApiKeys, Digest};
 use super::remote::Remote;
-use super::{Owner, Principal};
+use super::{Owner, Principal, chain::Voucher};
 use crate::config::{IssuerConfig, KeysConfig, TenantOf, TokenConfig};
 use crate::tenant::TenantId;
 use std::path::{Path, PathBuf};
@@ -41,6 +41,8 @@ pub(super) enum Shown {
     Token(Arc<str>),
     /// The API key of this digest.
     Key(Digest),
+    /// Something that a policy knows, with what it says of its owner, a JSON object.
+    Credential { voucher: Box<Voucher>, claims: Option<Arc<str>> },
 }
 
 impl Known {
@@ -86,6 +88,8 @@ pub enum Unknown {
     Refused(Refusal),
     /// Its issuer's keys cannot be had, so that nobody knows whether it counts.
     NoKeys,
+    /// A policy that is asked about credentials did not come to an answer.
+    NoAnswer,
 }
 
 /// Why what a request shows does not count.
@@ -106,12 +110,23 @@ pub enum Refusal {
     /// An API key whose time is over.
     #[error("the API key has expired")]
     KeyExpired,
+    /// A policy that knows credentials of this kind says no.
+    #[error("a policy refuses it")]
+    Policy,
     /// It counts, and is of no tenant that there is.
     #[error("it is of no tenant that there is")]
     Tenant,
 }
 
 impl Refusal {
+    /// Whether it cannot be of a pinned issuer or an API key, so that somebody else may know it.
+    pub(super) fn is_foreign(self) -> bool {
+        matches!(
+            self,
+            Self::Header(HeaderFault::Scheme | HeaderFault::Shape) | Self::Token(Refused::Parts | Refused::Encoding | Refused::Issuer)
+        )
+    }
+
     /// The word for logs.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -120,6 +135,7 @@ impl Refusal {
             Self::KeyShape => "key_shape",
             Self::KeyUnknown => "key_unknown",
             Self::KeyExpired => "key_expired",
+            Self::Policy => "policy",
             Self::Tenant => "tenant",
         }
     }
@@ -213,7 +229,7 @@ impl Bearer {
     /// Who it is whose token or key was verified before, by other rules.
     pub(super) fn again(&self, principal: &Principal, shown: &Shown, expires_at_s: Option<u64>) -> Option<Known> {
         match shown {
-            Shown::Nothing => None,
+            Shown::Nothing | Shown::Credential { .. } => None,
             Shown::Token(claims) => {
                 let tenant = self.tenant(principal.issuer.as_deref()?, claims)?;
                 Some(Known { principal: principal.clone(), tenant, shown: shown.clone(), expires_at_s })

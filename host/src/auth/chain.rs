@@ -8,12 +8,14 @@
 //! mistake of the settings: then there is no chain at all.
 
 mod cache;
+mod credentials;
 mod filters;
 
+pub(super) use credentials::Voucher;
 pub(super) use filters::{Filtered, Stopped};
 pub use filters::{ResultFilters, Withheld};
 
-use crate::config::{Config, PolicyConfig, PolicyMode, ServerId, TenantId};
+use crate::config::{AuthConfig, Config, PolicyConfig, PolicyMode, ServerId, TenantId};
 use cache::{Asked, Cache, CacheCounts};
 use mcp::JsonLimits;
 use sandbox::{Decision, Denial, Digest, Fault, PolicyGuest, Question, Sandbox};
@@ -52,6 +54,8 @@ pub struct Policies {
     required: bool,
     of_tenant: HashMap<TenantId, Vec<Arc<Attached>>>,
     at_server: HashMap<ServerId, Vec<Arc<Attached>>>,
+    /// Those that know credentials.
+    of_credentials: Vec<Arc<Attached>>,
     /// Those that count and are not there.
     missing: Vec<Arc<str>>,
     /// Of what they give in place of arguments.
@@ -114,6 +118,7 @@ impl Policies {
             required: false,
             of_tenant: HashMap::new(),
             at_server: HashMap::new(),
+            of_credentials: Vec::new(),
             missing: Vec::new(),
             json: JsonLimits::default(),
             cache: Cache::new(0),
@@ -126,27 +131,23 @@ impl Policies {
     ///
     /// The first that cannot be read, is no policy, or refuses its settings. One that is not there is none of these.
     pub async fn load(config: &Config, sandbox: &Arc<Sandbox>) -> Result<Self, PolicyError> {
-        let mut loaded: HashMap<&str, Arc<Attached>> = HashMap::new();
-        for policy in &config.policies {
-            let attached = attach(policy, sandbox).await;
-            let attached = attached.map_err(|reason| PolicyError { name: policy.name.clone(), file: policy.file.clone(), reason })?;
-            loaded.insert(&policy.name, Arc::new(attached));
+        let loaded = Loaded::new(&config.policies, sandbox).await?;
+        let missing = loaded.0.iter().filter(|(_, policy)| policy.present.is_none() && policy.mode == PolicyMode::Enforce);
+        let mut all = Self::none(Arc::clone(sandbox));
+        all.everywhere = loaded.for_calls(&config.gateway_policies)?;
+        all.required = config.require_policy;
+        all.missing = missing.map(|(_, policy)| Arc::clone(&policy.name)).collect();
+        (all.json, all.cache) = (config.limits.json, Cache::new(config.limits.policies.kept_max));
+        for tenant in &config.tenants {
+            all.of_tenant.insert(tenant.id.clone(), loaded.for_calls(&tenant.policies)?);
         }
-        let missing = loaded.values().filter(|policy| policy.present.is_none() && policy.mode == PolicyMode::Enforce);
-        let missing = missing.map(|policy| Arc::clone(&policy.name)).collect();
-        let named = |names: &[String]| names.iter().filter_map(|name| loaded.get(name.as_str()).cloned()).collect::<Vec<_>>();
-        let of_tenant = config.tenants.iter().map(|tenant| (tenant.id.clone(), named(&tenant.policies)));
-        let at_server = config.servers.iter().map(|server| (server.id.clone(), named(&server.policies)));
-        Ok(Self {
-            sandbox: Arc::clone(sandbox),
-            everywhere: named(&config.gateway_policies),
-            required: config.require_policy,
-            of_tenant: of_tenant.collect(),
-            at_server: at_server.collect(),
-            missing,
-            json: config.limits.json,
-            cache: Cache::new(config.limits.policies.kept_max),
-        })
+        for server in &config.servers {
+            all.at_server.insert(server.id.clone(), loaded.for_calls(&server.policies)?);
+        }
+        if let AuthConfig::Tokens(tokens) = &config.auth {
+            all.of_credentials = loaded.for_credentials(&tokens.policies)?;
+        }
+        Ok(all)
     }
 
     /// Policies that count and whose component is not there: wherever they are attached nothing may be done.
@@ -289,6 +290,46 @@ fn failed((policy, mode): (&Arc<str>, PolicyMode), fault: &Fault) -> NoAnswer {
     NoAnswer
 }
 
+/// Those of the settings, wherever they are attached.
+struct Loaded<'c>(Vec<(&'c PolicyConfig, Arc<Attached>)>);
+
+impl<'c> Loaded<'c> {
+    async fn new(policies: &'c [PolicyConfig], sandbox: &Sandbox) -> Result<Self, PolicyError> {
+        let mut loaded = Vec::with_capacity(policies.len());
+        for policy in policies {
+            let attached = attach(policy, sandbox).await.map_err(|reason| PolicyError::new(policy, reason))?;
+            loaded.push((policy, Arc::new(attached)));
+        }
+        Ok(Self(loaded))
+    }
+
+    fn for_calls(&self, names: &[String]) -> Result<Vec<Arc<Attached>>, PolicyError> {
+        let asked = |policy: &Attached| policy.present.as_ref().is_none_or(|present| present.guest.kinds().looks_at_calls());
+        self.named(
+            names,
+            asked,
+            "it exports neither `authorizer` nor `call-filter` of `gatehouse:policy`, and is attached where these are asked",
+        )
+    }
+
+    fn for_credentials(&self, names: &[String]) -> Result<Vec<Arc<Attached>>, PolicyError> {
+        self.named(names, Attached::authenticates, "it exports no `authenticator` of `gatehouse:policy`, and stands in auth.policies")
+    }
+
+    fn named(&self, names: &[String], can: impl Fn(&Attached) -> bool, cannot: &str) -> Result<Vec<Arc<Attached>>, PolicyError> {
+        let found = names.iter().filter_map(|name| self.0.iter().find(|(config, _)| config.name == *name));
+        found
+            .map(|(config, policy)| if can(policy) { Ok(Arc::clone(policy)) } else { Err(PolicyError::new(config, cannot.to_owned())) })
+            .collect()
+    }
+}
+
+impl PolicyError {
+    fn new(policy: &PolicyConfig, reason: String) -> Self {
+        Self { name: policy.name.clone(), file: policy.file.clone(), reason }
+    }
+}
+
 async fn attach(policy: &PolicyConfig, sandbox: &Sandbox) -> Result<Attached, String> {
     let (name, mode) = (policy.name.as_str().into(), policy.mode);
     let bytes = match tokio::fs::read(&policy.file).await {
@@ -304,9 +345,6 @@ async fn attach(policy: &PolicyConfig, sandbox: &Sandbox) -> Result<Attached, St
     };
     let guest = sandbox.load_policy(bytes.into()).await.map_err(|error| error.to_string())?;
     let kinds = guest.kinds();
-    if !kinds.authorizes && !kinds.filters {
-        return Err("it exports neither `authorizer` nor `call-filter` of `gatehouse:policy`, and no other is asked here".to_owned());
-    }
     match sandbox.check_settings(&guest, policy.settings.clone()).await {
         Ok(Ok(())) => {}
         Ok(Err(reason)) => return Err(format!("it refuses its settings: {}", mcp::text::line(&reason, 512))),

@@ -21,7 +21,7 @@ fn config(jwks_url: &str) -> TokenConfig {
         lifetime_max_s: 600,
         tenant: TenantOf::One(TenantId::default()),
     };
-    TokenConfig { public_url: "https://gate.example".to_owned(), issuers: vec![issuer], keys: Vec::new() }
+    TokenConfig { public_url: "https://gate.example".to_owned(), issuers: vec![issuer], keys: Vec::new(), policies: Vec::new() }
 }
 
 /// A token of that issuer, as far as can be seen without its keys.

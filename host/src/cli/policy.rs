@@ -1,5 +1,6 @@
 //! `gatehouse policy test`: a policy against what is expected of it, in the sandbox and under the limits in which it will decide.
 
+mod credential;
 mod format;
 
 use super::{Failed, Settings, output, runtime};
@@ -61,7 +62,7 @@ fn run_test(test: &Test) -> Result<(), Failed> {
         let guest = guest.map_err(|error| Failed::other(format!("{}: {error}", test.file.display())))?;
         Ok::<_, Failed>(Tested { sandbox, guest }.all(&cases).await)
     })?;
-    let count = cases.check.len() + cases.case.len() + cases.filter.len();
+    let count = cases.count();
     let passed = count.saturating_sub(wrong.len());
     if test.json {
         let wrong: Vec<_> = wrong.iter().map(|(name, what)| json!({ "name": name, "reason": what })).collect();
@@ -91,6 +92,9 @@ impl Tested {
         }
         for case in &file.filter {
             note(&case.name, self.filter(case, file).await);
+        }
+        for case in &file.credential {
+            note(&case.name, self.credential(case, file).await);
         }
         wrong
     }

@@ -24,10 +24,15 @@ pub struct TokenConfig {
     pub issuers: Vec<IssuerConfig>,
     /// API keys that count.
     pub keys: Vec<KeyConfig>,
+    /// Policies that know other credentials, in the order in which they are asked.
+    pub policies: Vec<String>,
 }
 
 /// Who vouches for the subjects of API keys: a name that no issuer may have.
 pub const KEY_ISSUER: &str = "gatehouse";
+
+/// Before the name of a policy, where that vouches for somebody: no issuer's name begins so.
+pub const POLICY_ISSUER_PREFIX: &str = "policy:";
 
 /// One API key.
 #[derive(Debug, Clone)]
@@ -126,6 +131,7 @@ pub(super) fn read(auth: &Section<'_, '_>, base: &Path) -> AuthConfig {
     });
     let issuers = auth.sections("issuers");
     let keys = auth.sections("keys");
+    let policies = auth.texts("policies");
     if !mode.unwrap_or(false) {
         if !issuers.is_empty() {
             auth.note("issuers", "counts with auth.mode = \"tokens\" only");
@@ -133,12 +139,16 @@ pub(super) fn read(auth: &Section<'_, '_>, base: &Path) -> AuthConfig {
         if !keys.is_empty() {
             auth.note("keys", "counts with auth.mode = \"tokens\" only");
         }
+        if !policies.is_empty() {
+            auth.note("policies", "counts with auth.mode = \"tokens\" only");
+        }
         issuers.into_iter().for_each(|(name, _, issuer)| drop(read_issuer(name, issuer, base)));
         keys.into_iter().for_each(|(name, _, key)| drop(read_key(&name, key)));
         return AuthConfig::Open;
     }
-    if issuers.is_empty() && keys.is_empty() {
-        auth.note("mode", "needs at least one section [auth.issuers.NAME] or [auth.keys.NAME]: otherwise nobody could come in");
+    if issuers.is_empty() && keys.is_empty() && policies.is_empty() {
+        let none = "needs at least one section [auth.issuers.NAME] or [auth.keys.NAME], or auth.policies: otherwise nobody could come in";
+        auth.note("mode", none);
     }
     if public_url.is_none() {
         auth.note("public_url", "must be given: it is what tokens are made for");
@@ -155,10 +165,18 @@ pub(super) fn read(auth: &Section<'_, '_>, base: &Path) -> AuthConfig {
             auth.note("keys", format!("two of them have one hash, that of {}", one.subject));
         }
     }
-    AuthConfig::Tokens(TokenConfig { public_url: public_url.unwrap_or_default(), issuers, keys })
+    AuthConfig::Tokens(TokenConfig { public_url: public_url.unwrap_or_default(), issuers, keys, policies })
 }
 
 impl AuthConfig {
+    /// The policies that know other credentials.
+    pub(super) fn policies(&self) -> &[String] {
+        match self {
+            Self::Open => &[],
+            Self::Tokens(tokens) => &tokens.policies,
+        }
+    }
+
     /// The files that keys are in.
     pub(super) fn files(&self) -> Vec<&Path> {
         let Self::Tokens(tokens) = self else { return Vec::new() };
@@ -210,6 +228,9 @@ fn read_issuer(name: String, issuer: Section<'_, '_>, base: &Path) -> Option<Iss
     }
     if named.as_deref() == Some(KEY_ISSUER) {
         issuer.note("issuer", format!("must not be \"{KEY_ISSUER}\": that is who vouches for API keys"));
+    }
+    if named.as_deref().is_some_and(|named| named.starts_with(POLICY_ISSUER_PREFIX)) {
+        issuer.note("issuer", "must not begin with \"policy:\": so do the names of policies that vouch for callers");
     }
     let keys = read_keys(&issuer, base);
     let seconds = |seconds: u64| u32::try_from(seconds).unwrap_or(u32::MAX);

@@ -23,6 +23,7 @@ pub(super) fn refused(bearer: &Bearer, path: &str, unknown: Unknown) -> Response
             (StatusCode::UNAUTHORIZED, ", error=\"invalid_token\"".to_owned())
         }
         Unknown::NoKeys => return no_keys(),
+        Unknown::NoAnswer => return no_answer(),
     };
     let mut response = text(status, "a bearer token is needed\n");
     challenge(&mut response, bearer, path, &parameters);
@@ -34,6 +35,13 @@ pub(super) fn refused(bearer: &Bearer, path: &str, unknown: Unknown) -> Response
 fn no_keys() -> Response<Body> {
     tracing::info!("a token cannot be looked at: its issuer's keys cannot be had");
     let mut response = text(StatusCode::SERVICE_UNAVAILABLE, "the keys of the token's issuer cannot be had now; try again later\n");
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(KEYS_RETRY_AFTER_S));
+    response
+}
+
+/// Nobody knows whether the credential counts, for the same reason.
+fn no_answer() -> Response<Body> {
+    let mut response = text(StatusCode::SERVICE_UNAVAILABLE, "who this is cannot be found out now; try again later\n");
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(KEYS_RETRY_AFTER_S));
     response
 }

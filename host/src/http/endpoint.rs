@@ -6,7 +6,7 @@ use super::failures::Failures;
 use super::inbound::{self, Accepts, SESSION};
 use super::stall::{Cut, Stalls};
 use super::{OriginPolicy, Readiness, body, error, legacy, ops, sse};
-use crate::auth::{Caller, Unknown};
+use crate::auth::{Caller, Unknown, Visit};
 use crate::catalog::{Catalog, Server};
 use crate::config::{Limits, ServerId, TenantId};
 use crate::failure::Failure;
@@ -85,9 +85,14 @@ async fn endpoint(State(front): State<Arc<Front>>, request: HttpRequest) -> Resp
     front.answer(request).await
 }
 
+/// The id in the path of a server that is not the default one.
+fn server_id(path: &str) -> Option<&str> {
+    path.strip_prefix("/servers/").and_then(|rest| rest.split('/').next())
+}
+
 /// The server of a tenant that a path names. The raw segment counts, where axum's captures are decoded ones: so an id has one spelling.
 fn server(catalog: &Catalog, tenant: &TenantId, path: &str) -> Option<Arc<Server>> {
-    match path.strip_prefix("/servers/").and_then(|rest| rest.split('/').next()) {
+    match server_id(path) {
         None => catalog.server(tenant, None).cloned(),
         Some(id) => catalog.server(tenant, Some(&ServerId::parse(id)?)).cloned(),
     }
@@ -207,9 +212,15 @@ impl Front {
         headers: &HeaderMap,
         peer: Option<IpAddr>,
     ) -> Result<(Caller, Arc<Server>), Box<Response<Body>>> {
-        let shown = headers.get_all(header::AUTHORIZATION).iter().map(HeaderValue::as_bytes);
+        let visit = Visit {
+            path,
+            server: server_id(path).and_then(ServerId::parse),
+            authorization: headers.get_all(header::AUTHORIZATION).iter().map(HeaderValue::as_bytes).collect(),
+            address: peer,
+            may_ask: peer.is_none_or(|peer| !self.auth_failures.is_over(peer, Instant::now())),
+        };
         let authenticator = &generation.authenticator;
-        let caller = authenticator.authenticate(path, shown).await.map_err(|unknown| {
+        let caller = authenticator.authenticate(&visit).await.map_err(|unknown| {
             let wait = match (unknown, peer) {
                 (Unknown::Refused(_), Some(peer)) => self.auth_failures.count(peer, Instant::now()),
                 _ => None,

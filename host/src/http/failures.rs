@@ -31,6 +31,14 @@ impl Failures {
         Self { per_minute_max, by_address: Mutex::default() }
     }
 
+    /// Whether an address has shown too much that does not count.
+    pub(super) fn is_over(&self, address: IpAddr, now: Instant) -> bool {
+        let by_address = self.by_address.lock();
+        by_address
+            .get(&network(address))
+            .is_some_and(|count| now.duration_since(count.since) < WINDOW && count.failures >= self.per_minute_max)
+    }
+
     /// Counts one; says how long to wait if there are too many.
     pub(super) fn count(&self, address: IpAddr, now: Instant) -> Option<Duration> {
         let mut by_address = self.by_address.lock();

@@ -42,6 +42,13 @@ pub struct PolicyKinds {
     pub pure: bool,
 }
 
+impl PolicyKinds {
+    /// Whether it has anything to say of what callers do.
+    pub fn looks_at_calls(self) -> bool {
+        self.authorizes || self.filters
+    }
+}
+
 /// One question to an authorizer.
 #[derive(Debug, Clone)]
 pub struct Question {

@@ -1,5 +1,6 @@
 //! The format of a file of cases: `policies/README.md` describes it.
 
+use super::credential::Credential;
 use sandbox::{Action, Principal, Target, TargetKind};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
@@ -18,9 +19,21 @@ pub(super) struct File {
     pub(super) case: Vec<Case>,
     #[serde(default)]
     pub(super) filter: Vec<Filtered>,
+    #[serde(default)]
+    pub(super) credential: Vec<Credential>,
 }
 
 impl File {
+    /// All entries.
+    pub(super) fn count(&self) -> usize {
+        self.check.len() + self.case.len() + self.filter.len() + self.credential.len()
+    }
+
+    /// The virtual server's id where an entry does not say it.
+    pub(super) fn server(&self) -> Option<String> {
+        self.defaults.server.clone()
+    }
+
     /// Reads a file.
     ///
     /// # Errors
@@ -28,8 +41,8 @@ impl File {
     /// What is wrong with it. One that expects nothing is: it would pass whatever the policy does.
     pub(super) fn read(text: &str) -> Result<Self, String> {
         let file: Self = toml::from_str(text).map_err(|error| error.to_string())?;
-        if file.check.is_empty() && file.case.is_empty() && file.filter.is_empty() {
-            return Err("it holds no cases: there is no [[check]], [[case]] or [[filter]]".to_owned());
+        if file.count() == 0 {
+            return Err("it holds no cases: there is no [[check]], [[case]], [[filter]] or [[credential]]".to_owned());
         }
         match file.filter.iter().find(|case| case.expect_call.is_none() && case.expect_result.is_none()) {
             Some(case) => Err(format!("the filter case '{}' expects nothing: it needs expect_call, expect_result or both", case.name)),
@@ -141,13 +154,14 @@ pub(super) enum ExpectedDecision {
     Abstain,
 }
 
-enum WordOr<T> {
+/// A word, or a table of its own form.
+pub(super) enum WordOr<T> {
     Word(String),
     Table(T),
 }
 
 /// Told apart by hand: serde's untagged enums take tables with keys that they do not know, and say of no mistake where it is.
-fn word_or<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<WordOr<T>, D::Error> {
+pub(super) fn word_or<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<WordOr<T>, D::Error> {
     match toml::Value::deserialize(deserializer)? {
         toml::Value::String(word) => Ok(WordOr::Word(word)),
         table => table.try_into().map(WordOr::Table).map_err(|error: toml::de::Error| D::Error::custom(error.message())),
@@ -217,7 +231,7 @@ pub(super) struct Thing {
     pub(super) repeat: usize,
 }
 
-fn yes() -> bool {
+pub(super) fn yes() -> bool {
     true
 }
 
@@ -326,8 +340,10 @@ impl Filled {
     }
 
     pub(super) fn principal(&self, own: &Option<Caller>, file: &File) -> Principal {
-        let nobody = Caller::default();
-        let caller = own.as_ref().or(file.defaults.principal.as_ref()).unwrap_or(&nobody);
+        self.caller(own.as_ref().or(file.defaults.principal.as_ref()).unwrap_or(&Caller::default()))
+    }
+
+    pub(super) fn caller(&self, caller: &Caller) -> Principal {
         let claims = caller.claims.as_ref().map(|claims| Value::Object(self.object(claims)).to_string());
         Principal {
             tenant: caller.tenant.as_deref().map_or_else(|| "default".to_owned(), |tenant| self.text(tenant)),
@@ -341,7 +357,7 @@ impl Filled {
     pub(super) fn target(&self, thing: &Thing, (action, number): (Action, usize), server: &Option<String>, file: &File) -> Target {
         Target {
             // That of `/mcp`.
-            server: server.clone().or_else(|| file.defaults.server.clone()).unwrap_or_default(),
+            server: server.clone().or_else(|| file.server()).unwrap_or_default(),
             kind: thing.kind.as_ref().map_or_else(|| usual_kind(action), |kind| kind.0),
             name: self.text(&thing.name).replace("{n}", &number.to_string()),
             plugin: thing.plugin.clone().unwrap_or_else(|| "plugin".to_owned()),
