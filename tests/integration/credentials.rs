@@ -91,7 +91,8 @@ async fn a_pinned_issuers_tokens_are_the_gateways_own_affair() {
     let trusting = Trusting::with("").await;
     let (good, over) = (trusting.token_with("ada", &json!({})), trusting.token_with("ada", &json!({ "exp": 1 })));
     let foreign = trusting.token_with("ada", &json!({ "iss": "https://other.example" }));
-    let badges = json!({ &good: { "subject": "eve" }, &over: { "subject": "eve" }, "gh_a": { "subject": "eve" }, &foreign: { "subject": "fay" } });
+    let badges =
+        json!({ &good: { "subject": "eve" }, &over: { "subject": "eve" }, "gh_a": { "subject": "eve" }, &foreign: { "subject": "fay" } });
     let pinned = trusting.settings.replace("[auth]\n", "[auth]\npolicies = [\"p\"]\n");
     let settings = format!("{pinned}\n{}", sections(&[("p", badges)]));
     let gateway = Gateway::with(Setup { plugins: vec!["text-toolbox"], fixtures: vec!["misbehave"], settings }).await;
@@ -204,9 +205,11 @@ fn settings_that_would_not_hold_are_refused() {
 #[test]
 fn cases_of_credentials_are_tried() {
     let place = Place::new();
-    let badges = json!({ "a": { "subject": "ada", "tenant": "acme", "scopes": ["x"], "claims": "{\"n\":1}" }, "no": { "deny": "not you" } });
+    let badges =
+        json!({ "a": { "subject": "ada", "tenant": "acme", "scopes": ["x"], "claims": "{\"n\":1}" }, "no": { "deny": "not you" } });
     let head = format!("[defaults]\nsettings = {{ badges = {} }}\n", toml(&badges));
-    let entry = |value: &str, expect: &str| format!("[[credential]]\nname = \"one\"\nscheme = \"Badge\"\nvalue = \"{value}\"\nexpect = {expect}\n");
+    let entry =
+        |value: &str, expect: &str| format!("[[credential]]\nname = \"one\"\nscheme = \"Badge\"\nvalue = \"{value}\"\nexpect = {expect}\n");
     let ada = "{ tenant = \"acme\", subject = \"ada\", scopes = [\"x\"], claims = { n = 1 } }";
     let tried = |entries: &str| {
         std::fs::write(place.path().join("cases.toml"), format!("{head}{entries}")).expect("written");

@@ -188,6 +188,7 @@ fn a_policy_that_cannot_be_asked_keeps_the_gateway_from_starting() {
         (format!("file = \"{verdict}\"\n[policies.p.settings]\nrefuse = \"no such list\""), "it refuses its settings: no such list"),
         ("file = \"/\"".to_owned(), "it cannot be read: Is a directory"),
         (format!("file = \"{tool}\""), "it exports no `authenticator`, `authorizer` or `call-filter`"),
+        (format!("file = {:?}", fixture("outdated")), "its functions do not have the types of the contract"),
         ("mode = \"enforce\"".to_owned(), "policies.p.file: must name the policy's component"),
         (format!("file = \"{verdict}\"\nmode = \"maybe\""), "policies.p.mode: must be \"enforce\" or \"dry-run\""),
     ];

@@ -165,7 +165,33 @@ impl Sandbox {
         if let Some(import) = survey.imports.iter().find(|import| !matches!(import.reach(), Reach::Nothing | Reach::Environment)) {
             return Err(LoadError::Imports(vec![import.clone()]));
         }
-        Ok(PolicyGuest(Arc::new(self.link(code, survey, PolicyExports::of).await?)))
+        let policy = PolicyGuest(Arc::new(self.link(code, survey, PolicyExports::of).await?));
+        self.check_types(&policy).await.map_err(|fault| {
+            let fault = match fault {
+                Fault::Trap(text) => text,
+                other => other.to_string(),
+            };
+            LoadError::Link(format!("its functions do not have the types of the contract: {fault}"))
+        })?;
+        Ok(policy)
+    }
+
+    /// Whether its functions are those of the contract: the engine looks at their types when it finds them in an instance, and a policy of another
+    /// version of the contract is to fail when it is loaded, and not when it is asked.
+    async fn check_types(&self, policy: &PolicyGuest) -> Result<(), Fault> {
+        self.ask(policy, self.limits().for_listing(), move |code, mut store, instance| async move {
+            let exports = &code.exports;
+            let mut all = || {
+                exports.settings.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose()?;
+                exports.authenticator.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose()?;
+                exports.authorizer.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose()?;
+                exports.call_filter.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose()?;
+                Ok(())
+            };
+            let answer = all();
+            (answer, store)
+        })
+        .await
     }
 
     /// What settings the policy takes, as JSON Schema text; none if it takes none.
