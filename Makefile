@@ -76,7 +76,7 @@ fmt: ## Format the sources
 	$(CARGO) fmt --all
 	$(CARGO) fmt --all --manifest-path policies/Cargo.toml
 
-bench: build plugins ## Measure calls beside a bare route, in one run
+bench: build plugins policies ## Measure calls beside a bare route, in one run
 	$(CARGO) run --release --locked -p gatehouse-bench
 
 clean: ## Remove everything that was built

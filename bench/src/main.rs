@@ -1,10 +1,11 @@
 //! Measures calls through the shipped binary beside a bare axum route, in one run on one machine: ratios can be compared, absolute figures
 //! only within the run.
 //!
-//! `gatehouse-bench [SECONDS]` prints tables: calls, then the store. Servers are processes of their own; the load comes from this one.
+//! `gatehouse-bench [SECONDS]` prints tables: calls, what it costs to know the caller, then the store. Servers are processes of their own; the load comes from this one.
 
 #![expect(clippy::disallowed_methods, reason = "the bans are about the serving process; this one ends with its tasks")]
 
+mod callers;
 mod load;
 mod servers;
 mod store;
@@ -43,7 +44,7 @@ async fn measure(each: Duration) -> Result<()> {
     let echo = json!({ "message": "x".repeat(100) });
     let rows = [
         ("bare axum JSON route", &bare, Request::post("/echo", &[], &json!({ "jsonrpc": "2.0", "id": 1, "params": echo }))),
-        ("echo, 2026-07-28", &gateway, modern_echo(&echo)),
+        ("echo, 2026-07-28", &gateway, modern_echo(&echo, None)),
         ("echo, 2025-11-25 session", &gateway, legacy_echo(&echo, &session)),
     ];
     print(&format!("\n{:<28}{:>12}{:>12}{:>10}{:>10}{:>12}{:>10}", "", "connections", "calls/s", "p50 µs", "p99 µs", "CPU µs", "of bare"));
@@ -62,14 +63,17 @@ async fn measure(each: Duration) -> Result<()> {
         }
     }
     drop((bare, gateway));
+    callers::measure(each).await?;
     store::measure(each).await
 }
 
-fn modern_echo(arguments: &serde_json::Value) -> Request {
+fn modern_echo(arguments: &serde_json::Value, authorization: Option<&str>) -> Request {
     let meta = json!({ "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {} });
     let params = json!({ "name": "echo", "arguments": arguments, "_meta": meta });
     let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
-    Request::post("/mcp", &[("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/call"), ("mcp-name", "echo")], &body)
+    let mut headers = vec![("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/call"), ("mcp-name", "echo")];
+    headers.extend(authorization.map(|value| ("authorization", value)));
+    Request::post("/mcp", &headers, &body)
 }
 
 /// One id for all connections would be a duplicate in flight, so each connection's requests get their own.

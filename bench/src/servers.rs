@@ -107,7 +107,7 @@ impl Server {
     }
 }
 
-fn existing(path: &str, made_by: &str) -> Result<PathBuf> {
+pub(crate) fn existing(path: &str, made_by: &str) -> Result<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
     if path.exists() { Ok(path) } else { bail!("{} is missing; `{made_by}` makes it", path.display()) }
 }

@@ -1,0 +1,126 @@
+//! What it costs to know who calls and to ask a policy: the same echo, each row with one thing more or another one than the row before.
+
+use crate::load::run;
+use crate::servers::{Server, existing};
+use crate::{ROUNDS, modern_echo, print};
+use anyhow::{Context, Result};
+use gatehouse_forge::{Signer, claims, jwks};
+use serde_json::json;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+const PUBLIC: &str = "https://gate.example";
+const ISSUER: &str = "https://login.example";
+const CONNECTIONS: usize = 16;
+/// It says yes to everybody with the scope, and no to all others.
+const SCOPES: &str = "settings = { rules = [{ scopes = [\"text:use\"], tools = [\"*\"] }] }";
+const CEDAR: &str =
+    "settings = { policies = \"permit(principal, action, resource) when { principal.scopes.contains(\\\"text:use\\\") };\" }";
+const REDACT: &str = "settings = { classes = [\"email\"] }";
+
+/// A row: its name, the signer or none for an API key, policies by name with their settings, and whether decisions are kept.
+struct Row {
+    name: &'static str,
+    shows: Shows,
+    policies: &'static [(&'static str, &'static str)],
+    kept: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Shows {
+    Nothing,
+    Key,
+    Token(fn() -> Signer),
+}
+
+pub(crate) async fn measure(each: Duration) -> Result<()> {
+    let ed25519 = Shows::Token(|| Signer::ed25519("k", 1));
+    let row = |name, shows, policies, kept| Row { name, shows, policies, kept };
+    let rows = [
+        row("anybody", Shows::Nothing, &[][..], true),
+        row("an API key", Shows::Key, &[], true),
+        row("a token, RS256", Shows::Token(|| Signer::rs256("k")), &[], true),
+        row("a token, ES256", Shows::Token(|| Signer::es256("k")), &[], true),
+        row("a token, EdDSA", ed25519, &[], true),
+        row("  and scopes, kept", ed25519, &[("scopes", SCOPES)], true),
+        row("  and scopes, asked", ed25519, &[("scopes", SCOPES)], false),
+        row("  and cedar, kept", ed25519, &[("cedar", CEDAR)], true),
+        row("  and cedar, asked", ed25519, &[("cedar", CEDAR)], false),
+        row("  and scopes, redact", ed25519, &[("scopes", SCOPES), ("redact", REDACT)], true),
+    ];
+    print(&format!(
+        "\n{:<28}{:>12}{:>12}{:>10}{:>10}{:>12}{:>10}",
+        "who calls", "connections", "calls/s", "p50 µs", "p99 µs", "CPU µs", "more"
+    ));
+    let mut base = None;
+    for row in rows {
+        let (settings, header) = prepare(&row)?;
+        let server = Server::gatehouse_with(&settings.text).await?;
+        let request = modern_echo(&json!({ "message": "x".repeat(100) }), header.as_deref());
+        let mut rounds = Vec::new();
+        for _ in 0..ROUNDS {
+            rounds.push(run(&server, &request, CONNECTIONS, each).await?);
+        }
+        rounds.sort_by(|a, b| a.cpu_us.total_cmp(&b.cpu_us));
+        let measured = rounds.get(ROUNDS / 2).context("a round")?;
+        let more = measured.cpu_us - *base.get_or_insert(measured.cpu_us);
+        print(&format!(
+            "{:<28}{CONNECTIONS:>12}{:>12.0}{:>10.0}{:>10.0}{:>12.1}{more:>10.1}",
+            row.name, measured.per_second, measured.p50_us, measured.p99_us, measured.cpu_us
+        ));
+    }
+    Ok(())
+}
+
+/// The text, and what it names.
+struct Settings {
+    text: String,
+    _keys: tempfile::TempDir,
+}
+
+fn prepare(row: &Row) -> Result<(Settings, Option<String>)> {
+    let keys = tempfile::tempdir()?;
+    let mut text = String::new();
+    if !row.kept {
+        text.push_str("[limits]\npolicy_decisions_kept_max = 0\n");
+    }
+    if !row.policies.is_empty() {
+        let names: Vec<_> = row.policies.iter().map(|(name, _)| *name).collect();
+        text.push_str(&format!("[gateway]\npolicies = {names:?}\n"));
+    }
+    for (name, settings) in row.policies {
+        let file = existing(&format!("target/policies/{name}.wasm"), "make policies")?;
+        text.push_str(&format!("[policies.{name}]\nfile = {file:?}\n{settings}\n"));
+    }
+    if !matches!(row.shows, Shows::Nothing) {
+        text.push_str(&format!("[auth]\nmode = \"tokens\"\npublic_url = \"{PUBLIC}\"\n"));
+    }
+    let header = match row.shows {
+        Shows::Nothing => None,
+        Shows::Key => {
+            let (key, section) = api_key(keys.path())?;
+            text.push_str(&section);
+            Some(key)
+        }
+        Shows::Token(signer) => {
+            let (signer, file) = (signer(), keys.path().join("jwks.json"));
+            std::fs::write(&file, jwks(&[signer.jwk()]))?;
+            text.push_str(&format!("[auth.issuers.one]\nissuer = \"{ISSUER}\"\njwks_file = {file:?}\n"));
+            let now_s = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+            let mut claims = claims(ISSUER, &format!("{PUBLIC}/mcp"), now_s);
+            claims["scope"] = json!("text:use");
+            Some(signer.token(&claims))
+        }
+    };
+    Ok((Settings { text, _keys: keys }, header.map(|shown| format!("Bearer {shown}"))))
+}
+
+/// A key with its settings, by the shipped binary.
+fn api_key(place: &Path) -> Result<(String, String)> {
+    let binary = existing("target/release/gatehouse", "make build")?;
+    let made = Command::new(binary).args(["token", "key", "bench", "--scope", "text:use", "--json"]).current_dir(place).output()?;
+    let made: serde_json::Value = serde_json::from_slice(&made.stdout)?;
+    let member = |name: &str| made.get(name).and_then(|text| text.as_str()).map(str::to_owned).context("a member");
+    Ok((member("key")?, member("settings")?))
+}
