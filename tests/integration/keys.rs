@@ -31,10 +31,9 @@ async fn shows(gateway: &Gateway, path: &str, token: &str) -> Answer {
 #[tokio::test]
 async fn a_key_lets_its_owner_in_everywhere() {
     let (ada, ada_section) = make("ada", &["--scope", "files:read", "--scope", "files:write"]);
-    let (bob, bob_section) = make("bob", &[]);
+    let (bob, bob_section) = make("bob", &["--tenant", "acme"]);
     assert_ne!(ada, bob);
-    let gateway =
-        gateway(&[&ada_section, &bob_section, "subject = \"robert\"\ntenant = \"acme\"\n", "[tenants.default]\n[tenants.acme]\n"]).await;
+    let gateway = gateway(&[&ada_section, &bob_section, "subject = \"robert\"\n", "[tenants.default]\n[tenants.acme]\n"]).await;
     for path in ["/mcp", "/servers/one/mcp"] {
         let answer = shows(&gateway, path, &ada).await;
         let known = &answer.result()["structuredContent"];
@@ -170,6 +169,8 @@ fn the_command_prints_a_key_and_what_to_do_with_it() {
     refused(&[""], 2, "a name has");
     refused(&["a", "--scope", "b c"], 64, "auth.keys.a.scopes: ");
     refused(&["a", "--scope", "\u{7f}"], 64, "");
+    refused(&["a", "--tenant", "b.c"], 2, "a name has");
+    refused(&["a", "--tenant", "B"], 64, "tenants");
     refused(&["a", "--expires", "2027-02-29"], 64, "auth.keys.a.expires: must be a day");
 }
 

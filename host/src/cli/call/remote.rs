@@ -36,7 +36,8 @@ pub(super) fn call(url: &str, token: Option<&str>, tool: &str, given: Given) -> 
     let named = |wanted: &&Value| wanted.get("name").and_then(Value::as_str) == Some(tool);
     let Some(found) = tools.iter().find(named) else {
         let names: Vec<_> = tools.iter().filter_map(|tool| tool.get("name").and_then(Value::as_str)).collect();
-        return Err(Failed::other(format!("{url} has no tool `{tool}`; it has {}", names.join(", "))));
+        let names = if names.is_empty() { "none for this caller".to_owned() } else { names.join(", ") };
+        return Err(Failed::other(format!("{url} has no tool `{tool}`; it has {names}")));
     };
     let arguments = given.resolve(found.get("inputSchema"));
     let mut headers = mirrored::headers(found.get("inputSchema"), &arguments);

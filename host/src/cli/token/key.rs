@@ -13,6 +13,9 @@ pub(in crate::cli) struct Arguments {
     /// A scope that is granted with it; can be given several times
     #[arg(long = "scope", value_name = "SCOPE")]
     scopes: Vec<String>,
+    /// The tenant on whose behalf its owner calls
+    #[arg(long, value_parser = section_name)]
+    tenant: Option<String>,
     /// The last day on which it counts, such as 2027-01-31 (UTC)
     #[arg(long, value_name = "DAY")]
     expires: Option<String>,
@@ -28,10 +31,13 @@ pub(in crate::cli) fn run(arguments: &Arguments) -> Result<(), Failed> {
         let scopes: Vec<_> = arguments.scopes.iter().map(|scope| quoted(scope)).collect();
         settings.push_str(&format!("scopes = [{}]\n", scopes.join(", ")));
     }
+    if let Some(tenant) = &arguments.tenant {
+        settings.push_str(&format!("tenant = {}\n", quoted(tenant)));
+    }
     if let Some(day) = &arguments.expires {
         settings.push_str(&format!("expires = {}\n", quoted(day)));
     }
-    check(&settings)?;
+    check(&settings, arguments.tenant.as_deref())?;
     if arguments.json {
         let told = serde_json::json!({ "key": key.text, "hash": key.hash, "settings": settings });
         output::print(&format!("{told:#}\n"));
@@ -45,8 +51,10 @@ pub(in crate::cli) fn run(arguments: &Arguments) -> Result<(), Failed> {
 }
 
 /// The gateway itself says whether it takes them, so that a key never goes out whose section is refused later.
-fn check(settings: &str) -> Result<(), Failed> {
-    let text = format!("[auth]\nmode = \"tokens\"\npublic_url = \"https://localhost\"\n{settings}");
+fn check(settings: &str, tenant: Option<&str>) -> Result<(), Failed> {
+    // The tenant's section is the operator's to write.
+    let tenant = tenant.map(|tenant| format!("[tenants.{tenant}]\n")).unwrap_or_default();
+    let text = format!("[auth]\nmode = \"tokens\"\npublic_url = \"https://localhost\"\n{settings}{tenant}");
     match crate::config::Config::read(&text, std::path::Path::new(""), &crate::config::Overrides::default()) {
         Ok(_) => Ok(()),
         Err(mistakes) => {
