@@ -25,6 +25,11 @@ pub(super) struct Who(pub(super) &'static str, pub(super) &'static str);
 impl House {
     /// With these components of the tenants' own, and more settings for `[tenants.acme]`, `[tenants.umbrella]` and at the end.
     pub(super) async fn with(own: &[(&str, PathBuf)], settings: (&str, &str, &str)) -> Self {
+        Self::of(Setup { plugins: vec!["text-toolbox"], ..Setup::default() }, own, settings).await
+    }
+
+    /// The same with what is shared.
+    pub(super) async fn of(shared: Setup, own: &[(&str, PathBuf)], settings: (&str, &str, &str)) -> Self {
         let place = tempfile::tempdir().expect("a directory");
         let signer = Signer::ed25519("k1", 7);
         for tenant in ["acme", "umbrella"] {
@@ -35,8 +40,7 @@ impl House {
             let name = component.file_name().expect("a name");
             fs::copy(component, place.path().join(tenant).join(name)).expect("copied");
         }
-        let settings = Self::settings(&place, settings);
-        let gateway = Gateway::with(Setup { plugins: vec!["text-toolbox"], settings, ..Setup::default() }).await;
+        let gateway = Gateway::with(Setup { settings: Self::settings(&place, settings), ..shared }).await;
         Self { gateway, signer, place }
     }
 
