@@ -2,10 +2,10 @@
 //! else's. The ways in which a token can be wrong are in `tokens_cases`.
 
 use super::command::Place;
-use crate::harness::{Answer, Events, Gateway, Modern, Setup, fixture, initialize_params, rpc};
+use crate::harness::{Answer, Events, Gateway, Modern, Setup, count, eventually, fixture, initialize_params, policy, raw, rpc};
 use gatehouse_forge::{Signer, claims, jwks, with};
 use serde_json::{Value, json};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const ISSUER: &str = "https://login.example";
 const PUBLIC: &str = "https://gate.example";
@@ -193,18 +193,106 @@ async fn the_metadata_says_whose_tokens_count() {
     assert_eq!(Answer::of(open.client.get(format!("{}{base}/mcp", open.origin))).await.status, 404, "where no token is asked for");
 }
 
+/// RFC 9728, 5.1: who was turned away at a server finds the metadata of that very server, in both forms of the well-known place.
+#[tokio::test]
+async fn a_challenge_leads_to_the_metadata_of_its_server() {
+    let trusting = Trusting::with("[servers.one]\ntools = [\"echo\"]\n").await;
+    for (path, resource) in [("/mcp", "/mcp"), ("/mcp/", "/mcp"), ("/servers/one/mcp", "/servers/one/mcp")] {
+        let refused = trusting.gateway.modern(echo().path(path)).await;
+        let challenge = refused.header("www-authenticate").expect("a challenge");
+        let address = challenge.split("resource_metadata=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("an address");
+        // What stands before the gateway in public stands there for it.
+        let here = address.replace(PUBLIC, &trusting.gateway.origin);
+        let document = Answer::of(trusting.gateway.client.get(here)).await.messages.remove(0);
+        assert_eq!(document["resource"], format!("{PUBLIC}{resource}"), "{path}: {challenge}");
+        // What the document names is what a token must be made for.
+        let claims = with(&trusting.claims("ada", ""), &json!({ "aud": document["resource"] }));
+        assert_eq!(trusting.asks(echo().path(path), &trusting.signer.token(&claims)).await.tool_text(), "hello", "{path}");
+    }
+    // A path that no server can have is not repeated: it could say more than a path.
+    for id in ["x\",resource_metadata=\"https:evil.example", "X", "-x", "%6fne", "one.evil", &"x".repeat(65)] {
+        let mut raw = raw::Raw::connect(&trusting.gateway.address()).await;
+        let head = format!("POST /servers/{id}/mcp HTTP/1.1\nHost: localhost\nContent-Type: application/json\nAccept: application/json\n");
+        raw.send(raw::message(&head, "{}")).await;
+        let head = raw.head().await;
+        let challenges: Vec<_> = head.lines().filter_map(|line| line.strip_prefix("www-authenticate: ")).collect();
+        assert_eq!(challenges, [format!("Bearer resource_metadata=\"{METADATA}\"")], "{id}: {head}");
+    }
+}
+
 /// P08: a denial that scopes would have helped names them, so that a client can ask its user.
 #[tokio::test]
 async fn a_policy_can_ask_for_more_scopes() {
-    let policy = format!(
+    let settings = format!(
         "[gateway]\npolicies = [\"p\"]\n[policies.p]\nfile = \"{}\"\n[policies.p.settings]\nforbid = [\"echo\"]\n",
         fixture("verdict").display()
     );
-    let trusting = Trusting::with(&policy).await;
+    let trusting = Trusting::with(&settings).await;
     let refused = trusting.asks(echo(), &trusting.token("ada")).await;
     assert_eq!((refused.status, refused.code()), (403, -31006));
     let wanted = format!("Bearer resource_metadata=\"{METADATA}\", error=\"insufficient_scope\", scope=\"more\"");
     assert_eq!(refused.header("www-authenticate"), Some(wanted.as_str()));
+}
+
+/// The challenge is a status, so it comes before any stream begins; with the scopes that it names, the same call is answered, and in the same
+/// session.
+#[tokio::test]
+async fn more_scopes_are_asked_for_before_a_stream_begins() {
+    let rules = "rules = [{ scopes = [], tools = [\"*\"], actions = [\"list-tools\"] }, \
+                 { scopes = [\"count\", \"slowly\"], tools = [\"slow_count\"], actions = [\"call-tool\"] }]";
+    let settings = format!(
+        "[limits]\nstream_after_ms = 0\n[gateway]\npolicies = [\"p\"]\n[policies.p]\nfile = {:?}\n[policies.p.settings]\n{rules}\n",
+        policy("scopes")
+    );
+    let trusting = Trusting::with(&settings).await;
+    let of = |scope: &str| trusting.token_with("ada", &json!({ "scope": scope }));
+    let (less, more) = (of("else"), of("else slowly count"));
+    let begun = trusting.legacy("POST", None, &less, &rpc(0, "initialize", initialize_params("2025-11-25"))).await;
+    let session = begun.headers()["mcp-session-id"].to_str().expect("text").to_owned();
+    let modern = |accept: &str| Modern::call_with_progress("slow_count", json!({ "message": "done", "n": 3 })).instead("accept", accept);
+    let wanted = format!("Bearer resource_metadata=\"{METADATA}\", error=\"insufficient_scope\", scope=\"count slowly\"");
+    for (token, status) in [(&less, 403), (&more, 200)] {
+        for accept in [None, Some("text/event-stream"), Some("application/json, text/event-stream")] {
+            let asks = async || match accept {
+                None => {
+                    let request = trusting.gateway.legacy_request(Some(&session), &count(1, 3, 0));
+                    Answer::of(request.bearer_auth(token)).await
+                }
+                Some(accept) => trusting.asks(modern(accept), token).await,
+            };
+            // A policy that got no answer ready, because the machine is busy with other tests, is asked again.
+            let answered = async || Some(asks().await).filter(|answer| answer.status != 503);
+            let answer = eventually("the policy answers", Duration::from_secs(20), answered).await;
+            assert_eq!((answer.status, answer.is_stream()), (status, status == 200), "{accept:?}: {answer:?}");
+            let challenge = answer.header("www-authenticate");
+            assert_eq!(challenge, (status == 403).then_some(wanted.as_str()), "{accept:?}");
+            match status {
+                403 => assert_eq!(answer.code(), -31006, "{answer:?}"),
+                _ => assert_eq!(answer.tool_text(), "done", "{answer:?}"),
+            }
+        }
+    }
+}
+
+/// Scopes are names, and which of them is the broader one is for the rules to say: whoever has that is not asked for the narrow one.
+#[tokio::test]
+async fn a_broad_scope_counts_for_the_narrow_ones() {
+    let rules = "rules = [{ scopes = [\"texts:echo\"], tools = [\"echo\"] }, { scopes = [\"texts\"], tools = [\"echo\", \"hash\"] }, \
+                 { scopes = [], tools = [\"*\"], actions = [\"list-tools\"] }]";
+    let settings = format!("[gateway]\npolicies = [\"p\"]\n[policies.p]\nfile = {:?}\n[policies.p.settings]\n{rules}\n", policy("scopes"));
+    let trusting = Trusting::with(&settings).await;
+    let hash = || Modern::call("hash", json!({ "text": "x" }));
+    let table = [("texts", 200, 200), ("texts:echo", 200, 403), ("texts:echo texts", 200, 200), ("text", 403, 403), ("texts:*", 403, 403)];
+    for (scope, to_echo, to_hash) in table {
+        let token = trusting.token_with("ada", &json!({ "scope": scope }));
+        for (request, status) in [(echo(), to_echo), (hash(), to_hash)] {
+            let answered = async || Some(trusting.asks(request.clone(), &token).await).filter(|answer| answer.status != 503);
+            let answer = eventually("the policy answers", Duration::from_secs(20), answered).await;
+            assert_eq!(answer.status, status, "{scope}: {answer:?}");
+            let challenge = answer.header("www-authenticate").unwrap_or_default();
+            assert_eq!(challenge.contains("error=\"insufficient_scope\", scope=\"texts"), status == 403, "{scope}: {challenge}");
+        }
+    }
 }
 
 /// X05, and whatever else would leave the door open or locked for good.

@@ -2,6 +2,7 @@
 
 use super::error::{self, MissingScopes};
 use crate::auth::{Bearer, Unknown};
+use crate::config::ServerId;
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use serde_json::json;
@@ -69,10 +70,18 @@ pub(super) fn step_up(response: &mut Response<Body>, bearer: &Bearer, path: &str
 }
 
 fn challenge(response: &mut Response<Body>, bearer: &Bearer, path: &str, parameters: &str) {
-    let metadata = bearer.resource(&format!("{METADATA}{}", path.trim_end_matches('/')));
+    let path = Some(path.trim_end_matches('/')).filter(|path| can_be_ours(path)).unwrap_or("/mcp");
+    let metadata = bearer.resource(&format!("{METADATA}{path}"));
     if let Ok(value) = HeaderValue::try_from(format!("Bearer resource_metadata=\"{metadata}\"{parameters}")) {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
     }
+}
+
+/// Whether a server could have that path. No other one is repeated in a challenge: what a client is made to write into a path could end the
+/// quoted text and name somebody else's metadata.
+pub(super) fn can_be_ours(path: &str) -> bool {
+    let id = path.strip_prefix("/servers/").and_then(|rest| rest.strip_suffix("/mcp"));
+    path == "/mcp" || id.and_then(ServerId::parse).is_some()
 }
 
 /// The metadata of a resource: for anybody, pages of other sites included.

@@ -73,9 +73,7 @@ pub fn router(front: Arc<Front>) -> Router {
 async fn metadata(State(front): State<Arc<Front>>, uri: Uri) -> Response<Body> {
     let path = uri.path().strip_prefix(METADATA).unwrap_or_default();
     let path = if path.is_empty() || path == "/" { "/mcp" } else { path };
-    let id = path.strip_prefix("/servers/").and_then(|rest| rest.strip_suffix("/mcp"));
-    let ours = path == "/mcp" || id.and_then(ServerId::parse).is_some();
-    match front.rooms.generation.load().authenticator.bearer().filter(|_| ours) {
+    match front.rooms.generation.load().authenticator.bearer().filter(|_| challenge::can_be_ours(path)) {
         Some(bearer) => challenge::metadata(bearer, path),
         None => not_found(),
     }
