@@ -73,12 +73,17 @@ impl Place {
         Ran { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
     }
 
-    /// Starts a gateway here and waits until it is ready.
+    /// Starts a gateway here, on a port that is free, and waits until it is ready.
     pub fn serve(&self, arguments: &[&str]) -> Serving {
+        self.serve_as_set(&[&["--listen", "127.0.0.1:0"], arguments].concat())
+    }
+
+    /// The same where the settings say.
+    pub fn serve_as_set(&self, arguments: &[&str]) -> Serving {
         let file = |name: &str| fs::File::create(self.path().join(name)).expect("a file for its output");
         let began = Instant::now();
         let child = Command::new(binary())
-            .args(["serve", "--listen", "127.0.0.1:0"])
+            .arg("serve")
             .args(arguments)
             .current_dir(self.path())
             .stdin(Stdio::null())
@@ -134,10 +139,20 @@ impl Serving {
         children.map(|list| list.split_whitespace().count()).sum()
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Asks it to stop, and waits.
-    pub fn stop(mut self) -> ExitStatus {
+    pub fn stop(self) -> ExitStatus {
+        self.end_by(rustix::process::Signal::TERM)
+    }
+
+    /// Sends a signal that ends it, and waits.
+    pub fn end_by(mut self, signal: rustix::process::Signal) -> ExitStatus {
         let pid = rustix::process::Pid::from_raw(i32::try_from(self.child.id()).expect("a pid")).expect("not 0");
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
+        rustix::process::kill_process(pid, signal).expect("it runs");
         self.child.wait().expect("it ends")
     }
 }

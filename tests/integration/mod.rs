@@ -38,6 +38,7 @@ mod restart;
 mod rust_sdk;
 mod rust_sdk_offers;
 mod sessions;
+mod settings_refused;
 mod soak;
 mod start;
 mod store;

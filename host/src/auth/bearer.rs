@@ -5,7 +5,7 @@ use super::remote::Remote;
 use super::{Owner, Principal, chain::Voucher};
 use crate::config::{IssuerConfig, KeysConfig, TenantOf, TokenConfig};
 use crate::tenant::TenantId;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use token::{Algorithm, HeaderFault, Issuer, Key, KeySet, Refused, TokenTypes, Verified};
@@ -64,16 +64,22 @@ struct Source {
 
 /// An issuer's keys cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("auth.issuers.{name}: {file}: {reason}")]
+#[error("auth.issuers.{name}: {place}: {reason}")]
 pub struct IssuerError {
     name: String,
-    file: PathBuf,
+    /// The file, or the setting that names it.
+    place: String,
     reason: String,
 }
 
 impl IssuerError {
     pub(super) fn new(name: &str, file: &Path, reason: String) -> Self {
-        Self { name: name.to_owned(), file: file.to_owned(), reason }
+        Self { name: name.to_owned(), place: file.display().to_string(), reason }
+    }
+
+    /// Whoever writes the secret where its file belongs finds it neither on the screen nor in the log.
+    fn of_secret(name: &str, reason: String) -> Self {
+        Self { name: name.to_owned(), place: "secret_file".to_owned(), reason }
     }
 }
 
@@ -306,7 +312,10 @@ fn now_s() -> Option<u64> {
 }
 
 fn source(config: &IssuerConfig, previous: Option<&[Arc<Remote>]>) -> Result<Source, IssuerError> {
-    let failed = |file: &Path, reason: String| IssuerError::new(&config.name, file, reason);
+    let failed = |file: &Path, reason: String| match &config.keys {
+        KeysConfig::Secret { .. } => IssuerError::of_secret(&config.name, reason),
+        KeysConfig::Jwks(_) | KeysConfig::JwksUrl(_) | KeysConfig::PublicKey { .. } => IssuerError::new(&config.name, file, reason),
+    };
     let (keys, remote) = match &config.keys {
         KeysConfig::JwksUrl(settings) => (KeySet::default(), Some(Remote::new(&config.name, settings, previous)?)),
         KeysConfig::Jwks(file) | KeysConfig::PublicKey { file, .. } | KeysConfig::Secret { file, .. } => {

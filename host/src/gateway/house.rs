@@ -4,7 +4,7 @@
 use super::{StartError, check_plugin_directory};
 use crate::auth::{Authenticator, Policies};
 use crate::catalog::{Catalog, Library, LibraryView, Loader, Problem, Shelves};
-use crate::config::{Config, Stamp, TenantId};
+use crate::config::{AuthConfig, Config, Stamp, TenantId};
 use crate::control::Reload;
 use crate::generation::Generation;
 use crate::http::{Front, OriginPolicy};
@@ -200,6 +200,13 @@ impl House {
         let source = self.config.source.clone();
         let read = tokio::task::spawn_blocking(move || source.load()).await.map_err(|error| error.to_string())?;
         let config = read.map_err(|error| error.to_string())?;
+        // The settings were checked against the address that they name, which counts at the next start only.
+        if matches!(config.auth, AuthConfig::Open) && !front.address.ip().is_loopback() {
+            return Err(format!(
+                "auth.mode: is \"none\", and {}, which other machines can reach, is listened on until the next start; stop the gateway first",
+                front.address
+            ));
+        }
         let files = Files::of(&config);
         let before = front.rooms.generation.load_full();
         let failed = |error: StartError| error.to_string();

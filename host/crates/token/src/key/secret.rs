@@ -36,13 +36,20 @@ impl SecretFault {
 }
 
 /// Secrets that look good and are not, because they are printed somewhere: the source, and the secret as it stands there.
-const PRINTED: [(&str, &str); 6] = [
+const PRINTED: [(&str, &str); 12] = [
     ("RFC 7515, A.1.1", "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcuUuTwjAzZr1Z9CAow"),
     ("RFC 7520, 3.5", "hJtXIZ2uSN5kbQfbtTNWbpdmhkV8FJG-Onbc6mxCcYg"),
     ("jwt.io", "a-valid-string-secret-that-is-at-least-512-bits-long-which-is-very-long"),
     ("FastAPI's tutorial", "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7"),
     ("Hasura's documentation", "3EK6FD+o0+c7tzBNVfjpMkNDi2yARAAKzQlk8O2IKoxQu4nF7EdAh8s3TwpHwrdWT6R"),
     ("many a tutorial for Spring", "404E635266556A586E3272357538782F413F4428472B4B6250645367566B5970"),
+    // Ids and digests, and no secrets; but whoever looks for something random finds them.
+    ("our own README.md", "94501ac1fbb3a77914871a01b487697ba1fdf853d7b8f9ab20052c4390654840"),
+    ("our own README.md", "3858db39ab4502fab324bdab60f805c4"),
+    ("our own README.md", "AQAAAAMAAAABAAAAAAAAAAAmhKuisbvYOvLyQZy1"),
+    ("our own README.md", "AQAAAAMAAAABAAAAAAAAAAEAAMAEyCzAgwi4b5eM"),
+    ("our own README.md", "AQAAAAMAAAABAAAAAAAAAAIAAKltLmnvOfZlMCyA"),
+    ("our own README.md", "AQAAAAMAAAABAAAAAAAAAAMAAHxZ_Qr48Gb7XQPG"),
 ];
 
 /// What people and documentations write for a secret. None is so short that a random secret would hold it by chance.
