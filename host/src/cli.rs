@@ -124,8 +124,16 @@ impl From<crate::gateway::StartError> for Failed {
     }
 }
 
+/// What commands have in memory are tokens, secrets and what tools are sent. A crash must not write that to a disk.
+fn without_core_dumps() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    // To have less is always allowed; where it is not, a dump is the system's own will.
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+}
+
 /// Runs the command that the arguments name.
 pub fn main() -> ExitCode {
+    without_core_dumps();
     let done = match Cli::parse().command {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),

@@ -37,6 +37,7 @@ mod resources;
 mod restart;
 mod rust_sdk;
 mod rust_sdk_offers;
+mod secrets;
 mod sessions;
 mod settings_refused;
 mod soak;
