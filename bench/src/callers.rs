@@ -4,7 +4,7 @@ use crate::load::run;
 use crate::servers::{Server, existing};
 use crate::{ROUNDS, modern_echo, print};
 use anyhow::{Context, Result};
-use gatehouse_forge::{Signer, claims, jwks};
+use gatehouse_forge::{Signer, claims, jwks, with};
 use serde_json::json;
 use std::path::Path;
 use std::process::Command;
@@ -108,8 +108,7 @@ fn prepare(row: &Row) -> Result<(Settings, Option<String>)> {
             std::fs::write(&file, jwks(&[signer.jwk()]))?;
             text.push_str(&format!("[auth.issuers.one]\nissuer = \"{ISSUER}\"\njwks_file = {file:?}\n"));
             let now_s = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-            let mut claims = claims(ISSUER, &format!("{PUBLIC}/mcp"), now_s);
-            claims["scope"] = json!("text:use");
+            let claims = with(&claims(ISSUER, &format!("{PUBLIC}/mcp"), now_s), &json!({ "scope": "text:use" }));
             Some(signer.token(&claims))
         }
     };
