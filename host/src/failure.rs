@@ -47,8 +47,8 @@ pub enum Failure {
     PolicyDenied {
         /// Which; none where no policy allowed it.
         by: Option<Blame>,
-        /// Scopes that would have helped.
-        missing_scopes: Vec<Box<str>>,
+        /// Scopes that a token would need; none where no policy names any that are missing.
+        scopes: Vec<Box<str>>,
     },
     /// A policy did not come to an answer, which counts as no.
     PolicyUnavailable,

@@ -22,8 +22,8 @@ pub enum Denied {
     Forbidden {
         /// The policy that said so; none where no policy allowed it.
         by: Option<Blame>,
-        /// Scopes that would have helped.
-        missing_scopes: Vec<Box<str>>,
+        /// Scopes that would do: those that the caller holds, and those that it misses. None where no policy names any that it misses.
+        scopes: Vec<Box<str>>,
     },
     /// A policy did not come to an answer.
     NoAnswer,
@@ -46,10 +46,24 @@ impl From<NoAnswer> for Denied {
     }
 }
 
-impl From<Stopped> for Denied {
-    fn from(stopped: Stopped) -> Self {
+impl Denied {
+    /// A client that asks for a token of these scopes may get one of these alone, so that it needs those that it holds as well.
+    fn forbidden(caller: &Caller, by: Option<Blame>, missing: Vec<Box<str>>) -> Self {
+        let mut scopes: Vec<Box<str>> = Vec::new();
+        if !missing.is_empty() {
+            let held = caller.principal().scopes.iter().map(|scope| Box::from(&**scope));
+            held.chain(missing).for_each(|scope| {
+                if !scopes.contains(&scope) {
+                    scopes.push(scope)
+                }
+            });
+        }
+        Self::Forbidden { by, scopes }
+    }
+
+    fn stopped(caller: &Caller, stopped: Stopped) -> Self {
         match stopped {
-            Stopped::Denied { by, missing_scopes } => Self::Forbidden { by: Some(by), missing_scopes },
+            Stopped::Denied { by, missing_scopes } => Self::forbidden(caller, Some(by), missing_scopes),
             Stopped::NoAnswer => Self::NoAnswer,
         }
     }
@@ -171,7 +185,8 @@ impl Policy {
             arguments: arguments::of(&work).unwrap_or_else(|| "{}".to_owned()),
         };
         let instead = |text: &str| arguments::instead(&work, text, policies.json_limits());
-        let Filtered { arguments, results } = policies.filter(at, call, &|text| instead(text).is_some()).await?;
+        let filtered = policies.filter(at, call, &|text| instead(text).is_some()).await;
+        let Filtered { arguments, results } = filtered.map_err(|stopped| Denied::stopped(caller, stopped))?;
         match arguments {
             None => Ok(Authorized { permit: permit(work), changed: false, results }),
             Some(text) => Ok(Authorized { permit: permit(instead(&text).ok_or(Denied::NoAnswer)?), changed: true, results }),
@@ -205,7 +220,7 @@ impl Policy {
         let question = Question { who: principal(caller), what, targets: vec![item.target(server, name)], arguments };
         match policies.ask(at, &question).await?.into_iter().next() {
             Some(Said::Allowed) => Ok(()),
-            Some(Said::Denied { by, missing_scopes }) => Err(Denied::Forbidden { by, missing_scopes }),
+            Some(Said::Denied { by, missing_scopes }) => Err(Denied::forbidden(caller, by, missing_scopes)),
             None => Err(Denied::NoAnswer),
         }
     }

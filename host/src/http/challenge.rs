@@ -1,6 +1,6 @@
 //! What an unknown caller is told: that a token is needed, of whom, and for what (RFC 6750, RFC 9728).
 
-use super::error::{self, MissingScopes};
+use super::error::{self, NeededScopes};
 use crate::auth::{Bearer, Unknown};
 use crate::config::ServerId;
 use axum::body::Body;
@@ -63,8 +63,8 @@ fn text(status: StatusCode, says: &'static str) -> Response<Body> {
 
 /// Tells a client that a token with more scopes would help, all of the operation's at once.
 pub(super) fn step_up(response: &mut Response<Body>, bearer: &Bearer, path: &str) {
-    let missing = response.extensions_mut().remove::<MissingScopes>().filter(|missing| !missing.0.is_empty());
-    if let Some(MissingScopes(scopes)) = missing {
+    let needed = response.extensions_mut().remove::<NeededScopes>().filter(|needed| !needed.0.is_empty());
+    if let Some(NeededScopes(scopes)) = needed {
         challenge(response, bearer, path, &format!(", error=\"insufficient_scope\", scope=\"{}\"", scopes.join(" ")));
     }
 }

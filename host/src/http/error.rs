@@ -168,16 +168,16 @@ pub(super) fn message(id: &Id, end: End, era: Era) -> Vec<u8> {
     }
 }
 
-/// Scopes that a refused request would have needed, for the challenge that goes with its response.
+/// Scopes that a refused request needs, for the challenge that goes with its response.
 #[derive(Debug, Clone)]
-pub(super) struct MissingScopes(pub(super) Vec<Box<str>>);
+pub(super) struct NeededScopes(pub(super) Vec<Box<str>>);
 
 /// A failure as a whole response.
 pub(super) fn response(id: Option<&Id>, failure: &Failure, era: Era) -> Response<Body> {
     let mapped = map(failure, era);
     let mut response = json(mapped.status, mcp::write::failure(id, &mapped.error));
-    if let Failure::PolicyDenied { missing_scopes, .. } = failure {
-        response.extensions_mut().insert(MissingScopes(missing_scopes.clone()));
+    if let Failure::PolicyDenied { scopes, .. } = failure {
+        response.extensions_mut().insert(NeededScopes(scopes.clone()));
     }
     if let Some(seconds) = mapped.retry_after_s {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));

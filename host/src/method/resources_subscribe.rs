@@ -17,7 +17,7 @@ pub(super) async fn subscribe(rooms: &Rooms, context: &Context, params: Option<&
     let readable = context.server.readable(&uri).ok_or_else(unknown)?;
     rooms.policy.may_watch(&context.caller, &context.server, &readable, &uri).await.map_err(|denied| match denied {
         Denied::Hidden => unknown(),
-        Denied::Forbidden { by, missing_scopes } => Failure::PolicyDenied { by: by.map(super::call::blamed), missing_scopes },
+        Denied::Forbidden { by, scopes } => Failure::PolicyDenied { by: by.map(super::call::blamed), scopes },
         Denied::NoAnswer => Failure::PolicyUnavailable,
     })?;
     if !rooms.sessions.subscribe(session, uri) {

@@ -72,7 +72,7 @@ impl Target {
     pub(in crate::method) fn denied(&self, denied: Denied) -> Failure {
         match denied {
             Denied::Hidden => self.unknown(),
-            Denied::Forbidden { by, missing_scopes } => Failure::PolicyDenied { by: by.map(blamed), missing_scopes },
+            Denied::Forbidden { by, scopes } => Failure::PolicyDenied { by: by.map(blamed), scopes },
             Denied::NoAnswer => Failure::PolicyUnavailable,
         }
     }
