@@ -208,7 +208,7 @@ struct Setting {
 }
 
 fn settings() -> Vec<Setting> {
-    let config = ["config", "config/auth", "config/policy", "config/server", "config/tenant"]
+    let config = ["config", "config/auth", "config/policy", "config/quota", "config/server", "config/tenant"]
         .map(|file| read(&format!("host/src/{file}.rs")))
         .concat();
     let mut settings = Vec::new();
@@ -224,6 +224,7 @@ fn settings() -> Vec<Setting> {
         ("issuer", "auth.issuers.NAME"),
         ("key", "auth.keys.NAME"),
         ("tenant", "tenants.NAME"),
+        ("quota", "quotas.KIND"),
     ];
     for (variable, name) in sections.chain(named) {
         for method in ["text", "texts", "flag", "number", "parsed", "json"] {
@@ -269,7 +270,7 @@ fn every_setting_is_documented() {
     let documented = |key: &str| rows.iter().find(|row| row[0] == format!("`{key}`"));
     let settings = settings();
     let sections: BTreeSet<_> = settings.iter().filter_map(|setting| Some(setting.key.split_once('.')?.0)).collect();
-    assert_eq!(sections.len(), 12, "the scan of config.rs finds the sections: {sections:?}");
+    assert_eq!(sections.len(), 13, "the scan of config.rs finds the sections: {sections:?}");
     let mut broken = Vec::new();
     for Setting { key, numbers: [default, least, greatest] } in &settings {
         let Some(row) = documented(key) else {

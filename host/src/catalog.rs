@@ -237,7 +237,7 @@ impl Catalog {
             let instructions = tenant.instructions.clone().or_else(|| config.instructions.clone());
             let theirs = config.servers.iter().filter(|server| server.tenant.as_ref().is_none_or(|id| *id == tenant.id));
             let servers = theirs.map(|server| (server.id.clone(), Server::selected(&plugins, server))).collect();
-            (tenant.id.clone(), View { default: Server::whole(&plugins, instructions), servers })
+            (tenant.id.clone(), View { default: Server::whole(&plugins, instructions, config.quotas.server), servers })
         });
         let views = views.collect();
         Self { generation, shelves, views }

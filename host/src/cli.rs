@@ -11,6 +11,7 @@ mod serve;
 mod shown;
 mod store;
 mod token;
+mod usage;
 
 use crate::gateway::COMPILE_WORKER;
 use clap::{Args, Parser, Subcommand};
@@ -55,6 +56,8 @@ enum Command {
     Reload(reload::Arguments),
     /// Try a policy out
     Policy(policy::Arguments),
+    /// Show what tenants, servers, callers and tools of a running gateway used
+    Usage(usage::Arguments),
     /// Make API keys and tokens, and look into tokens
     Token(token::Arguments),
     #[command(name = COMPILE_WORKER, hide = true)]
@@ -143,6 +146,7 @@ pub fn main() -> ExitCode {
         Command::Store(arguments) => store::run(&arguments),
         Command::Reload(arguments) => reload::run(&arguments),
         Command::Policy(arguments) => policy::run(&arguments),
+        Command::Usage(arguments) => usage::run(&arguments),
         Command::Token(arguments) => token::run(&arguments),
         Command::CompileWorker => return ExitCode::from(u8::try_from(sandbox::run_worker()).unwrap_or(1)),
     };

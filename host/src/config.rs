@@ -6,6 +6,7 @@ mod limits;
 mod names;
 mod origin;
 mod policy;
+mod quota;
 mod server;
 mod stamp;
 mod store;
@@ -17,6 +18,7 @@ pub use limits::{CallLimits, HttpLimits, Limits, PluginLimits, SessionLimits, St
 pub use names::{Pattern, ServerId, TenantId};
 pub use origin::{Origin, is_loopback_name};
 pub use policy::{PolicyConfig, PolicyMode};
+pub use quota::{QuotaConfig, Quotas};
 pub use server::ServerConfig;
 pub use stamp::Stamp;
 pub use store::{StoreBackend, StoreConfig};
@@ -73,6 +75,8 @@ pub struct Config {
     pub log: LogConfig,
     /// All limits.
     pub limits: Limits,
+    /// What callers may use.
+    pub quotas: Quotas,
 }
 
 /// Whom the gateway answers.
@@ -282,7 +286,8 @@ impl Config {
         let require_policy = gateway.flag("require_policy", false);
         let watch_settings = gateway.flag("watch_settings", true);
         gateway.end();
-        let tenants = tenant::read(&root, base, &known, &mistakes);
+        let quotas = Quotas::read(&root, matches!(auth_config, AuthConfig::Tokens(_)));
+        let tenants = tenant::read(&root, base, &known, &mistakes, quotas.tenant);
         auth_config.check_tenants(&auth, &tenants);
         auth.end();
 
@@ -293,15 +298,13 @@ impl Config {
 
         let http_config = read_http(&root);
 
-        let legacy = root.section("legacy");
-        let legacy_config = LegacyConfig {
-            stateful_sessions: legacy.flag("stateful_sessions", true),
-            json_responses: legacy.flag("json_responses", false),
-        };
-        legacy.end();
+        let legacy_config = read_legacy(&root);
 
-        let servers =
-            root.sections("servers").into_iter().filter_map(|section| server::read(section, &tenants, &known, &mistakes)).collect();
+        let servers = root
+            .sections("servers")
+            .into_iter()
+            .filter_map(|section| server::read(section, &tenants, &known, &mistakes, quotas.server))
+            .collect();
 
         let directory = |flag: &Option<PathBuf>, file: Option<String>, default: &str| match (flag, file) {
             (Some(flag), _) => flag.clone(),
@@ -350,6 +353,7 @@ impl Config {
             store: store_config,
             log: log_config,
             limits,
+            quotas,
         })
     }
 }
@@ -407,6 +411,14 @@ fn read_log(root: &Section<'_, '_>) -> LogConfig {
     });
     let config = LogConfig { format: format.unwrap_or(LogFormat::Human), filter: filter.unwrap_or_else(|| "info".to_owned()) };
     log.end();
+    config
+}
+
+fn read_legacy(root: &Section<'_, '_>) -> LegacyConfig {
+    let legacy = root.section("legacy");
+    let config =
+        LegacyConfig { stateful_sessions: legacy.flag("stateful_sessions", true), json_responses: legacy.flag("json_responses", false) };
+    legacy.end();
     config
 }
 

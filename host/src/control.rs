@@ -1,6 +1,6 @@
 //! What an operator may ask a running gateway: a socket in the store's directory, which only the gateway's user can enter.
 //!
-//! One line asks (`stats`, `walk` or `reload`), JSON lines answer, the last one is `{"end":true}`. Nothing can be changed this way but that
+//! One line asks (`stats`, `walk`, `usage` or `reload`), JSON lines answer, the last one is `{"end":true}`. Nothing can be changed this way but that
 //! the settings are read again.
 
 use base64::Engine as _;
@@ -29,13 +29,26 @@ const RELOAD_WAIT: Duration = Duration::from_secs(600);
 /// Asks that the settings are read again; what became of it comes back, for people.
 pub type Reload = oneshot::Sender<Result<String, String>>;
 
+/// Gives the ledger of what was used, a row each.
+pub type Ledger = Arc<dyn Fn() -> Vec<Map<String, Value>> + Send + Sync>;
+
+/// What questions are answered from.
+pub struct Desk {
+    /// What is kept.
+    pub store: Arc<dyn EventStore>,
+    /// What was used.
+    pub ledger: Ledger,
+    /// Who reads the settings again.
+    pub reload: mpsc::Sender<Reload>,
+}
+
 /// Where the socket of a store is.
 pub fn socket(directory: &Path) -> PathBuf {
     directory.join("SOCKET")
 }
 
 /// Answers until `stop` fires, one question after the other.
-pub async fn serve(path: PathBuf, store: Arc<dyn EventStore>, reload: mpsc::Sender<Reload>, stop: CancellationToken) {
+pub async fn serve(path: PathBuf, desk: Desk, stop: CancellationToken) {
     // Left by a process that was killed; the lock beside it says that there is no other.
     let _ = std::fs::remove_file(&path);
     let listener = match UnixListener::bind(&path) {
@@ -51,7 +64,7 @@ pub async fn serve(path: PathBuf, store: Arc<dyn EventStore>, reload: mpsc::Send
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => tokio::select! {
                     () = stop.cancelled() => break,
-                    answered = answer(stream, &*store, &reload) => if let Err(error) = answered {
+                    answered = answer(stream, &desk) => if let Err(error) = answered {
                         tracing::debug!(%error, "a question was not answered to its end");
                     },
                 },
@@ -65,7 +78,8 @@ pub async fn serve(path: PathBuf, store: Arc<dyn EventStore>, reload: mpsc::Send
     let _ = std::fs::remove_file(&path);
 }
 
-async fn answer(stream: UnixStream, store: &dyn EventStore, reload: &mpsc::Sender<Reload>) -> io::Result<()> {
+async fn answer(stream: UnixStream, desk: &Desk) -> io::Result<()> {
+    let Desk { store, ledger, reload } = desk;
     let (reader, mut writer) = stream.into_split();
     let mut question = String::new();
     let mut reader = BufReader::new(reader.take(QUESTION_BYTES_MAX));
@@ -91,6 +105,10 @@ async fn answer(stream: UnixStream, store: &dyn EventStore, reload: &mpsc::Sende
                     break;
                 }
             }
+        }
+        "usage" => {
+            let rows: String = ledger().into_iter().map(|row| format!("{}\n", Value::Object(row))).collect();
+            send(&mut writer, &rows).await?;
         }
         "reload" => {
             let (asks, said) = oneshot::channel();

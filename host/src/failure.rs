@@ -158,6 +158,7 @@ impl Failure {
             Self::TooManyRounds => "too_many_rounds",
             Self::NoSlot(Refused::Tenant) => "tenant_full",
             Self::NoSlot(Refused::Host) => "host_full",
+            Self::NoSlot(Refused::Quota(_)) => "quota",
             Self::Fault(fault) => match fault {
                 Fault::WallTime { .. } => "wall_time",
                 Fault::CpuTime { .. } => "cpu_time",

@@ -5,7 +5,7 @@ mod house;
 use crate::auth::{IssuerError, Policy, PolicyError};
 use crate::catalog::{Catalog, Problem};
 use crate::config::{Config, StoreBackend};
-use crate::control::{self, Reload};
+use crate::control::{self, Desk, Reload};
 use crate::generation::Generation;
 use crate::http::{Failures, Front, OriginPolicy, Readiness, Stalls, accept, public_error, router};
 use crate::journal::Journal;
@@ -272,7 +272,10 @@ impl Gateway {
     pub async fn serve(self, stop: impl Future<Output = ()>) -> bool {
         let connections = TaskTracker::new();
         if let Some(path) = self.control {
-            self.tasks.spawn(control::serve(path, Arc::clone(&self.front.rooms.store), self.reload, self.draining.clone()));
+            let generation = Arc::clone(&self.front.rooms.generation);
+            let ledger: control::Ledger = Arc::new(move || crate::tenant::usage(generation.load().authenticator.tenants()));
+            let desk = Desk { store: Arc::clone(&self.front.rooms.store), ledger, reload: self.reload };
+            self.tasks.spawn(control::serve(path, desk, self.draining.clone()));
         }
         let house = self.house.run(Arc::clone(&self.front), self.tasks.clone(), self.reloads);
         let watching = AbortOnDropHandle::new(self.tasks.spawn(house));

@@ -1,6 +1,6 @@
 //! Two tenants do the same things at the same time, with the same ids, tokens and names, and each says a word that the other must never hear.
 
-use super::tenants::{ADA, House, OTHER_ADA, Who};
+use super::tenants::{ADA, House, NO_RATES, OTHER_ADA, Who};
 use crate::harness::{Modern, binary, call_params, fixture, rpc};
 use serde_json::{Value, json};
 use std::process::Command;
@@ -77,7 +77,7 @@ impl Bird {
 async fn no_canary_is_heard_next_door() {
     let operations = std::env::var("GATEHOUSE_CANARY_OPERATIONS").ok().and_then(|number| number.parse().ok()).unwrap_or(OPERATIONS);
     let own = [("acme", fixture("misbehave")), ("umbrella", fixture("misbehave"))];
-    let house = Arc::new(House::with(&own, ("", "", "[limits]\nsessions_per_principal_max = 64\n")).await);
+    let house = Arc::new(House::with(&own, ("", "", &format!("[limits]\nsessions_per_principal_max = 64\n{NO_RATES}"))).await);
     let mut birds = Vec::new();
     for _ in 0..AT_ONCE / 2 {
         for who in [ADA, OTHER_ADA] {

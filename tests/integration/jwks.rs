@@ -2,6 +2,7 @@
 //! the shipped binary must live with them: T06 to T08, T10, T27, X14.
 
 use super::command::Place;
+use super::tenants::NO_RATES;
 use crate::harness::{Answer, Gateway, JwksServer, Modern, Reserved, Says, Setup, eventually};
 use futures_util::StreamExt as _;
 use gatehouse_forge::{Signer, claims, jwks, part, with};
@@ -22,7 +23,7 @@ fn settings(issuers: &[(&str, String, &str)]) -> String {
         .iter()
         .map(|(name, url, more)| format!("[auth.issuers.{name}]\nissuer = \"{}\"\njwks_url = \"{url}\"\n{more}\n", issuer(name)));
     format!(
-        "[limits]\nauth_failures_per_minute_max = 1000000\n[auth]\nmode = \"tokens\"\npublic_url = \"{PUBLIC}\"\n{}",
+        "[limits]\nauth_failures_per_minute_max = 1000000\n{NO_RATES}[auth]\nmode = \"tokens\"\npublic_url = \"{PUBLIC}\"\n{}",
         sections.collect::<String>()
     )
 }

@@ -32,6 +32,7 @@ mod pages;
 mod policies;
 mod policies_shipped;
 mod prompts;
+mod quotas;
 mod reload;
 mod resources;
 mod restart;

@@ -18,6 +18,9 @@ pub(super) struct House {
     pub(super) place: TempDir,
 }
 
+/// For tests that do more than a caller may by default.
+pub(super) const NO_RATES: &str = "[quotas.tenant]\ncalls_per_second_max = 0\n[quotas.principal]\ncalls_per_second_max = 0\n";
+
 /// A caller: a tenant, and a name that others of other tenants may have too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Who(pub(super) &'static str, pub(super) &'static str);

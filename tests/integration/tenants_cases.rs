@@ -1,7 +1,7 @@
 //! The cases of group N, "tenants and virtual servers", by the shipped binary. N01's answers are in `tenants`, its times here; N06 waits for
 //! a store of keys and values, N08 and N09 for rates.
 
-use super::tenants::{ADA, House, OTHER_ADA, Who};
+use super::tenants::{ADA, House, NO_RATES, OTHER_ADA, Who};
 use crate::harness::{Answer, Modern, Setup, call_params, eventually, fixture, rpc};
 use futures_util::StreamExt as _;
 use gatehouse_forge::with;
@@ -52,7 +52,7 @@ async fn a_foreign_server_takes_as_long_as_none() {
 async fn a_thousand_calls_of_one_id_are_a_thousand_answers() {
     const CALLS: usize = 1_000;
     let limits = "[limits]\nconnections_per_address_max = 4000\ncalls_per_tenant_max = 1000\ncall_queue_timeout_ms = 60000\n";
-    let house = House::with(&[], ("", "", limits)).await;
+    let house = House::with(&[], ("", "", &format!("{limits}{NO_RATES}"))).await;
     let tokens = [house.token(ADA, "/mcp"), house.token(OTHER_ADA, "/mcp")];
     let calls = (0..CALLS).map(async |at| {
         let who = at % 2;

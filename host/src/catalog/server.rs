@@ -1,7 +1,7 @@
 //! One server: a selection of what the plugins offer, under one address.
 
 use super::{Plugins, Prompt, Resource, Template, Tool};
-use crate::config::{ServerConfig, ServerId};
+use crate::config::{QuotaConfig, ServerConfig, ServerId};
 use mcp::result::List;
 use sandbox::Guest;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -14,6 +14,8 @@ pub struct Server {
     pub id: Option<ServerId>,
     /// What it says of itself to models.
     pub instructions: Option<String>,
+    /// What each tenant may use here.
+    pub quota: QuotaConfig,
     /// Which kinds it can ever show: a selection that names none of a kind never does.
     offers: Offers,
     tools: Shown<Tool>,
@@ -99,9 +101,9 @@ impl Readable {
 
 impl Server {
     /// Everything.
-    pub(super) fn whole(plugins: &Plugins, instructions: Option<String>) -> Arc<Self> {
+    pub(super) fn whole(plugins: &Plugins, instructions: Option<String>, quota: QuotaConfig) -> Arc<Self> {
         let all = |_: &str| true;
-        Arc::new(Self::of(None, instructions, Offers::default(), plugins, (&all, &all, &all), &BTreeMap::new()))
+        Arc::new(Self::of(None, (instructions, quota), Offers::default(), plugins, (&all, &all, &all), &BTreeMap::new()))
     }
 
     /// What its patterns cover, and nothing else.
@@ -112,12 +114,12 @@ impl Server {
         let resources = |uri: &str| config.resources.iter().any(|pattern| pattern.matches(uri));
         let prompts = |name: &str| config.prompts.iter().any(|pattern| pattern.matches(name));
         let selection: Selection<'_> = (&tools, &resources, &prompts);
-        Arc::new(Self::of(Some(config.id.clone()), config.instructions.clone(), offers, plugins, selection, &config.rename))
+        Arc::new(Self::of(Some(config.id.clone()), (config.instructions.clone(), config.quota), offers, plugins, selection, &config.rename))
     }
 
     fn of(
         id: Option<ServerId>,
-        instructions: Option<String>,
+        (instructions, quota): (Option<String>, QuotaConfig),
         offers: Offers,
         plugins: &Plugins,
         selection: Selection<'_>,
@@ -136,6 +138,7 @@ impl Server {
         Self {
             id,
             instructions,
+            quota,
             offers,
             tools: Shown::of(tools.into_iter(), |tool| &tool.definition.name),
             resources: Shown::of(resources.cloned(), |resource| &resource.definition.uri),

@@ -1,7 +1,7 @@
 //! Virtual servers: selections of what is offered, each under an address of its own.
 
 use super::file::{Mistakes, Section};
-use super::{Pattern, ServerId, TenantConfig, TenantId, policy_names};
+use super::{Pattern, QuotaConfig, ServerId, TenantConfig, TenantId, policy_names, quota};
 use std::collections::BTreeMap;
 
 /// A virtual server: a selection of what is offered, at `/servers/{id}/mcp`.
@@ -23,6 +23,8 @@ pub struct ServerConfig {
     pub instructions: Option<String>,
     /// Policies that are asked here, behind those of the gateway and of the tenant, in their order.
     pub policies: Vec<String>,
+    /// What each tenant may use here.
+    pub quota: QuotaConfig,
 }
 
 pub(super) fn read(
@@ -30,6 +32,7 @@ pub(super) fn read(
     tenants: &[TenantConfig],
     policies: &[&str],
     mistakes: &Mistakes<'_>,
+    default: QuotaConfig,
 ) -> Option<ServerConfig> {
     let id = ServerId::parse(&name);
     if id.is_none() {
@@ -62,8 +65,9 @@ pub(super) fn read(
     let policies = policy_names(&section, section.texts("policies"), policies);
     // One that cannot be told apart from a server of all tenants would be that.
     let tenant = if section.has("tenant") { Some(tenant?) } else { None };
+    let quota = quota::read(section.section("quota"), default);
     section.end();
-    Some(ServerConfig { id: id?, tenant, tools, rename, resources, prompts, instructions, policies })
+    Some(ServerConfig { id: id?, tenant, tools, rename, resources, prompts, instructions, policies, quota })
 }
 
 fn read_rename(section: &Section<'_, '_>, tools: &[Pattern]) -> BTreeMap<Box<str>, Box<str>> {

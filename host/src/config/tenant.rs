@@ -1,7 +1,7 @@
 //! Tenants: whose plugins, policies and share of the host there are.
 
 use super::file::{Mistakes, Section};
-use super::{Pattern, TenantId, policy_names};
+use super::{Pattern, QuotaConfig, TenantId, policy_names, quota};
 use std::path::{Path, PathBuf};
 
 /// One tenant.
@@ -19,6 +19,10 @@ pub struct TenantConfig {
     pub policies: Vec<String>,
     /// Its calls that may run at once; none: as `limits.calls_per_tenant_max` says.
     pub calls_in_flight_max: Option<usize>,
+    /// How much of the host it gets beside others that wait for it.
+    pub weight: u32,
+    /// What it may use.
+    pub quota: QuotaConfig,
 }
 
 impl TenantConfig {
@@ -31,15 +35,23 @@ impl TenantConfig {
             instructions: None,
             policies: Vec::new(),
             calls_in_flight_max: None,
+            weight: 1,
+            quota: QuotaConfig::NONE,
         }
     }
 }
 
 /// The tenants of the settings; where they name none, everybody is of the one that there always is.
-pub(super) fn read(root: &Section<'_, '_>, base: &Path, policies: &[&str], mistakes: &Mistakes<'_>) -> Vec<TenantConfig> {
+pub(super) fn read(
+    root: &Section<'_, '_>,
+    base: &Path,
+    policies: &[&str],
+    mistakes: &Mistakes<'_>,
+    default: QuotaConfig,
+) -> Vec<TenantConfig> {
     let named = root.sections("tenants");
     if named.is_empty() {
-        return vec![TenantConfig::plain(TenantId::default())];
+        return vec![TenantConfig { quota: default, ..TenantConfig::plain(TenantId::default()) }];
     }
     let tenants = named.into_iter().filter_map(|(name, offset, tenant)| {
         let id = TenantId::parse(&name);
@@ -60,9 +72,11 @@ pub(super) fn read(root: &Section<'_, '_>, base: &Path, policies: &[&str], mista
         let instructions = tenant.text("instructions");
         let policies = policy_names(&tenant, tenant.texts("policies"), policies);
         let calls = tenant.has("calls_in_flight_max").then(|| tenant.number("calls_in_flight_max", 1, 1..=4_000));
+        let weight = u32::try_from(tenant.number("weight", 1, 1..=100)).unwrap_or(1);
+        let quota = quota::read(tenant.section("quota"), default);
         tenant.end();
         let calls_in_flight_max = calls.map(|calls| usize::try_from(calls).unwrap_or(usize::MAX));
-        Some(TenantConfig { id: id?, plugin_directory, shared_plugins, instructions, policies, calls_in_flight_max })
+        Some(TenantConfig { id: id?, plugin_directory, shared_plugins, instructions, policies, calls_in_flight_max, weight, quota })
     });
     let tenants: Vec<TenantConfig> = tenants.collect();
     for (at, tenant) in tenants.iter().enumerate() {

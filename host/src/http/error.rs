@@ -8,7 +8,7 @@ pub(super) mod ladder;
 use super::origin::NotAnswered;
 use crate::failure::Failure;
 use crate::outbox::End;
-use crate::tenant::Refused;
+use crate::tenant::{Exceeded, Quantity, Refused, Whose};
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use ladder::Rung;
@@ -74,12 +74,7 @@ pub(super) fn map(failure: &Failure, era: Era) -> Mapped {
         }
         Failure::NoAnswer => plain(S::OK, ErrorCode::INTERNAL_ERROR, "The plugin asked for input, and no answer came in time"),
         Failure::TooManyRounds => plain(S::OK, ErrorCode::INTERNAL_ERROR, "The plugin asked for input too many times"),
-        Failure::NoSlot(Refused::Tenant) => {
-            later(S::TOO_MANY_REQUESTS, ErrorCode::QUOTA, "As many calls are in flight as the tenant may have; try again later")
-        }
-        Failure::NoSlot(Refused::Host) => {
-            later(S::SERVICE_UNAVAILABLE, ErrorCode::OVERLOADED, "As many calls are in flight as the gateway may have; try again later")
-        }
+        Failure::NoSlot(refused) => no_slot(refused),
         Failure::Fault(fault) => self::fault(fault),
         Failure::Unavailable => {
             later(S::SERVICE_UNAVAILABLE, ErrorCode::PLUGIN_UNAVAILABLE, "The plugin is not available now; try again later")
@@ -153,6 +148,40 @@ fn fault(fault: &Fault) -> Mapped {
         }
     };
     Mapped { status: StatusCode::OK, error: ErrorObject::new(code, text).with_kind(kind), retry_after_s: None }
+}
+
+fn no_slot(refused: &Refused) -> Mapped {
+    let (status, code, text) = match refused {
+        Refused::Tenant => {
+            (StatusCode::TOO_MANY_REQUESTS, ErrorCode::QUOTA, "As many calls are in flight as the tenant may have; try again later")
+        }
+        Refused::Host => {
+            (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::OVERLOADED, "As many calls are in flight as the gateway may have; try again later")
+        }
+        Refused::Quota(exceeded) => return quota(exceeded),
+    };
+    Mapped { status, error: ErrorObject::new(code, text), retry_after_s: Some(1) }
+}
+
+/// Which quota is used up, and when it is worth to come again.
+fn quota(exceeded: &Exceeded) -> Mapped {
+    let whose = match exceeded.whose {
+        Whose::Tenant => "the tenant's",
+        Whose::Server => "the tenant's at this server",
+        Whose::Principal => "the caller's",
+        Whose::Tool => "the tenant's with this tool",
+    };
+    let what = match exceeded.quantity {
+        Quantity::InFlight => "calls in flight",
+        Quantity::Calls => "calls per second",
+        Quantity::Cpu => "processor time per minute",
+        Quantity::Memory => "memory per minute",
+        Quantity::BytesOut => "bytes per minute",
+    };
+    // Rounded up, and never so long that a client gives up for good: what it waits for leaks steadily.
+    let wait_s = u32::try_from(exceeded.wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1).min(30);
+    let error = ErrorObject::new(ErrorCode::QUOTA, format!("A quota is used up, {whose}: {what}; try again in {wait_s} s"));
+    Mapped { status: StatusCode::TOO_MANY_REQUESTS, error: error.with_kind("quota"), retry_after_s: Some(wait_s) }
 }
 
 /// What a failure says in public, for a command that shows it without HTTP.

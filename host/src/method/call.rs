@@ -19,9 +19,11 @@ pub(super) use target::{Completed, Completion, Target, blamed, tool};
 use super::{Answer, Context, Rooms, task};
 use crate::auth::{Authorized, Caller};
 use crate::catalog::{Rejection, Server};
+use crate::config::ServerId;
 use crate::failure::Failure;
 use crate::outbox::{Held, Run};
 use crate::session::InFlight;
+use crate::tenant::Asked;
 use entry::Entry;
 use mcp::meta::RequestMeta;
 use mcp::params::{ARGUMENTS_BYTES_MAX, Input};
@@ -143,7 +145,14 @@ impl Start {
         let admitted = if rooms.draining.is_cancelled() {
             Err(Failure::Draining)
         } else {
-            rooms.admission.admit(about.caller.tenant()).await.map_err(Failure::NoSlot)
+            let principal = about.caller.principal();
+            let asked = Asked {
+                server: about.server.id.as_ref().map(ServerId::as_str).unwrap_or_default(),
+                server_quota: about.server.quota,
+                principal: principal.issuer.as_deref().zip(principal.subject.as_deref()),
+                tool: about.target.tool_name(),
+            };
+            rooms.admission.admit(about.caller.tenant(), &asked).await.map_err(Failure::NoSlot)
         };
         let slot = match admitted {
             Ok(slot) => slot,
@@ -167,12 +176,14 @@ impl Start {
             meta: about.meta.clone().map(JsonText::into_string),
             limits: sandbox::Limits { wall: about.wall, ..rooms.limits },
             events: Some(sender),
+            spent: Arc::default(),
         };
         let Authorized { permit, results, .. } = authorized;
         let gate = Gate::new(&about.target, rooms.json_limits, rooms.limits.result_bytes, results);
         let wordless = gate.is_narrow();
+        let bill = Arc::clone(slot.bill());
         let guest = running::Guest::new(Arc::clone(&rooms.sandbox), permit, call, slot, gate);
-        Ok(Started::Running(Box::new(CallRun::new(Arc::clone(rooms), about, guest, in_flight, entry, (events, wordless)))))
+        Ok(Started::Running(Box::new(CallRun::new(Arc::clone(rooms), about, guest, in_flight, entry, (events, wordless, bill)))))
     }
 }
 

@@ -6,6 +6,7 @@ use crate::engine::{Engines, Lane, Profile};
 use crate::events::{EventSender, LogLine, Stream};
 use crate::fault::Resource;
 use crate::guest::Code;
+use crate::meter::Spent;
 use crate::state::State;
 use crate::work::{Asked, Lists, Offer, Outcome, Refused};
 use crate::{Fault, Grants, Limits, Permit};
@@ -36,6 +37,8 @@ pub struct Call {
     pub limits: Limits,
     /// Where the guest's events go; none: nowhere.
     pub events: Option<EventSender>,
+    /// Where it is told what the call uses, while it runs.
+    pub spent: Arc<Spent>,
 }
 
 /// How a call ended.
@@ -96,11 +99,11 @@ struct Ended<T> {
 impl Runner<'_> {
     pub(crate) async fn call(&self, permit: Permit, call: Call) -> Finished {
         let Permit { guest, work, grants } = permit;
-        let Call { caller, client, resume, meta, limits, events } = call;
+        let Call { caller, client, resume, meta, limits, events, spent } = call;
         let asked = Asked { caller, client, resume, meta };
         let code = Arc::clone(&guest.0.code);
         let ended = self
-            .run((code.profile, Lane::Calls), limits, grants, events, move |mut store| async move {
+            .run((code.profile, Lane::Calls), limits, grants, (events, spent), move |mut store| async move {
                 let answer = match code.pre.instantiate_async(&mut store).await {
                     Ok(instance) => code.exports.run(&mut store, &instance, work, asked).await,
                     Err(error) => Err(error),
@@ -117,7 +120,7 @@ impl Runner<'_> {
 
     pub(crate) async fn list(&self, code: &Arc<Code>, offer: Offer, lists: Lists, limits: Limits) -> Result<Result<Offer, Refused>, Fault> {
         let code = Arc::clone(code);
-        self.run((code.profile, Lane::Calls), limits, Grants::none(), None, move |mut store| async move {
+        self.run((code.profile, Lane::Calls), limits, Grants::none(), <_>::default(), move |mut store| async move {
             let answer = match code.pre.instantiate_async(&mut store).await {
                 Ok(instance) => code.exports.list(&mut store, &instance, offer, lists).await,
                 Err(error) => Err(error),
@@ -141,7 +144,7 @@ impl Runner<'_> {
         T: Send + 'static,
         W: Future<Output = (wasmtime::Result<T>, Store<State>)> + Send + 'static,
     {
-        self.run((code.profile, Lane::Decisions), limits, grants, None, move |mut store| async move {
+        self.run((code.profile, Lane::Decisions), limits, grants, <_>::default(), move |mut store| async move {
             match code.pre.instantiate_async(&mut store).await {
                 Ok(instance) => question(code, store, instance).await,
                 Err(error) => (Err(error), store),
@@ -157,7 +160,7 @@ impl Runner<'_> {
         (profile, lane): (Profile, Lane),
         limits: Limits,
         grants: Grants,
-        events: Option<EventSender>,
+        (events, spent): (Option<EventSender>, Arc<Spent>),
         work: impl FnOnce(Store<State>) -> W + Send + 'static,
     ) -> Ended<T>
     where
@@ -171,8 +174,9 @@ impl Runner<'_> {
         let Ok(Ok(place)) = place.await else {
             return Ended { outcome: Err(Fault::Busy), usage: Usage { wall: began.elapsed(), ..Usage::default() }, stdio: Vec::new() };
         };
-        let pulse = Arc::new(Pulse::default());
+        let pulse = Arc::new(Pulse { spent: Arc::clone(&spent), ..Pulse::default() });
         let mut store = Store::new(&house.engine, State::new(&limits, &grants, events));
+        store.data_mut().limiter.spent = spent;
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(limits.copy_bytes);
         store.set_max_component_handles(limits.handles);
@@ -198,7 +202,7 @@ impl Runner<'_> {
             Err(_) => Ended { outcome: Err(Fault::WallTime { limit: limits.wall }), usage: Usage::default(), stdio: Vec::new() },
         };
         ended.usage.wall = began.elapsed();
-        ended.usage.cpu = pulse.meter.total();
+        ended.usage.cpu = pulse.spent.cpu();
         ended
     }
 }
@@ -213,7 +217,7 @@ fn watch(
         if Instant::now() >= deadline {
             return Err(Stop::Wall.into());
         }
-        if pulse.meter.so_far() >= cpu {
+        if pulse.spent.cpu.so_far() >= cpu {
             return Err(Stop::Cpu.into());
         }
         pulse.interrupted.store(true, Relaxed);

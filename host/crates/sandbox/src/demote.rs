@@ -5,7 +5,7 @@
 //! priority, a decision of a policy to threads of its own, where it does not stand behind calls that compute for seconds.
 //! (Yielding alone does not help: a task that wakes itself keeps a worker from its I/O driver for 61 polls.)
 
-use crate::meter::CpuMeter;
+use crate::meter::Spent;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use tokio::task::{JoinError, JoinHandle};
 /// What a call and whoever polls it share.
 #[derive(Debug, Default)]
 pub(crate) struct Pulse {
-    pub(crate) meter: CpuMeter,
+    pub(crate) spent: Arc<Spent>,
     /// The epoch interrupted the guest: it is not a short call.
     pub(crate) interrupted: AtomicBool,
 }
@@ -86,9 +86,9 @@ impl<T> Future for Metered<T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
-        self.pulse.meter.begin();
+        self.pulse.spent.cpu.begin();
         let polled = self.call.as_mut().poll(context);
-        self.pulse.meter.end();
+        self.pulse.spent.cpu.end();
         polled
     }
 }

@@ -43,6 +43,7 @@ pub use events::{Change, EventReceiver, EventSender, GuestEvent, LogLevel, LogLi
 pub use fault::{Fault, LoadError, Resource};
 pub use guest::{Guest, Sandbox, SandboxConfig};
 pub use limits::Limits;
+pub use meter::Spent;
 pub use permit::{Authority, Grants, Permit};
 pub use policy::{
     Action, Credentials, Decision, Denial, FilteredCall, PolicyGuest, PolicyKinds, Principal, Question, ResultVerdict, Target, TargetKind,

@@ -4,8 +4,28 @@
 //! the epoch callback, which runs inside a poll, reads the sum with the current poll's share.
 
 use rustix::time::{ClockId, clock_gettime};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
+
+/// What one call used so far: to be read at any time, and after the call too, however it ended.
+#[derive(Debug, Default)]
+pub struct Spent {
+    pub(crate) cpu: CpuMeter,
+    pub(crate) memory_bytes: AtomicUsize,
+}
+
+impl Spent {
+    /// Processor time of the guest and of the host functions that it called. A call that is stopped from outside may go on for a
+    /// millisecond that is not counted.
+    pub fn cpu(&self) -> Duration {
+        self.cpu.total()
+    }
+
+    /// Linear memory, which never shrinks.
+    pub fn memory_bytes(&self) -> usize {
+        self.memory_bytes.load(Relaxed)
+    }
+}
 
 /// The meter of one call. One poll at a time, so relaxed atomics suffice; they are atomics only because polls move.
 #[derive(Debug, Default)]

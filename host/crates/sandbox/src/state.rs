@@ -4,8 +4,11 @@ use crate::bindings::gatehouse::host::{lists, log, progress};
 use crate::bindings::gatehouse::tool::tool_types;
 use crate::events::{Change, EventSender, GuestEvent, LogLevel, LogLine, Progress, Stream};
 use crate::fault::Resource;
+use crate::meter::Spent;
 use crate::stdio::Capture;
 use crate::{Grants, Limits};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use wasmtime::ResourceLimiter;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
@@ -171,6 +174,8 @@ fn cut(mut text: String, bytes_max: usize) -> String {
 pub(crate) struct Limiter {
     memory_bytes: usize,
     memory_bytes_max: usize,
+    /// Where others read how much it is.
+    pub(crate) spent: Arc<Spent>,
     table_elements: usize,
     table_elements_max: usize,
     /// What was refused last: a guest that traps afterwards trapped for want of it.
@@ -182,6 +187,7 @@ impl Limiter {
         Self {
             memory_bytes: 0,
             memory_bytes_max: limits.memory_bytes,
+            spent: Arc::default(),
             table_elements: 0,
             table_elements_max: limits.table_elements,
             refused: None,
@@ -202,6 +208,7 @@ impl ResourceLimiter for Limiter {
             return Ok(false);
         }
         self.memory_bytes = total;
+        self.spent.memory_bytes.store(total, Relaxed);
         Ok(true)
     }
 

@@ -11,6 +11,7 @@ use crate::failure::Failure;
 use crate::method::Rooms;
 use crate::outbox::{End, Reply, Run};
 use crate::session::InFlight;
+use crate::tenant::Bill;
 use mcp::capability::ClientCapabilities;
 use mcp::meta::ProgressToken;
 use mcp::progress::{Amount, Progress};
@@ -73,6 +74,7 @@ pub(in crate::method) struct CallRun {
     /// The guest's own words along the way stay inside: filters look at its answer, and must not be gone around.
     wordless: bool,
     cancelled: CancellationToken,
+    bill: Arc<Bill>,
     /// Given back before the end is told: a client that has its answer may go on at once with the same id.
     in_flight: Option<InFlight>,
     entry: Entry,
@@ -85,10 +87,10 @@ impl CallRun {
         guest: Guest,
         in_flight: Option<InFlight>,
         entry: Entry,
-        (events, wordless): (EventReceiver, bool),
+        (events, wordless, bill): (EventReceiver, bool, Arc<Bill>),
     ) -> Self {
         let cancelled = in_flight.as_ref().map_or_else(CancellationToken::new, |in_flight| in_flight.cancelled.clone());
-        Self { rooms, about, guest, ended: None, events, wordless, cancelled, in_flight, entry }
+        Self { rooms, about, guest, ended: None, events, wordless, cancelled, bill, in_flight, entry }
     }
 
     /// What an event becomes for the client. Log lines go to the operator, whoever else gets them.
@@ -159,6 +161,7 @@ impl CallRun {
                 Err(Failure::Fault(fault))
             }
         };
+        self.bill.sent(end.as_ref().map_or(0, |result| result.as_str().len()));
         self.entry.ended(&end, is_error, &usage);
         self.tell(end.as_ref().map_or_else(Failure::word, |_| "result"), &usage);
         Concluded::End(match shown.filter(|_| self.about.shows_argument_errors()) {
@@ -238,6 +241,7 @@ impl CallRun {
                     Some(event) => {
                         self.ended = Some(ended);
                         if let Some(notification) = self.notification(event) {
+                            self.bill.sent(notification.len());
                             return Step::Notification(notification);
                         }
                         continue;
@@ -254,6 +258,7 @@ impl CallRun {
                 }
                 Some(event) = self.events.next() => {
                     if let Some(notification) = self.notification(event) {
+                        self.bill.sent(notification.len());
                         self.guest.let_go(&self.rooms.tasks);
                         return Step::Notification(notification);
                     }

@@ -2,12 +2,25 @@
 
 use super::product::{Ended, Gate};
 use crate::tenant::Slot;
-use sandbox::{Call, Fault, Permit, Sandbox, Usage};
+use sandbox::{Call, Fault, Permit, Sandbox, Spent, Usage};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use tokio::time::Instant;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+
+/// A slot, and who is told what was used in it, however the call ends.
+struct Occupied {
+    slot: Slot,
+    spent: Arc<Spent>,
+    began: Instant,
+}
+
+impl Drop for Occupied {
+    fn drop(&mut self) {
+        self.slot.bill().used(self.spent.cpu(), self.spent.memory_bytes(), self.began.elapsed());
+    }
+}
 
 /// A guest with its call's slot. Dropping it ends the guest and gives the slot back.
 pub(super) enum Guest {
@@ -22,9 +35,10 @@ pub(super) enum Guest {
 impl Guest {
     /// Filters look at its answer while it still has its slot, and within its time: they end with it, and cannot be outrun.
     pub(super) fn new(sandbox: Arc<Sandbox>, permit: Permit, call: Call, slot: Slot, gate: Gate) -> Self {
+        let occupied = Occupied { slot, spent: Arc::clone(&call.spent), began: Instant::now() };
         Self::Here(Box::pin(async move {
             // Given back when the guest is gone, whenever its answer is read.
-            let _slot = slot;
+            let _occupied = occupied;
             let limit = call.limits.wall;
             let deadline = Instant::now() + limit;
             let finished = sandbox.call(permit, call).await;

@@ -77,6 +77,14 @@ impl Target {
         }
     }
 
+    /// The name of the tool that is called; none for other work.
+    pub(super) fn tool_name(&self) -> Option<&str> {
+        match self {
+            Self::Tool { tool, .. } => Some(&tool.own_name),
+            Self::Resource { .. } | Self::Prompt { .. } | Self::Completion(_) => None,
+        }
+    }
+
     /// The method that asks for it.
     pub(super) fn method(&self) -> &'static str {
         match self {

@@ -1,0 +1,90 @@
+//! `gatehouse usage`
+
+use super::{Failed, Settings, output};
+use crate::config::StoreBackend;
+use crate::control;
+use clap::Args;
+use serde_json::{Map, Value};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Show one tenant's alone
+    #[arg(long)]
+    tenant: Option<String>,
+    #[command(flatten)]
+    settings: Settings,
+    /// Print JSON lines, for scripts
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
+    let config = arguments.settings.load(None)?;
+    if config.store.backend != StoreBackend::Sled {
+        return Err(Failed::other("a gateway that keeps nothing on the disk (store.backend) cannot be asked"));
+    }
+    let mut rows = ask(&control::socket(&config.store.directory))?;
+    let wanted = |tenant: &str| arguments.tenant.as_deref().is_none_or(|wanted| wanted == tenant);
+    rows.retain(|row| row.get("tenant").and_then(Value::as_str).is_some_and(wanted));
+    if rows.is_empty() {
+        return Err(Failed::other(match &arguments.tenant {
+            Some(tenant) => format!("the gateway has no tenant `{tenant}`"),
+            None => "the gateway has no tenants".to_owned(),
+        }));
+    }
+    let text = if arguments.json { rows.into_iter().map(|row| format!("{}\n", Value::Object(row))).collect() } else { table(&rows) };
+    output::print(&text);
+    Ok(())
+}
+
+/// The ledger of the running gateway.
+fn ask(path: &Path) -> Result<Vec<Map<String, Value>>, Failed> {
+    let cannot =
+        |error: std::io::Error| Failed { code: 69, message: format!("no gateway that uses {} can be asked: {error}", path.display()) };
+    let mut stream = UnixStream::connect(path).map_err(cannot)?;
+    stream.set_read_timeout(Some(PATIENCE)).map_err(cannot)?;
+    let broken = |error: std::io::Error| Failed::other(format!("the gateway's answer broke off: {error}"));
+    writeln!(stream, "usage").map_err(broken)?;
+    let mut rows = Vec::new();
+    for line in BufReader::new(stream).lines() {
+        let line = line.map_err(broken)?;
+        if line == control::END {
+            return Ok(rows);
+        }
+        if let Ok(Value::Object(row)) = serde_json::from_str(&line) {
+            rows.push(row);
+        }
+    }
+    Err(Failed::other("the gateway's answer broke off"))
+}
+
+/// A line for each row; what is of a tenant stands below it.
+fn table(rows: &[Map<String, Value>]) -> String {
+    let text = |row: &Map<String, Value>, name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let number = |row: &Map<String, Value>, name: &str| row.get(name).and_then(Value::as_u64).unwrap_or_default();
+    let mut out = String::new();
+    let titles = ["in flight", "calls", "refused", "cpu ms", "MiB·s", "bytes out"];
+    out.push_str(&format!("{:<44}", ""));
+    titles.iter().for_each(|title| out.push_str(&format!("{title:>12}")));
+    out.push('\n');
+    for row in rows {
+        let name = mcp::text::line(&text(row, "name"), 120);
+        let name = match text(row, "of").as_str() {
+            "tenant" => name,
+            "server" if name.is_empty() => "  server /mcp".to_owned(),
+            of => format!("  {of} {name}"),
+        };
+        out.push_str(&format!("{:<44}", mcp::text::line(&name, 43)));
+        for column in ["in_flight", "calls", "refused", "cpu_ms", "memory_mib_s", "bytes_out"] {
+            out.push_str(&format!("{:>12}", number(row, column)));
+        }
+        out.push('\n');
+    }
+    out
+}

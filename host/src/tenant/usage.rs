@@ -1,0 +1,67 @@
+//! The ledger: what each tenant used, and what of it each server, principal and tool did.
+
+use super::account::Meters;
+use super::meter::Meter;
+use super::{Tenant, Tenants};
+use crate::config::QuotaConfig;
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Rows of one kind and tenant: those that used the most. What the others used is in the tenant's own row.
+const ROWS_MAX: usize = 100;
+
+/// All rows, tenants by name: `of` says whose a row is, `name` which of them. Counts are since the gateway started; those of this minute are
+/// there where there is a quota for them.
+pub fn usage(tenants: &Tenants) -> Vec<Map<String, Value>> {
+    let mut all: Vec<&Arc<Tenant>> = tenants.0.values().collect();
+    all.sort_by(|a, b| a.id.cmp(&b.id));
+    let mut rows = Vec::new();
+    for tenant in all {
+        let (account, quotas) = (&tenant.account, &tenant.quotas);
+        rows.push(row(tenant, "tenant", tenant.id.as_str(), &account.own, &quotas.tenant));
+        // A server's quota is of the settings of now, which the ledger does not have.
+        for (of, meters, quota) in [
+            ("server", &account.servers, &QuotaConfig::NONE),
+            ("principal", &account.principals, &quotas.principal),
+            ("tool", &account.tools, &quotas.tool),
+        ] {
+            rows.extend(heaviest(meters).iter().map(|(name, meter)| row(tenant, of, name, meter, quota)));
+        }
+    }
+    rows
+}
+
+fn heaviest(meters: &Meters) -> Vec<(Box<str>, Arc<Meter>)> {
+    let mut all = meters.all();
+    let weight = |meter: &Meter| (meter.totals.cpu_us.load(Relaxed), meter.totals.calls.load(Relaxed));
+    all.sort_by_key(|(_, meter)| std::cmp::Reverse(weight(meter)));
+    all.truncate(ROWS_MAX);
+    all
+}
+
+fn row(tenant: &Tenant, of: &str, name: &str, meter: &Meter, quota: &QuotaConfig) -> Map<String, Value> {
+    let totals = &meter.totals;
+    let mut row = Map::new();
+    let mut tell = |name: &str, value: Value| drop(row.insert(name.to_owned(), value));
+    tell("tenant", tenant.id.as_str().into());
+    tell("of", of.into());
+    tell("name", name.into());
+    tell("in_flight", meter.in_flight().into());
+    tell("calls", totals.calls.load(Relaxed).into());
+    tell("refused", totals.refused.load(Relaxed).into());
+    tell("cpu_ms", (totals.cpu_us.load(Relaxed) / 1_000).into());
+    tell("memory_mib_s", (totals.memory.load(Relaxed) / 1_000).into());
+    tell("bytes_out", totals.bytes_out.load(Relaxed).into());
+    let [cpu_us, memory_mib_ms, bytes_out] = meter.this_minute(quota);
+    for (name, used, of) in [
+        ("cpu_ms_this_minute", cpu_us.map(|us| us / 1_000), quota.cpu_ms_per_minute_max.into()),
+        ("memory_mib_s_this_minute", memory_mib_ms.map(|ms| ms / 1_000), quota.memory_mib_s_per_minute_max.into()),
+        ("bytes_out_this_minute", bytes_out, quota.bytes_out_per_minute_max),
+    ] {
+        if let Some(used) = used {
+            tell(name, json!({ "used": used, "max": of }));
+        }
+    }
+    row
+}
