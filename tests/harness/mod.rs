@@ -28,6 +28,13 @@ pub use requests::{MODERN, Modern, call_params, count, initialize_params, rpc};
 use std::future::Future;
 use std::time::{Duration, Instant};
 
+/// The turn of a test that wants much of the machine, or whose clients know what is too slow by clocks of their own: one at a time, beside all
+/// others.
+pub async fn turn() -> tokio::sync::MutexGuard<'static, ()> {
+    static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    TURN.lock().await
+}
+
 /// Asks again until the answer is there; fails with `what` after `limit`.
 pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, limit: Duration, mut ask: impl FnMut() -> F) -> T {
     let began = Instant::now();

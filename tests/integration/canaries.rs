@@ -1,7 +1,7 @@
 //! Two tenants do the same things at the same time, with the same ids, tokens and names, and each says a word that the other must never hear.
 
 use super::tenants::{ADA, House, NO_RATES, OTHER_ADA, Who};
-use crate::harness::{Modern, binary, call_params, fixture, rpc};
+use crate::harness::{Modern, binary, call_params, fixture, rpc, turn};
 use serde_json::{Value, json};
 use std::process::Command;
 use std::sync::Arc;
@@ -75,6 +75,7 @@ impl Bird {
 /// N02, N04.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_canary_is_heard_next_door() {
+    let _turn = turn().await;
     let operations = std::env::var("GATEHOUSE_CANARY_OPERATIONS").ok().and_then(|number| number.parse().ok()).unwrap_or(OPERATIONS);
     let own = [("acme", fixture("misbehave")), ("umbrella", fixture("misbehave"))];
     let house = Arc::new(House::with(&own, ("", "", &format!("[limits]\nsessions_per_principal_max = 64\n{NO_RATES}"))).await);

@@ -1,7 +1,7 @@
 //! The official conformance suite, in two versions and for every revision: all its scenarios pass, against the shipped binary with the
 //! components of `plugins/conformance-*`. `make conformance` shows the table.
 
-use crate::harness::{Gateway, Setup, root};
+use crate::harness::{Gateway, Setup, root, turn};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -81,8 +81,10 @@ impl Run {
         command.stdin(Stdio::null()).kill_on_drop(true);
         let output = tokio::time::timeout(Duration::from_secs(240), command.output()).await.expect("in time").expect("it runs");
         let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(output.status.success(), "{}: {said}", self.name);
-        read(results.path())
+        let results = read(results.path());
+        let wrong: Vec<_> = results.iter().filter(|(_, checks)| checks.failed > 0).map(|(name, checks)| (name, &checks.said)).collect();
+        assert!(output.status.success(), "{}: {wrong:#?}\n{said}", self.name);
+        results
     }
 }
 
@@ -145,6 +147,7 @@ fn table(results: &[BTreeMap<String, Checks>]) -> String {
 /// No list of expected failures, and no warnings either.
 #[tokio::test]
 async fn the_official_suite_passes() {
+    let _turn = turn().await;
     let results = futures_util::future::join_all(RUNS.iter().map(Run::go)).await;
     println!("{}", table(&results));
     for (run, scenarios) in RUNS.iter().zip(&results) {

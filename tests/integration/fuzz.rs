@@ -1,6 +1,6 @@
 //! Requests that nobody thought of, byte by byte over a socket. `make fuzz` looks for longer.
 
-use crate::harness::{Gateway, Setup};
+use crate::harness::{Gateway, Setup, turn};
 use gatehouse_mutator::{Mutator, fuzz};
 use serde_json::json;
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -73,6 +73,7 @@ fn answered(address: &str, bytes: &[u8]) -> Vec<u16> {
 /// No request ends the gateway, hangs, or is answered as a fault of its own.
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_that_nobody_thought_of() {
+    let _turn = turn().await;
     let settings = "[limits]\nconnections_per_address_max = 100000\nsessions_per_principal_max = 1000000\nsessions_per_tenant_max = 1000000\nsessions_max = 1000000\n";
     let setup = Setup { plugins: vec!["text-toolbox"], fixtures: vec!["conformance-server"], settings: settings.to_owned() };
     let gateway = Gateway::with(setup).await;

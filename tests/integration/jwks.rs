@@ -3,7 +3,7 @@
 
 use super::command::Place;
 use super::tenants::NO_RATES;
-use crate::harness::{Answer, Gateway, JwksServer, Modern, Reserved, Says, Setup, eventually};
+use crate::harness::{Answer, Gateway, JwksServer, Modern, Reserved, Says, Setup, eventually, turn};
 use futures_util::StreamExt as _;
 use gatehouse_forge::{Signer, claims, jwks, part, with};
 use serde_json::{Value, json};
@@ -142,6 +142,7 @@ async fn unknown_kids_cause_few_fetches() {
         let request = gateway.client.post(gateway.url()).header("content-type", "application/json").bearer_auth(token).body("{}");
         async move { request.send().await.expect("an answer").status().as_u16() }
     });
+    let _turn = turn().await;
     let flood = async { flood.buffer_unordered(32).filter(|status| std::future::ready(*status != 401)).count().await };
     let honest = async {
         let mut slowest = Duration::ZERO;

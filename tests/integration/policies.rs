@@ -2,7 +2,7 @@
 
 use super::command::Place;
 use super::tokens::Trusting;
-use crate::harness::{Answer, Events, Gateway, Modern, Setup, call_params, eventually, fixture, policy, rpc};
+use crate::harness::{Answer, Events, Gateway, Modern, Setup, call_params, eventually, fixture, policy, rpc, turn};
 use serde_json::{Value, json};
 use std::fs;
 use std::time::Duration;
@@ -286,6 +286,7 @@ async fn a_policy_that_is_not_there_closes_what_it_is_attached_to() {
 /// without a fault of anybody's. Once by processors that are taken, once by places that are.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn decisions_do_not_stand_behind_calls() {
+    let _turn = turn().await;
     const BUSY: usize = 48;
     let file = fixture("verdict");
     for places in [BUSY + 16, BUSY] {

@@ -2,7 +2,7 @@
 //! a store of keys and values, N08 and N09 for rates.
 
 use super::tenants::{ADA, House, NO_RATES, OTHER_ADA, Who};
-use crate::harness::{Answer, Modern, Setup, call_params, eventually, fixture, rpc};
+use crate::harness::{Answer, Modern, Setup, call_params, eventually, fixture, rpc, turn};
 use futures_util::StreamExt as _;
 use gatehouse_forge::with;
 use serde_json::{Value, json};
@@ -50,6 +50,7 @@ async fn a_foreign_server_takes_as_long_as_none() {
 /// N02: a thousand calls at once, all with one id and one progress token; each hears its own words, and nobody else's.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_calls_of_one_id_are_a_thousand_answers() {
+    let _turn = turn().await;
     const CALLS: usize = 1_000;
     let limits = "[limits]\nconnections_per_address_max = 4000\ncalls_per_tenant_max = 1000\ncall_queue_timeout_ms = 60000\n";
     let house = House::with(&[], ("", "", &format!("{limits}{NO_RATES}"))).await;
