@@ -52,6 +52,10 @@ impl EventStore for Refusing {
         self.store.sweep()
     }
 
+    fn usage(&self) -> Pending<Vec<(TenantKey, u64)>> {
+        self.store.usage()
+    }
+
     fn statistics(&self) -> Pending<Statistics> {
         self.store.statistics()
     }

@@ -284,6 +284,8 @@ pub struct Health {
     pub generation: u64,
     /// Operations that failed for the store's own reasons since it was opened.
     pub errors: u64,
+    /// Those of them that wanted to read.
+    pub read_errors: u64,
 }
 
 /// What is in a store.
@@ -376,6 +378,9 @@ pub trait EventStore: Send + Sync + fmt::Debug {
 
     /// Takes away what has expired: partitions by their record's time, streams by their final event's. At most some thousand at once.
     fn sweep(&self) -> Pending<Swept>;
+
+    /// What each tenant keeps, in bytes as limits count them. Cheaper than [`EventStore::statistics`], which looks at everything.
+    fn usage(&self) -> Pending<Vec<(TenantKey, u64)>>;
 
     /// Counts what is there.
     fn statistics(&self) -> Pending<Statistics>;

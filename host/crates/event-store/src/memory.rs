@@ -308,6 +308,11 @@ impl EventStore for Memory {
         Box::pin(ready(Ok(self.sweep_now())))
     }
 
+    fn usage(&self) -> Pending<Vec<(TenantKey, u64)>> {
+        let usage = self.kept.lock().usage.iter().map(|(tenant, bytes)| (tenant.clone(), *bytes)).collect();
+        Box::pin(ready(Ok(usage)))
+    }
+
     fn statistics(&self) -> Pending<Statistics> {
         Box::pin(ready(Ok(self.statistics_now())))
     }

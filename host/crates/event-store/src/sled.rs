@@ -21,7 +21,7 @@ pub(crate) use open::open;
 use crate::clock::Clock;
 use crate::{
     Cursor, EventStore, Header, Health, NewEvent, Page, Partition, Pending, Record, Seq, Settings, Space, Statistics, StoreError,
-    StoreTime, StreamKey, Swept, Walk,
+    StoreTime, StreamKey, Swept, TenantKey, Walk,
 };
 use bytes::Bytes;
 use commit::Committer;
@@ -132,7 +132,10 @@ impl Shared {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(Fault::Refused(error))) => Err(error),
             Ok(Err(Fault::Disk(reason))) => {
-                self.health.lock().errors += 1;
+                let mut health = self.health.lock();
+                health.errors += 1;
+                health.read_errors += 1;
+                drop(health);
                 Err(StoreError::Unavailable { maybe_applied: false, reason })
             }
             Ok(Err(Fault::Damaged(_))) | Err(_) if self.looks => Err(StoreError::Damaged),
@@ -204,6 +207,10 @@ impl EventStore for SledStore {
 
     fn sweep(&self) -> Pending<Swept> {
         self.write(None, 0, |answer| Write::Sweep { answer })
+    }
+
+    fn usage(&self) -> Pending<Vec<(TenantKey, u64)>> {
+        self.read(None, Ok(Vec::new()), |database| read::usages(&database.db).collect())
     }
 
     fn statistics(&self) -> Pending<Statistics> {

@@ -88,6 +88,9 @@ async fn all(store: &dyn EventStore) -> String {
     }
     let statistics = store.statistics().await.expect("counted");
     said.push(format!("{} {} {} {}", statistics.sessions, statistics.tasks, statistics.streams, statistics.events));
+    let mut usage = store.usage().await.expect("counted");
+    usage.sort();
+    assert_eq!(usage, statistics.bytes_by_tenant);
     said.push(format!("{:?}", statistics.bytes_by_tenant));
     said.join("\n")
 }
