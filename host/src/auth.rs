@@ -1,17 +1,20 @@
 //! Who is calling, and what may they do.
 
+mod admin;
 mod api_key;
 mod bearer;
 mod chain;
 mod policy;
 mod remote;
 
+pub use admin::{AdminError, AdminToken, NotAdmin};
 pub use api_key::NewApiKey;
 pub use bearer::{Bearer, IssuerError, Known, Refusal, Unknown};
 pub use chain::{Blame, NoAnswer, Policies, PolicyError, ResultFilters, Withheld};
 pub use policy::{Authorized, Denied, Item, Policy};
 
 use crate::config::{AuthConfig, Config, ServerId};
+use crate::revocation::{Revocations, Who};
 use crate::tenant::{Tenant, TenantId, Tenants};
 use bearer::Shown;
 use std::net::IpAddr;
@@ -64,6 +67,11 @@ impl Owner {
     pub fn identity(&self) -> (Option<&str>, Option<&str>) {
         (self.issuer.as_deref(), self.subject.as_deref())
     }
+
+    /// As revocations know it.
+    pub fn who(&self) -> Who<'_> {
+        Who { tenant: self.tenant.as_str(), issuer: self.issuer.as_deref(), subject: self.subject.as_deref() }
+    }
 }
 
 impl Caller {
@@ -96,6 +104,11 @@ impl Caller {
         &self.policies
     }
 
+    fn who(&self) -> Who<'_> {
+        let Principal { issuer, subject, .. } = &self.principal;
+        Who { tenant: self.tenant.id.as_str(), issuer: issuer.as_deref(), subject: subject.as_deref() }
+    }
+
     /// The owner of what this caller makes.
     pub fn owner(&self) -> Owner {
         Owner { tenant: self.tenant.id.clone(), issuer: self.principal.issuer.clone(), subject: self.principal.subject.clone() }
@@ -123,6 +136,8 @@ pub struct Authenticator {
     tenants: Arc<Tenants>,
     policies: Arc<Policies>,
     bearer: Option<Bearer>,
+    /// Whom an operator has sent away. Not of a generation: it counts at once.
+    revocations: Arc<Revocations>,
 }
 
 impl Authenticator {
@@ -132,18 +147,24 @@ impl Authenticator {
     /// # Errors
     ///
     /// For keys that cannot be read.
-    pub fn load(config: &Config, tenants: Arc<Tenants>, policies: Arc<Policies>, before: Option<&Self>) -> Result<Self, IssuerError> {
+    pub fn load(
+        config: &Config,
+        tenants: Arc<Tenants>,
+        policies: Arc<Policies>,
+        revocations: Arc<Revocations>,
+        before: Option<&Self>,
+    ) -> Result<Self, IssuerError> {
         let before = before.and_then(Self::bearer);
         let bearer = match &config.auth {
             AuthConfig::Open => None,
             AuthConfig::Tokens(tokens) => Some(Bearer::load(tokens, before)?),
         };
-        Ok(Self { tenants, policies, bearer })
+        Ok(Self { tenants, policies, bearer, revocations })
     }
 
     /// Everybody is the anonymous caller of the default tenant.
     pub fn open(tenants: Tenants, policies: Arc<Policies>) -> Self {
-        Self { tenants: Arc::new(tenants), policies, bearer: None }
+        Self { tenants: Arc::new(tenants), policies, bearer: None, revocations: Arc::new(Revocations::none()) }
     }
 
     /// Whose tokens count; none where none is asked for.
@@ -175,6 +196,12 @@ impl Authenticator {
     ///
     /// Why there is none.
     pub async fn authenticate(&self, visit: &Visit<'_>) -> Result<Caller, Unknown> {
+        let caller = self.identify(visit).await?;
+        if self.revocations.now().bars(caller.who()) { Err(Unknown::Revoked) } else { Ok(caller) }
+    }
+
+    /// Who it is, whether or not it may come in.
+    async fn identify(&self, visit: &Visit<'_>) -> Result<Caller, Unknown> {
         let Some(bearer) = &self.bearer else {
             return self.anonymous().ok_or(Unknown::Refused(Refusal::Tenant));
         };
@@ -201,7 +228,7 @@ impl Authenticator {
             _ => return None,
         };
         // Whoever is of another tenant now, or has another name, is somebody else.
-        (renewed.owner() == caller.owner()).then_some(renewed)
+        (renewed.owner() == caller.owner() && !self.revocations.now().bars(caller.who())).then_some(renewed)
     }
 
     /// Whether these rules know the owner of something that was kept, as far as that can be said without a token.
@@ -211,7 +238,7 @@ impl Authenticator {
             (None, None) => true,
             _ => false,
         };
-        known && self.tenants.get(owner.tenant.as_str()).is_some()
+        known && self.tenants.get(owner.tenant.as_str()).is_some() && !self.revocations.now().bars(owner.who())
     }
 
     fn caller(&self, known: Known) -> Option<Caller> {

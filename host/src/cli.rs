@@ -7,6 +7,7 @@ mod journal;
 mod output;
 mod policy;
 mod reload;
+mod revoke;
 mod serve;
 mod shown;
 mod store;
@@ -54,6 +55,10 @@ enum Command {
     Store(store::Arguments),
     /// Have a running gateway read its settings again
     Reload(reload::Arguments),
+    /// Stop a tenant, a caller, a plugin or a tool now, calls in flight included
+    Revoke(revoke::Revoke),
+    /// Take a revocation back
+    Restore(revoke::Restore),
     /// Try a policy out
     Policy(policy::Arguments),
     /// Show what tenants, servers, callers and tools of a running gateway used
@@ -112,16 +117,24 @@ impl Failed {
 impl From<crate::gateway::StartError> for Failed {
     fn from(error: crate::gateway::StartError) -> Self {
         use crate::gateway::StartError as E;
+        use crate::revocation::FileError;
         use event_store::OpenError;
         let code = match &error {
             E::Sandbox(_) | E::Program(_) => 71, // EX_OSERR
             E::Cache(_)
             | E::Journal { .. }
             | E::Key { .. }
+            | E::Revocations(FileError::Unreadable { .. } | FileError::Damaged { .. })
             | E::Store(OpenError::Unusable { .. } | OpenError::Missing { .. } | OpenError::Damaged { .. }) => 74, // EX_IOERR
-            E::Store(OpenError::Locked { .. }) => 75, // EX_TEMPFAIL: not while the other one runs
+            E::Store(OpenError::Locked { .. }) | E::Revocations(FileError::Locked(_)) => 75, // EX_TEMPFAIL: not while the other one runs
             E::Listen { .. } => 69,              // EX_UNAVAILABLE
-            E::PluginDirectory { .. } | E::PluginDirectoryOpen(_) | E::Policy(_) | E::Issuer(_) | E::Store(OpenError::Newer { .. }) => 78, // EX_CONFIG
+            E::PluginDirectory { .. }
+            | E::PluginDirectoryOpen(_)
+            | E::Policy(_)
+            | E::Issuer(_)
+            | E::Admin(_)
+            | E::Store(OpenError::Newer { .. })
+            | E::Revocations(FileError::Newer { .. }) => 78, // EX_CONFIG
         };
         Self { code, message: error.to_string() }
     }
@@ -145,6 +158,8 @@ pub fn main() -> ExitCode {
         Command::Journal(arguments) => journal::run(&arguments),
         Command::Store(arguments) => store::run(&arguments),
         Command::Reload(arguments) => reload::run(&arguments),
+        Command::Revoke(arguments) => revoke::revoke(arguments),
+        Command::Restore(arguments) => revoke::restore(arguments),
         Command::Policy(arguments) => policy::run(&arguments),
         Command::Usage(arguments) => usage::run(&arguments),
         Command::Token(arguments) => token::run(&arguments),

@@ -1,5 +1,6 @@
 //! Settings: the file and the flags, resolved once into a typed [`Config`]. All mistakes are shown together.
 
+mod admin;
 mod auth;
 mod file;
 mod limits;
@@ -12,6 +13,7 @@ mod stamp;
 mod store;
 mod tenant;
 
+pub use admin::AdminConfig;
 pub use auth::{AuthConfig, IssuerConfig, JwksUrl, KEY_ISSUER, KeyConfig, KeysConfig, POLICY_ISSUER_PREFIX, TenantOf, TokenConfig};
 pub use file::Mistake;
 pub use limits::{CallLimits, HttpLimits, Limits, PluginLimits, SessionLimits, StreamLimits, TaskLimits};
@@ -41,6 +43,8 @@ pub struct Config {
     pub source: Source,
     /// Where clients are served.
     pub listen: SocketAddr,
+    /// Where the operator is served; none: nowhere.
+    pub admin: Option<AdminConfig>,
     /// What the gateway keeps.
     pub data_directory: PathBuf,
     /// Where compiled code is kept.
@@ -199,6 +203,19 @@ fn count(mistakes: usize) -> String {
 }
 
 impl Config {
+    /// Where what is revoked is kept: only the gateway's user can enter it.
+    pub fn revocation_directory(&self) -> PathBuf {
+        self.data_directory.join("revocations")
+    }
+
+    /// Where the socket is that commands ask a running gateway by: a directory that only the gateway's user can enter.
+    pub fn control_directory(&self) -> PathBuf {
+        match self.store.backend {
+            StoreBackend::Sled => self.store.directory.clone(),
+            StoreBackend::Memory | StoreBackend::None => self.revocation_directory(),
+        }
+    }
+
     /// Reads the named file, or [`DEFAULT_FILE`] in the working directory where it is there, and lets the flags win.
     ///
     /// # Errors
@@ -225,7 +242,8 @@ impl Config {
     pub fn stamps(&self) -> (Vec<Stamp>, bool) {
         let file = self.source.named.as_deref().unwrap_or(Path::new(DEFAULT_FILE));
         let policies = self.policies.iter().map(|policy| policy.file.as_path());
-        let files = [file].into_iter().chain(policies).chain(self.auth.files());
+        let admin = self.admin.iter().map(|admin| admin.token_file.as_path());
+        let files = [file].into_iter().chain(policies).chain(self.auth.files()).chain(admin);
         let stamps: Vec<_> = files.map(Stamp::of).collect();
         let as_read = stamps.first() == Some(&self.source.stamp);
         (stamps, as_read)
@@ -237,6 +255,7 @@ impl Config {
         let parts = |config: &Self| {
             [
                 ("gateway.listen", format!("{:?}", config.listen)),
+                ("admin.listen", format!("{:?}", config.admin.as_ref().map(|admin| admin.listen))),
                 ("gateway.data", format!("{:?}", config.data_directory)),
                 ("plugins.code_cache", format!("{:?}", config.code_cache_directory)),
                 ("legacy", format!("{:?}", config.legacy)),
@@ -265,6 +284,7 @@ impl Config {
             text.parse::<SocketAddr>().map_err(|_| "must be an address with a port, such as \"127.0.0.1:8080\"".to_owned())
         });
         let listen = overrides.listen.or(listen).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080)));
+        let admin = admin::read(&root, base, listen);
         let auth = root.section("auth");
         let auth_config = auth::read(&auth, base);
         if !listen.ip().is_loopback() && matches!(auth_config, AuthConfig::Open) {
@@ -314,11 +334,7 @@ impl Config {
         let data_directory = directory(&overrides.data_directory, data_directory, "gatehouse-data");
         let store_config = read_store(&root, base, &data_directory);
 
-        let journal = root.section("journal");
-        let journal_on = journal.flag("enabled", true);
-        let journal_bytes_max = journal.number("bytes_max", 1 << 30, 1 << 20..=1 << 40);
-        let journal_age_max = Duration::from_secs(journal.number("age_max_days", 30, 1..=36_500).saturating_mul(86_400));
-        journal.end();
+        let journal_config = read_journal(&root, &data_directory);
 
         let log_config = read_log(&root);
 
@@ -332,12 +348,9 @@ impl Config {
         Ok(Self {
             source: Source::default(),
             listen,
+            admin,
             code_cache_directory: code_cache_directory.map_or_else(|| data_directory.join("code-cache"), |path| base.join(path)),
-            journal: journal_on.then(|| JournalConfig {
-                directory: data_directory.join("journal"),
-                bytes_max: journal_bytes_max,
-                age_max: journal_age_max,
-            }),
+            journal: journal_config,
             data_directory,
             plugin_directory: directory(&overrides.plugin_directory, plugin_directory, "plugins"),
             http: http_config,
@@ -396,6 +409,18 @@ fn read_store(root: &Section<'_, '_>, base: &Path, data_directory: &Path) -> Sto
     };
     store.end();
     config
+}
+
+fn read_journal(root: &Section<'_, '_>, data_directory: &Path) -> Option<JournalConfig> {
+    let journal = root.section("journal");
+    let enabled = journal.flag("enabled", true);
+    let config = JournalConfig {
+        directory: data_directory.join("journal"),
+        bytes_max: journal.number("bytes_max", 1 << 30, 1 << 20..=1 << 40),
+        age_max: Duration::from_secs(journal.number("age_max_days", 30, 1..=36_500).saturating_mul(86_400)),
+    };
+    journal.end();
+    enabled.then_some(config)
 }
 
 fn read_log(root: &Section<'_, '_>) -> LogConfig {

@@ -1,11 +1,14 @@
 //! What an operator may ask a running gateway: a socket in the store's directory, which only the gateway's user can enter.
 //!
-//! One line asks (`stats`, `walk`, `usage` or `reload`), JSON lines answer, the last one is `{"end":true}`. Nothing can be changed this way but that
-//! the settings are read again.
+//! One line asks (`stats`, `walk`, `usage`, `reload`, or an [`Order`] as a JSON object), JSON lines answer, the last one is `{"end":true}`.
+//! Nothing can be changed this way but that the settings are read again, and what is revoked.
 
+use crate::revocation::Order;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use event_store::{EventStore, Item, Partition, Space, Statistics, StreamKey};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use serde_json::{Map, Value};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,7 +25,14 @@ pub const END: &str = "{\"end\":true}";
 pub const PAGE_ITEMS: usize = 500;
 /// For a question to come, and for each page to be taken.
 const PATIENCE: Duration = Duration::from_secs(10);
-const QUESTION_BYTES_MAX: u64 = 64;
+/// The longest is an order with long names, each of whose bytes may be escaped.
+const QUESTION_BYTES_MAX: u64 = 128 << 10;
+/// Questions that are answered at once: a reading of the settings takes its time, and nobody who revokes waits for it.
+const QUESTIONS_MAX: usize = 16;
+/// For an order to be carried out.
+const ORDER_WAIT: Duration = Duration::from_secs(30);
+/// For questions that are being answered when the gateway ends.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// For new settings to be in force: plugins of a new directory are compiled before.
 const RELOAD_WAIT: Duration = Duration::from_secs(600);
 
@@ -32,54 +42,60 @@ pub type Reload = oneshot::Sender<Result<String, String>>;
 /// Gives the ledger of what was used, a row each.
 pub type Ledger = Arc<dyn Fn() -> Vec<Map<String, Value>> + Send + Sync>;
 
-/// What questions are answered from.
-pub struct Desk {
-    /// What is kept.
+/// An order; what became of it comes back, line by line.
+pub type Ordered = (Order, oneshot::Sender<Vec<Value>>);
+
+/// Whom questions go to.
+pub struct Desks {
+    /// What there is to look at.
     pub store: Arc<dyn EventStore>,
     /// What was used.
     pub ledger: Ledger,
     /// Who reads the settings again.
     pub reload: mpsc::Sender<Reload>,
+    /// Who carries orders out.
+    pub orders: mpsc::Sender<Ordered>,
 }
 
-/// Where the socket of a store is.
+/// Where the socket is in a directory.
 pub fn socket(directory: &Path) -> PathBuf {
     directory.join("SOCKET")
 }
 
-/// Answers until `stop` fires, one question after the other.
-pub async fn serve(path: PathBuf, desk: Desk, stop: CancellationToken) {
+/// Answers until `stop` fires.
+pub async fn serve(path: PathBuf, desks: Desks, stop: CancellationToken) {
     // Left by a process that was killed; the lock beside it says that there is no other.
     let _ = std::fs::remove_file(&path);
     let listener = match UnixListener::bind(&path) {
         Ok(listener) => listener,
         Err(error) => {
-            tracing::warn!(%error, path = %path.display(), "`gatehouse store` cannot ask this gateway while it runs");
+            tracing::warn!(%error, path = %path.display(), "no command can ask this gateway while it runs");
             return;
         }
     };
+    let mut answering = FuturesUnordered::new();
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => tokio::select! {
-                    () = stop.cancelled() => break,
-                    answered = answer(stream, &desk) => if let Err(error) = answered {
-                        tracing::debug!(%error, "a question was not answered to its end");
-                    },
-                },
+            Some(answered) = answering.next() => if let Err(error) = answered {
+                tracing::debug!(%error, "a question was not answered to its end");
+            },
+            accepted = listener.accept(), if answering.len() < QUESTIONS_MAX => match accepted {
+                Ok((stream, _)) => answering.push(answer(stream, &desks)),
                 Err(error) => {
-                    tracing::warn!(%error, "questions about the store cannot be taken");
+                    tracing::warn!(%error, "questions of commands cannot be taken");
                     tokio::time::sleep(Duration::from_secs(1)).await;
                 }
             }
         }
     }
     let _ = std::fs::remove_file(&path);
+    // Who stopped the last call is told so.
+    let _ = tokio::time::timeout(LAST_WORDS, async { while answering.next().await.is_some() {} }).await;
 }
 
-async fn answer(stream: UnixStream, desk: &Desk) -> io::Result<()> {
-    let Desk { store, ledger, reload } = desk;
+async fn answer(stream: UnixStream, desks: &Desks) -> io::Result<()> {
+    let Desks { store, ledger, reload, orders } = desks;
     let (reader, mut writer) = stream.into_split();
     let mut question = String::new();
     let mut reader = BufReader::new(reader.take(QUESTION_BYTES_MAX));
@@ -118,6 +134,14 @@ async fn answer(stream: UnixStream, desk: &Desk) -> io::Result<()> {
                 Err(text) => object([("ok", false.into()), ("text", text.into())]),
             };
             send(&mut writer, &format!("{}\n", Value::Object(told))).await?;
+        }
+        order if order.starts_with('{') => {
+            let order = serde_json::from_str(order).map_err(io::Error::other)?;
+            let (asks, said) = oneshot::channel();
+            orders.send((order, asks)).await.map_err(io::Error::other)?;
+            for told in tokio::time::timeout(ORDER_WAIT, said).await?.map_err(io::Error::other)? {
+                send(&mut writer, &format!("{told}\n")).await?;
+            }
         }
         _ => return Err(io::Error::other("it is none that is known")),
     }

@@ -113,6 +113,8 @@ pub enum Failure {
     TooManyRequests,
     /// The client cancelled it.
     Cancelled,
+    /// An operator has revoked the caller, or what it uses, while it ran.
+    Revoked,
     /// The gateway is stopping.
     Draining,
     /// A fault of the gateway's own.
@@ -194,9 +196,34 @@ impl Failure {
             Self::IdInUse => "id_in_use",
             Self::TooManyRequests => "too_many_requests",
             Self::Cancelled => "cancelled",
+            Self::Revoked => "revoked",
             Self::Draining => "draining",
             Self::Internal => "internal",
         }
+    }
+
+    /// Whether it names what is not there.
+    pub fn is_of_name(&self) -> bool {
+        matches!(self, Self::UnknownTool(_) | Self::UnknownPrompt(_) | Self::UnknownResource(_) | Self::UnknownTemplate)
+    }
+
+    /// Whether it refuses the request itself, whatever its method would have done.
+    pub fn is_of_request(&self) -> bool {
+        matches!(
+            self,
+            Self::Body(_)
+                | Self::Ladder(_)
+                | Self::BatchNotAllowed
+                | Self::NotARequest
+                | Self::MethodNotFound(_)
+                | Self::Params(_)
+                | Self::BadCursor
+                | Self::SessionRequired
+                | Self::SessionNotFound
+                | Self::SessionMalformed
+                | Self::AlreadyInitialized
+                | Self::BadEventId
+        )
     }
 
     /// The policy behind it, for records.

@@ -1,21 +1,23 @@
 //! What the process is made of, and its life: build → serve → drain.
 
 mod house;
+mod orders;
 
-use crate::auth::{IssuerError, Policy, PolicyError};
+use crate::auth::{AdminError, AdminToken, IssuerError, Policy, PolicyError};
 use crate::catalog::{Catalog, Problem};
 use crate::config::{Config, StoreBackend};
-use crate::control::{self, Desk, Reload};
+use crate::control::{self, Desks, Ordered, Reload};
 use crate::generation::Generation;
-use crate::http::{Failures, Front, OriginPolicy, Readiness, Stalls, accept, public_error, router};
+use crate::http::{Admin, Failures, Front, OriginPolicy, Readiness, Stalls, accept, admin_router, public_error, router};
 use crate::journal::Journal;
 use crate::keys::{Keys, Purpose};
 use crate::method::{Dialogs, Pages, Rooms};
+use crate::revocation::{FileError, Revocations};
 use crate::session::Sessions;
 use crate::stream::{Counter, EventIds, Streams};
 use crate::task::Tasks;
 use crate::tenant::Admission;
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use event_store::{EventStore, OpenError};
 use house::House;
 use mcp::result::Implementation;
@@ -42,6 +44,8 @@ const SWEEP: Duration = Duration::from_secs(5);
 const CHANGES_MAX: usize = 64;
 /// Who asks that the settings are read again waits for those before it.
 const RELOADS_WAITING_MAX: usize = 4;
+/// Who orders waits for those before it.
+const ORDERS_WAITING_MAX: usize = 16;
 /// How long open connections get to write what is left once all calls are done.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -92,12 +96,18 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
+    /// What is revoked: without it nobody knows who must not come in.
+    #[error(transparent)]
+    Revocations(#[from] FileError),
     /// The keys of an issuer: without them nobody could come in.
     #[error(transparent)]
     Issuer(#[from] IssuerError),
     /// A policy: without it nobody could be told yes.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// The admin listener's token: without it anybody on the machine could administrate.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
     /// The gateway's own file is needed to start the compile worker.
     #[error("the gateway's own program file cannot be found: {0}")]
     Program(io::Error),
@@ -151,7 +161,9 @@ pub fn check_plugin_directory(path: &Path) -> Result<(), StartError> {
 ///
 /// For what a gateway would not start with.
 pub async fn look(config: &Config, sandbox: &Arc<Sandbox>) -> Result<(Generation, Vec<Problem>), StartError> {
-    let house = House::build(config, sandbox).await?;
+    admin_token(config)?;
+    let revocations = Revocations::look(&config.revocation_directory())?;
+    let house = House::build(config, sandbox, &Arc::new(revocations)).await?;
     let problems = house.problems().borrow().clone();
     Ok((house.first().await?, problems))
 }
@@ -161,15 +173,19 @@ pub async fn look(config: &Config, sandbox: &Arc<Sandbox>) -> Result<(Generation
 pub struct Gateway {
     address: SocketAddr,
     listener: TcpListener,
+    /// Where the operator is served, if anywhere.
+    admin: Option<(SocketAddr, TcpListener)>,
     house: House,
     reload: mpsc::Sender<Reload>,
     reloads: mpsc::Receiver<Reload>,
+    orders: mpsc::Sender<Ordered>,
+    ordered: mpsc::Receiver<Ordered>,
     front: Arc<Front>,
     tasks: TaskTracker,
     draining: CancellationToken,
     drain_timeout: Duration,
-    /// Where questions about the store are taken; none where there is none on the disk.
-    control: Option<PathBuf>,
+    /// Where questions of commands are taken.
+    control: PathBuf,
 }
 
 impl Gateway {
@@ -182,13 +198,20 @@ impl Gateway {
         check_plugin_directory(&config.plugin_directory)?;
         let own = config.tenants.iter().filter_map(|tenant| tenant.plugin_directory.as_deref());
         own.into_iter().try_for_each(check_plugin_directory)?;
+        admin_token(config)?;
         let unusable = |source| StartError::Listen { address: config.listen, source };
         let socket = bind(config.listen).map_err(unusable)?;
         let address = socket.local_addr().map_err(unusable)?;
+        let admin = config.admin.as_ref().map(|admin| listen(admin.listen)).transpose()?;
         let Kept { store, event_ids, keys } = open_store(config).await?;
+        // Before anything is compiled: a command that comes meanwhile finds that they are in use.
+        let revocations = Arc::new(Revocations::open(&config.revocation_directory())?);
         let (sandbox, authority) = make_sandbox(config, CodeIsKept::Always)?;
-        let house = House::build(config, &sandbox).await?;
+        let house = House::build(config, &sandbox, &revocations).await?;
+        // Read now, and not before the house has noted what its file was like: a change meanwhile must not be missed.
+        let admin_token = admin_token(config)?;
         let generation = house.first().await?;
+        house::count_calls(&generation);
         // Only now, so that whoever can connect is answered at once: a cold start compiles for some seconds.
         let listener = socket.listen(CONNECTIONS_WAITING_MAX).map_err(unusable)?;
 
@@ -200,7 +223,8 @@ impl Gateway {
         let draining = CancellationToken::new();
         let rooms = Rooms {
             implementation: implementation(),
-            policy: Policy::new(authority),
+            policy: Policy::new(authority, Arc::clone(&revocations)),
+            revocations,
             admission: Admission::new(&config.limits.calls),
             journal,
             sandbox,
@@ -222,7 +246,6 @@ impl Gateway {
         };
         rooms.sessions.load().await;
         let kept = config.store.backend != StoreBackend::None;
-        let control = (config.store.backend == StoreBackend::Sled).then(|| control::socket(&config.store.directory));
         let front = Front {
             rooms: Arc::new(rooms),
             address,
@@ -232,25 +255,36 @@ impl Gateway {
             event_ids,
             auth_failures: Failures::new(config.limits.http.auth_failures_per_minute_max),
             stalls: Arc::new(Stalls::new(config.limits.streams.stall_timeout)),
+            admin_token: ArcSwapOption::from_pointee(admin_token),
+            last_reload: ArcSwapOption::empty(),
         };
         let (reload, reloads) = mpsc::channel(RELOADS_WAITING_MAX);
+        let (orders, ordered) = mpsc::channel(ORDERS_WAITING_MAX);
         Ok(Self {
             address,
             listener,
+            admin,
             house,
             reload,
             reloads,
+            orders,
+            ordered,
             front: Arc::new(front),
             tasks,
             draining,
             drain_timeout: config.limits.http.drain_timeout,
-            control,
+            control: control::socket(&config.control_directory()),
         })
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where the operator is served, if anywhere.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().map(|(address, _)| *address)
     }
 
     /// What can be called now.
@@ -271,12 +305,20 @@ impl Gateway {
     /// Answers until `stop` is done; then takes no new work, lets calls in flight end, and returns. Says whether all of them did.
     pub async fn serve(self, stop: impl Future<Output = ()>) -> bool {
         let connections = TaskTracker::new();
-        if let Some(path) = self.control {
-            let generation = Arc::clone(&self.front.rooms.generation);
-            let ledger: control::Ledger = Arc::new(move || crate::tenant::usage(generation.load().authenticator.tenants()));
-            let desk = Desk { store: Arc::clone(&self.front.rooms.store), ledger, reload: self.reload };
-            self.tasks.spawn(control::serve(path, desk, self.draining.clone()));
-        }
+        let administrating = self.admin.map(|(address, listener)| {
+            tracing::info!(%address, "the admin listener answers");
+            let admin = Admin::new(Arc::clone(&self.front), address, self.reload.clone());
+            let (limits, stop) = (admin.limits(), self.draining.clone());
+            let stall_timeout = self.front.limits.streams.stall_timeout;
+            connections.spawn(accept::serve(listener, admin_router(admin), limits, stall_timeout, stop, connections.clone()))
+        });
+        let generation = Arc::clone(&self.front.rooms.generation);
+        let ledger: control::Ledger = Arc::new(move || crate::tenant::usage(generation.load().authenticator.tenants()));
+        // Not among what is waited for: whoever revokes is heard up to the end.
+        let (commands, over) = (TaskTracker::new(), CancellationToken::new());
+        let desks = Desks { store: Arc::clone(&self.front.rooms.store), ledger, reload: self.reload, orders: self.orders };
+        let control = commands.spawn(control::serve(self.control, desks, over.clone()));
+        let ordered = AbortOnDropHandle::new(commands.spawn(orders::carry_out(Arc::clone(&self.front.rooms), self.ordered)));
         let house = self.house.run(Arc::clone(&self.front), self.tasks.clone(), self.reloads);
         let watching = AbortOnDropHandle::new(self.tasks.spawn(house));
         let stalls = AbortOnDropHandle::new(self.tasks.spawn(watch_stalls(Arc::clone(&self.front))));
@@ -302,6 +344,11 @@ impl Gateway {
         };
         let all = tokio::time::timeout(self.drain_timeout.max(LAST_WORDS), drained).await.is_ok();
         accepting.abort();
+        administrating.inspect(|administrating| administrating.abort());
+        over.cancel();
+        // It takes its socket away, and may be telling somebody that the last call was stopped.
+        let _ = tokio::time::timeout(LAST_WORDS, control).await;
+        drop(ordered);
         if all {
             tracing::info!("stopped; every call in flight came to its end");
         } else {
@@ -309,6 +356,17 @@ impl Gateway {
         }
         all
     }
+}
+
+fn admin_token(config: &Config) -> Result<Option<AdminToken>, AdminError> {
+    config.admin.as_ref().map(AdminToken::load).transpose()
+}
+
+/// Takes an address and listens on it.
+fn listen(address: SocketAddr) -> Result<(SocketAddr, TcpListener), StartError> {
+    let listener = bind(address).and_then(|socket| socket.listen(CONNECTIONS_WAITING_MAX));
+    let listening = listener.and_then(|listener| Ok((listener.local_addr()?, listener)));
+    listening.map_err(|source| StartError::Listen { address, source })
 }
 
 /// Takes the address without listening on it yet.

@@ -11,8 +11,10 @@
 //! - `stall`: peers that do not read.
 //! - `error`: the one table from failures to statuses and codes.
 //! - `ops`: health and readiness.
+//! - `admin`: what the operator is served, on a listener of its own.
 
 pub mod accept;
+mod admin;
 mod body;
 mod challenge;
 mod endpoint;
@@ -26,6 +28,7 @@ mod sse;
 mod stall;
 mod wire;
 
+pub use admin::{Admin, LastReload, router as admin_router};
 pub use endpoint::{Front, router};
 pub use error::public_error;
 pub use failures::Failures;

@@ -11,9 +11,10 @@ mod writer;
 
 pub use chain::{Hash, Verified, VerifyError, verify};
 pub use read::{Segment, lines_from_end, segments};
-pub use record::{Outcome, PolicyRecord, Record};
+pub use record::{Event, Outcome, PolicyRecord, Record};
 
 use crate::config::JournalConfig;
+use record::Content;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -26,7 +27,7 @@ const WAITING_MAX: usize = 8_192;
 /// The pen. Cheap to share; the last one dropped writes what is left.
 #[derive(Debug)]
 pub struct Journal {
-    sender: Option<SyncSender<Record>>,
+    sender: Option<SyncSender<Content>>,
     missed: Arc<AtomicU64>,
     thread: Option<JoinHandle<()>>,
 }
@@ -58,6 +59,15 @@ impl Journal {
 
     /// Hands a record over. Never waits.
     pub fn write(&self, record: Record) {
+        self.hand_over(Content::Call(Box::new(record)));
+    }
+
+    /// Hands over what happened beside calls. Never waits.
+    pub fn note(&self, event: Event) {
+        self.hand_over(Content::Event(event));
+    }
+
+    fn hand_over(&self, record: Content) {
         let Some(sender) = &self.sender else { return };
         if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = sender.try_send(record) {
             self.missed.fetch_add(1, Relaxed);

@@ -19,6 +19,8 @@
 //! - [`outbox`]: the messages of a running call.
 //! - [`journal`]: a record of every call, chained by hashes.
 //! - [`failure`]: every reason why a request has no result.
+//! - [`metrics`]: what happened and how much there is, as numbers.
+//! - [`revocation`]: what an operator has revoked, and the calls in flight that it stops.
 //! - [`telemetry`] writes logs.
 
 pub mod auth;
@@ -33,7 +35,9 @@ pub mod http;
 pub mod journal;
 pub mod keys;
 pub mod method;
+pub mod metrics;
 pub mod outbox;
+pub mod revocation;
 pub mod session;
 pub mod stream;
 pub mod task;

@@ -14,6 +14,7 @@ mod lists;
 mod prompts_get;
 mod resources_read;
 mod resources_subscribe;
+mod revoked;
 mod set_level;
 mod task;
 mod tools_call;
@@ -22,6 +23,7 @@ pub use call::Dialogs;
 pub use changed::Change;
 pub use initialize::initialize;
 pub use lists::Pages;
+pub use revoked::Effect;
 
 use crate::auth::{Caller, Policy};
 use crate::catalog::{Catalog, Server};
@@ -29,7 +31,9 @@ use crate::config::LegacyConfig;
 use crate::failure::Failure;
 use crate::generation::Current;
 use crate::journal::Journal;
+use crate::metrics;
 use crate::outbox::{End, Run};
+use crate::revocation::Revocations;
 use crate::session::{InFlight, Session, Sessions};
 use crate::stream::{Counter, Streams};
 use crate::task::Tasks;
@@ -53,6 +57,8 @@ pub struct Rooms {
     pub implementation: Implementation,
     /// What may be done.
     pub policy: Policy,
+    /// What an operator has revoked, and the calls in flight.
+    pub revocations: Arc<Revocations>,
     /// How much at once.
     pub admission: Admission,
     /// Where calls are recorded.
@@ -164,9 +170,15 @@ pub(crate) const CACHE: CacheHints = CacheHints { ttl_ms: 1_000, scope: CacheSco
 impl Rooms {
     /// Answers a request of either era; `initialize` has its own door, because it makes what the others need.
     pub async fn request(self: &Arc<Self>, context: Context, request: &Request) -> Answer {
+        let tenant = context.caller.tenant().id.clone();
         match self.dispatch(context, request).await {
             Ok(answer) => answer,
-            Err(failure) => Answer::Now(Err(failure)),
+            Err(failure) => {
+                if failure.is_of_name() {
+                    metrics::CALLS.row(tenant.as_str(), None).count(metrics::Outcome::Unknown);
+                }
+                Answer::Now(Err(failure))
+            }
         }
     }
 

@@ -194,6 +194,11 @@ impl Session {
         self.state.lock().subscriptions.contains(uri)
     }
 
+    /// How long ago it began, and was used last.
+    pub fn ages(&self, now: StoreTime) -> (Duration, Duration) {
+        (now.since(self.began), now.since(self.state.lock().last_use))
+    }
+
     /// The server that it is used at.
     pub fn server(&self) -> Option<&ServerId> {
         self.server.as_ref()

@@ -289,6 +289,11 @@ impl Tasks {
         self.live.lock().remove(&task.partition);
     }
 
+    /// Those of some owners that have not ended, as far as this process has looked at them.
+    pub fn of(&self, whose: impl Fn(&Owner) -> bool) -> Vec<Arc<Task>> {
+        self.live.lock().values().filter(|task| whose(&task.owner)).cloned().collect()
+    }
+
     /// What changes from now on.
     pub fn changes(&self) -> broadcast::Receiver<Arc<Task>> {
         self.changes.subscribe()

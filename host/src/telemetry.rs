@@ -1,25 +1,75 @@
 //! Logs: to standard error, for people or for programs, without ever waiting for whoever reads them.
 
 use crate::config::{LogConfig, LogFormat};
+use parking_lot::Mutex;
 use std::io::IsTerminal;
-use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
+use std::sync::OnceLock;
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
 /// Lines that may wait to be written; more are dropped, because a full pipe must not stop a call.
 const LINES_WAITING_MAX: usize = 8_192;
+
+/// The one log of this process, once it was started.
+static LOG: OnceLock<Log> = OnceLock::new();
+
+struct Log {
+    /// The filter in force, as it was written.
+    filter: Mutex<String>,
+    replace: Box<dyn Fn(EnvFilter) -> bool + Send + Sync>,
+    dropped: ErrorCounter,
+}
 
 /// Starts logging. Lines are written by a thread of their own until the guard is dropped.
 ///
 /// Does nothing when logging was started before.
 pub fn start(config: &LogConfig) -> WorkerGuard {
     let (writer, guard) = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LINES_WAITING_MAX).finish(std::io::stderr());
+    let dropped = writer.error_counter();
     // The settings were checked when they were read.
     let filter = EnvFilter::try_new(&config.filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
-    let started = match config.format {
-        LogFormat::Human => builder.with_ansi(std::io::stderr().is_terminal()).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    let (started, replace): (_, Box<dyn Fn(EnvFilter) -> bool + Send + Sync>) = match config.format {
+        LogFormat::Human => {
+            let builder = builder.with_ansi(std::io::stderr().is_terminal()).with_filter_reloading();
+            let handle = builder.reload_handle();
+            (builder.try_init(), Box::new(move |filter| handle.reload(filter).is_ok()))
+        }
+        LogFormat::Json => {
+            let builder = builder.json().flatten_event(true).with_filter_reloading();
+            let handle = builder.reload_handle();
+            (builder.try_init(), Box::new(move |filter| handle.reload(filter).is_ok()))
+        }
     };
-    drop(started);
+    if started.is_ok() {
+        // Nobody else has started it.
+        let _ = LOG.set(Log { filter: Mutex::new(config.filter.clone()), replace, dropped });
+    }
     guard
+}
+
+/// The filter in force; none where nothing was started.
+pub fn filter() -> Option<String> {
+    Some(LOG.get()?.filter.lock().clone())
+}
+
+/// Puts another filter in force, until the process ends.
+///
+/// # Errors
+///
+/// What is wrong with it.
+pub fn set_filter(text: &str) -> Result<(), String> {
+    let filter = EnvFilter::try_new(text).map_err(|error| error.to_string())?;
+    let log = LOG.get().ok_or("there is no log")?;
+    let mut now = log.filter.lock();
+    if !(log.replace)(filter) {
+        return Err("the log is gone".to_owned());
+    }
+    text.clone_into(&mut now);
+    Ok(())
+}
+
+/// Lines that were dropped so far.
+pub fn dropped() -> u64 {
+    LOG.get().map_or(0, |log| u64::try_from(log.dropped.dropped_lines()).unwrap_or(u64::MAX))
 }

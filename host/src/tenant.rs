@@ -49,6 +49,13 @@ impl Tenant {
     }
 }
 
+impl Tenant {
+    /// Its calls that run now, and how many there may be. After a reading of the settings that changes its share, those from then on.
+    pub fn in_flight(&self) -> (usize, usize) {
+        (self.calls_in_flight_max.saturating_sub(self.calls.available_permits()), self.calls_in_flight_max)
+    }
+}
+
 /// All tenants of one reading of the settings.
 #[derive(Debug, Default)]
 pub struct Tenants(HashMap<TenantId, Arc<Tenant>>);
@@ -79,5 +86,10 @@ impl Tenants {
     /// The one of that name.
     pub fn get(&self, name: &str) -> Option<&Arc<Tenant>> {
         self.0.get(name)
+    }
+
+    /// All of them, in no order.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Tenant>> {
+        self.0.values()
     }
 }

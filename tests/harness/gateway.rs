@@ -123,9 +123,14 @@ impl Gateway {
 
     /// Has it read its settings again, and waits until that is done: the exit code of `gatehouse reload`, and what it said.
     pub async fn reload(&self) -> (i32, String) {
+        self.command(&["reload"]).await
+    }
+
+    /// A command with the gateway's settings: its exit code, and what it said.
+    pub async fn command(&self, arguments: &[&str]) -> (i32, String) {
         let config = self.directory.path().join("gatehouse.toml");
         let mut command = Command::new(binary());
-        command.arg("reload").arg("--config").arg(config).arg("--plugins").arg(&self.plugins).arg("--data").arg(self.data());
+        command.args(arguments).arg("--config").arg(config).arg("--plugins").arg(&self.plugins).arg("--data").arg(self.data());
         let output = command.stdin(Stdio::null()).output().await.expect("it runs");
         let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         (output.status.code().unwrap_or(-1), text)

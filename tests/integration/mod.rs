@@ -1,5 +1,6 @@
 //! One file a subject.
 
+mod admin;
 mod batch;
 mod canaries;
 mod changes;
@@ -27,6 +28,7 @@ mod keys;
 mod ladder;
 mod legacy;
 mod messages;
+mod metrics;
 mod modern;
 mod pages;
 mod policies;
@@ -36,6 +38,7 @@ mod quotas;
 mod reload;
 mod resources;
 mod restart;
+mod revocation;
 mod rust_sdk;
 mod rust_sdk_offers;
 mod secrets;

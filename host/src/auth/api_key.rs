@@ -123,7 +123,7 @@ fn checksum(secret: &[u8]) -> [u8; CHECKSUM_BYTES] {
     sum
 }
 
-fn digest(text: &str) -> Digest {
+pub(super) fn digest(text: &str) -> Digest {
     Sha256::digest(text).into()
 }
 
@@ -134,6 +134,6 @@ fn index(digest: &Digest) -> [u8; INDEX_BYTES] {
 }
 
 /// In the same time, wherever they differ.
-fn is_equal(one: &Digest, other: &Digest) -> bool {
+pub(super) fn is_equal(one: &Digest, other: &Digest) -> bool {
     std::hint::black_box(one.iter().zip(other).fold(0, |differences, (a, b)| differences | (a ^ b))) == 0
 }

@@ -96,6 +96,22 @@ pub enum Unknown {
     NoKeys,
     /// A policy that is asked about credentials did not come to an answer.
     NoAnswer,
+    /// It is known who it is, and an operator has revoked the tenant or the principal.
+    Revoked,
+}
+
+impl Unknown {
+    /// The word for metrics.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::NoToken => "no_token",
+            Self::Malformed => "malformed",
+            Self::Refused(refusal) => refusal.as_str(),
+            Self::NoKeys => "no_keys",
+            Self::NoAnswer => "no_answer",
+            Self::Revoked => "revoked",
+        }
+    }
 }
 
 /// Why what a request shows does not count.

@@ -16,6 +16,7 @@ pub(super) use filters::{Filtered, Stopped};
 pub use filters::{ResultFilters, Withheld};
 
 use crate::config::{AuthConfig, Config, PolicyConfig, PolicyMode, ServerId, TenantId};
+use crate::metrics;
 use cache::{Asked, Cache, CacheCounts};
 use mcp::JsonLimits;
 use sandbox::{Decision, Denial, Digest, Fault, PolicyGuest, Question, Sandbox};
@@ -245,10 +246,12 @@ impl Policies {
         let key = asked.zip(present.kept_as.as_ref()).map(|(asked, policy)| asked.to(policy));
         let now = Instant::now();
         if let Some(kept) = key.as_ref().and_then(|key| self.cache.get(key, now)) {
+            metrics::POLICY_DECISIONS.count("kept");
             tracing::debug!(policy = %policy.name, kept = true, "a policy decided");
             return Ok(kept);
         }
         let decisions: Arc<[Decision]> = self.sandbox.authorize(&present.guest, present.settings.clone(), question.clone()).await?.into();
+        metrics::POLICY_DECISIONS.count("made");
         tracing::debug!(policy = %policy.name, kept = false, "a policy decided");
         if let Some(key) = key {
             // From when it was asked, so that no decision is older than it seems.

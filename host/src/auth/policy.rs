@@ -5,12 +5,16 @@ mod arguments;
 use super::Caller;
 use super::chain::{At, Blame, Filtered, NoAnswer, ResultFilters, Said, Stopped};
 use crate::catalog::{Prompt, Readable, Resource, Server, Template, Tool};
+use crate::config::ServerId;
+use crate::revocation::{Revocations, What};
 use sandbox::{Action, Authority, FilteredCall, Grants, Guest, Permit, Principal, Question, Target, TargetKind, Work};
+use std::sync::Arc;
 
 /// Decides, and holds the authority to permit.
 #[derive(Debug)]
 pub struct Policy {
     authority: Authority,
+    revocations: Arc<Revocations>,
 }
 
 /// Why there is no permit.
@@ -100,6 +104,17 @@ impl<'a> Item<'a> {
         }
     }
 
+    /// As revocations know it.
+    pub fn what(self, server: &'a Server) -> What<'a> {
+        let (plugin, tool) = match self {
+            Self::Tool(tool) => (&tool.plugin, Some(&*tool.own_name)),
+            Self::Resource(resource) => (&resource.plugin, None),
+            Self::Template(template) => (&template.plugin, None),
+            Self::Prompt(prompt) => (&prompt.plugin, None),
+        };
+        What { plugin, tool, server: server.id.as_ref().map(ServerId::as_str) }
+    }
+
     /// What it is to know of it.
     fn listing(self) -> Action {
         match self {
@@ -136,9 +151,10 @@ impl<'a> Item<'a> {
 }
 
 impl Policy {
-    /// The rule that always holds: a tool that demands scopes is there for callers who have all of them. What policies say comes after it.
-    pub fn new(authority: Authority) -> Self {
-        Self { authority }
+    /// Two rules always hold: a tool that demands scopes is there for callers who have all of them, and what is revoked is there for nobody.
+    /// What policies say comes after them.
+    pub fn new(authority: Authority, revocations: Arc<Revocations>) -> Self {
+        Self { authority, revocations }
     }
 
     /// Which of these items, all of one kind, the caller may know of. Lists and calls ask this one question, so they cannot disagree.
@@ -147,9 +163,13 @@ impl Policy {
     ///
     /// When a policy does not come to an answer.
     pub async fn shown(&self, caller: &Caller, server: &Server, items: &[Item<'_>]) -> Result<Vec<bool>, NoAnswer> {
-        let holds: Vec<bool> = items.iter().map(|item| holds_scopes(caller, *item)).collect();
+        let (revoked, tenant) = (self.revocations.now(), caller.tenant().id.as_str());
+        let holds = |item: &Item<'_>| holds_scopes(caller, *item) && !revoked.hides(tenant, item.what(server));
+        let holds: Vec<bool> = items.iter().map(holds).collect();
+        drop(revoked);
         let (policies, at) = (caller.policies(), at(caller, server));
-        let Some(first) = items.first().filter(|_| !policies.is_silent(at)) else { return Ok(holds) };
+        // Of what is not there in any case, nobody is asked.
+        let Some(first) = items.first().filter(|_| holds.contains(&true) && !policies.is_silent(at)) else { return Ok(holds) };
         let question = Question {
             who: principal(caller),
             what: first.listing(),

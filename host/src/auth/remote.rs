@@ -8,6 +8,7 @@ mod fetch;
 
 use super::bearer::IssuerError;
 use crate::config::JwksUrl;
+use crate::metrics;
 use arc_swap::ArcSwapOption;
 use fetch::{Digest, Fetched};
 use parking_lot::Mutex;
@@ -157,8 +158,14 @@ impl Remote {
         let began = Instant::now();
         let known = self.held.load().as_ref().map(|held| held.digest);
         match fetch::get(&self.agent, &self.settings.url, known).await {
-            Ok(fetched) => self.take(fetched, began),
-            Err(reason) => self.failed(reason),
+            Ok(fetched) => {
+                metrics::JWKS_FETCH.count("ok");
+                self.take(fetched, began);
+            }
+            Err(reason) => {
+                metrics::JWKS_FETCH.count("failed");
+                self.failed(reason);
+            }
         }
         drop(running);
     }

@@ -2,6 +2,7 @@
 
 use super::directory::Stamp;
 use super::{Plugin, PluginError};
+use crate::metrics;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,6 +52,8 @@ struct Tried {
 #[derive(Debug)]
 struct Reason {
     text: String,
+    /// Of what kind it is, for metrics.
+    word: &'static str,
     /// Another attempt at the same bytes might end otherwise.
     passing: bool,
     /// They may be only the beginning of a file.
@@ -132,14 +135,15 @@ impl File {
             }
             Err(error) => {
                 self.candidate = None;
-                self.reason = Some(Reason { text: error.to_string(), passing: error.is_passing(), maybe_unfinished: true });
+                self.reason =
+                    Some(Reason { text: error.to_string(), word: error.word(), passing: error.is_passing(), maybe_unfinished: true });
             }
         }
     }
 
     /// Its candidate cannot serve now.
     pub(super) fn waits(&mut self, error: &PluginError) {
-        self.reason = Some(Reason { text: error.to_string(), passing: false, maybe_unfinished: false });
+        self.reason = Some(Reason { text: error.to_string(), word: error.word(), passing: false, maybe_unfinished: false });
     }
 
     /// Its candidate serves from now on, as the `order`th that came.
@@ -176,6 +180,7 @@ impl File {
         if !(quiet || finished) {
             return;
         }
+        metrics::PLUGIN_REJECTED.count(reason.word);
         let error = &reason.text;
         if self.serving.is_some() {
             tracing::warn!(plugin = %name, %error, "the new version of a plugin is not served; the last good one goes on");

@@ -46,6 +46,24 @@ pub enum PluginError {
 }
 
 impl PluginError {
+    /// The word for metrics.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Self::Read(_) => "unreadable",
+            Self::Load(error) => match error {
+                LoadError::Survey(_) => "component",
+                LoadError::Imports(_) => "imports",
+                LoadError::Exports(_) | LoadError::NoPolicy(_) => "exports",
+                LoadError::Compile(CompileError::Worker(_) | CompileError::Died(_)) => "compile_worker",
+                LoadError::Compile(CompileError::Refused(_) | CompileError::TooLong(_)) => "compile",
+                LoadError::Link(_) => "link",
+                LoadError::List(_) | LoadError::Refused(_) => "lists",
+            },
+            Self::Definition(_) => "definition",
+            Self::NameTaken { .. } => "name_taken",
+        }
+    }
+
     /// The machine is to blame and not the file: another attempt might succeed.
     pub(super) fn is_passing(&self) -> bool {
         match self {

@@ -9,6 +9,7 @@ use super::directory::{self, DirectoryId, Scan, Stamp};
 use super::file::File;
 use super::refresh::Refresh;
 use super::{Loader, Plugin, PluginError, Plugins, Shelf};
+use crate::metrics;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use notify::Watcher as _;
@@ -283,7 +284,10 @@ impl Library {
         let Some(file) = self.files.get_mut(&name) else { return };
         match checked {
             Ok(plugin) => file.listed(plugin),
-            Err(error) => tracing::warn!(plugin = %name, %error, "the changed lists of a plugin are not served; the last good ones go on"),
+            Err(error) => {
+                metrics::PLUGIN_REJECTED.count(error.word());
+                tracing::warn!(plugin = %name, %error, "the changed lists of a plugin are not served; the last good ones go on");
+            }
         }
     }
 

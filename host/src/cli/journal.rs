@@ -3,7 +3,7 @@
 //! Reads the files; a gateway that is writing them is not disturbed.
 
 use super::{Failed, Settings, output};
-use crate::journal::{Record, lines_from_end, segments, verify};
+use crate::journal::{Event, Record, lines_from_end, segments, verify};
 use clap::{Args, Subcommand};
 use serde_json::Value;
 use std::fs::File;
@@ -64,7 +64,7 @@ struct Filter {
     /// Only calls on behalf of this tenant
     #[arg(long)]
     tenant: Option<String>,
-    /// Only calls that ended so: result, tool_error, fault, refused or cancelled
+    /// Only calls that ended so: result, tool_error, fault, refused, cancelled or revoked
     #[arg(long)]
     outcome: Option<String>,
     /// Only the call of this number
@@ -227,10 +227,16 @@ fn lines_from(path: &Path, from: u64, mut each: impl FnMut(&str)) -> std::io::Re
 
 /// One call on one line.
 fn readable(line: &str) -> String {
-    let (Ok(value), Ok(record)) = (serde_json::from_str::<Value>(line), serde_json::from_str::<Record>(line)) else {
+    let value: Value = serde_json::from_str(line).unwrap_or_default();
+    let seq = value.get("seq").and_then(Value::as_u64).unwrap_or_default();
+    if let Ok(event) = serde_json::from_str::<Event>(line) {
+        let reason = event.reason.as_deref().map(|reason| format!(" ({})", mcp::text::line(reason, 256))).unwrap_or_default();
+        let target = mcp::text::line(&event.target, 512);
+        return format!("{seq:>8}  {}  {} {target}{reason}  {} calls stopped\n", output::utc(event.at_ms), event.event, event.calls);
+    }
+    let Ok(record) = serde_json::from_str::<Record>(line) else {
         return format!("(no record) {}\n", mcp::text::line(line, 200));
     };
-    let seq = value.get("seq").and_then(Value::as_u64).unwrap_or_default();
     let outcome = value.get("outcome").and_then(Value::as_str).unwrap_or_default();
     let by = record
         .policy
@@ -242,7 +248,7 @@ fn readable(line: &str) -> String {
     let method = if record.method == "tools/call" { String::new() } else { format!("{} ", record.method) };
     format!(
         "{seq:>8}  {}  {} {who}  {method}{}/{}  {outcome}{reason}  {:.1} ms, {:.1} ms of processor, {} in, {} out\n",
-        utc(record.at_ms),
+        output::utc(record.at_ms),
         record.tenant,
         record.plugin,
         record.tool,
@@ -251,34 +257,4 @@ fn readable(line: &str) -> String {
         output::size(record.arguments_bytes),
         output::size(record.result_bytes),
     )
-}
-
-/// `2026-11-23 09:15:00.123`, in UTC.
-fn utc(at_ms: u64) -> String {
-    let nanoseconds = i128::from(at_ms).saturating_mul(1_000_000);
-    match time::OffsetDateTime::from_unix_timestamp_nanos(nanoseconds) {
-        Ok(at) => format!(
-            "{:04}-{:02}-{:02} {:02}:{:02}:{:02}.{:03}",
-            at.year(),
-            u8::from(at.month()),
-            at.day(),
-            at.hour(),
-            at.minute(),
-            at.second(),
-            at.millisecond()
-        ),
-        Err(_) => format!("{at_ms} ms"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::utc;
-
-    #[test]
-    fn times_are_read_as_people_do() {
-        assert_eq!(utc(0), "1970-01-01 00:00:00.000");
-        assert_eq!(utc(951_782_400_000), "2000-02-29 00:00:00.000");
-        assert_eq!(utc(1_795_425_300_123), "2026-11-23 09:15:00.123");
-    }
 }

@@ -37,3 +37,33 @@ pub(super) fn size(bytes: u64) -> String {
         _ => format!("{:.1} MB", bytes as f64 / 1e6),
     }
 }
+
+/// `2026-11-23 09:15:00.123`, in UTC.
+pub(super) fn utc(at_ms: u64) -> String {
+    let nanoseconds = i128::from(at_ms).saturating_mul(1_000_000);
+    match time::OffsetDateTime::from_unix_timestamp_nanos(nanoseconds) {
+        Ok(at) => format!(
+            "{:04}-{:02}-{:02} {:02}:{:02}:{:02}.{:03}",
+            at.year(),
+            u8::from(at.month()),
+            at.day(),
+            at.hour(),
+            at.minute(),
+            at.second(),
+            at.millisecond()
+        ),
+        Err(_) => format!("{at_ms} ms"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::utc;
+
+    #[test]
+    fn times_are_read_as_people_do() {
+        assert_eq!(utc(0), "1970-01-01 00:00:00.000");
+        assert_eq!(utc(951_782_400_000), "2000-02-29 00:00:00.000");
+        assert_eq!(utc(1_795_425_300_123), "2026-11-23 09:15:00.123");
+    }
+}

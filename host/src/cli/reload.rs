@@ -1,7 +1,6 @@
 //! `gatehouse reload`
 
 use super::{Failed, Settings, output};
-use crate::config::StoreBackend;
 use crate::control;
 use clap::Args;
 use serde_json::Value;
@@ -24,10 +23,7 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
     // A look at them here shows every mistake, whoever runs the gateway.
     let config = arguments.settings.load(None)?;
-    if config.store.backend != StoreBackend::Sled {
-        return Err(Failed::other("a gateway that keeps nothing on the disk (store.backend) reads its settings again on SIGHUP only"));
-    }
-    let path = control::socket(&config.store.directory);
+    let path = control::socket(&config.control_directory());
     let cannot =
         |error: std::io::Error| Failed { code: 69, message: format!("no gateway that uses {} can be asked: {error}", path.display()) };
     let mut stream = UnixStream::connect(&path).map_err(cannot)?;

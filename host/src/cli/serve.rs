@@ -23,6 +23,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
     let began = Instant::now();
     let config = arguments.settings.load(arguments.listen)?;
     let logging = crate::telemetry::start(&config.log);
+    crate::metrics::count_panics();
     let runtime = runtime()?;
     let drained = runtime.block_on(async {
         // Before anything is announced: a signal that comes early must not kill.
@@ -91,6 +92,9 @@ fn screen(config: &Config, gateway: &Gateway, began: Instant) -> String {
             None if several => line(format_args!("            http://{address}/mcp   ({whose}{})", server.counts())),
             None => {}
         }
+    }
+    if let Some(address) = gateway.admin_address() {
+        line(format_args!("  Admin     http://{address}   (with the token of admin.token_file)"));
     }
     line(format_args!("  Plugins   {}   (a .wasm dropped here is served as soon as it is compiled)", config.plugin_directory.display()));
     line(format_args!("  Data      {}", config.data_directory.display()));

@@ -2,12 +2,14 @@
 //! it, so generations follow each other in one order.
 
 use super::{StartError, check_plugin_directory};
-use crate::auth::{Authenticator, Policies};
+use crate::auth::{AdminToken, Authenticator, Policies};
 use crate::catalog::{Catalog, Library, LibraryView, Loader, Problem, Shelves};
 use crate::config::{AuthConfig, Config, Stamp, TenantId};
 use crate::control::Reload;
 use crate::generation::Generation;
-use crate::http::{Front, OriginPolicy};
+use crate::http::{Front, LastReload, OriginPolicy};
+use crate::metrics;
+use crate::revocation::Revocations;
 use crate::tenant::Tenants;
 use sandbox::Sandbox;
 use std::collections::BTreeMap;
@@ -26,6 +28,7 @@ const LOOK: Duration = Duration::from_millis(500);
 pub(super) struct House {
     config: Config,
     sandbox: Arc<Sandbox>,
+    revocations: Arc<Revocations>,
     loader: Loader,
     told: Arc<Notify>,
     shared: Wing,
@@ -76,7 +79,7 @@ impl std::fmt::Debug for House {
 
 impl House {
     /// Loads everything that lies in the plugin directories of the settings.
-    pub(super) async fn build(config: &Config, sandbox: &Arc<Sandbox>) -> Result<Self, StartError> {
+    pub(super) async fn build(config: &Config, sandbox: &Arc<Sandbox>, revocations: &Arc<Revocations>) -> Result<Self, StartError> {
         let files = Files::of(config);
         let loader = Loader::new(Arc::clone(sandbox), config.limits.plugins.clone());
         let told = Arc::new(Notify::new());
@@ -87,15 +90,15 @@ impl House {
                 own.insert(tenant.id.clone(), Wing::open(directory, &loader, &told).await?);
             }
         }
-        let (config, sandbox) = (config.clone(), Arc::clone(sandbox));
-        let house = Self { config, sandbox, loader, told, shared, own, problems: watch::Sender::default(), files, keys: None };
+        let (config, sandbox, revocations) = (config.clone(), Arc::clone(sandbox), Arc::clone(revocations));
+        let house = Self { config, sandbox, revocations, loader, told, shared, own, problems: watch::Sender::default(), files, keys: None };
         house.find_problems();
         Ok(house)
     }
 
     /// The first generation.
     pub(super) async fn first(&self) -> Result<Generation, StartError> {
-        let authenticator = authenticator(&self.config, &self.sandbox, None).await?;
+        let authenticator = authenticator(&self.config, (&self.sandbox, &self.revocations), None).await?;
         Ok(Generation { authenticator, catalog: Arc::new(Catalog::new(1, self.shelves(), &self.config)) })
     }
 
@@ -168,6 +171,7 @@ impl House {
         let catalog = Arc::new(Catalog::new(before.catalog.generation + 1, shelves, &self.config));
         let now = Generation { authenticator: authenticator.unwrap_or_else(|| Arc::clone(&before.authenticator)), catalog };
         let now = Arc::new(now);
+        count_calls(&now);
         rooms.generation.store(Arc::clone(&now));
         if rules {
             rooms.rules_changed().await;
@@ -177,6 +181,13 @@ impl House {
 
     /// Reads the settings again. Says what became of it; if anything is wrong the running ones go on.
     async fn reload(&mut self, front: &Front, tasks: &TaskTracker) -> Result<String, String> {
+        let said = self.reload_now(front, tasks).await;
+        metrics::RELOAD.count(if said.is_ok() { "ok" } else { "refused" });
+        front.last_reload.store(Some(Arc::new(LastReload::now(said.clone()))));
+        said
+    }
+
+    async fn reload_now(&mut self, front: &Front, tasks: &TaskTracker) -> Result<String, String> {
         let began = Instant::now();
         match self.try_reload(front, tasks).await {
             Ok((generation, later)) => {
@@ -208,15 +219,19 @@ impl House {
             ));
         }
         let files = Files::of(&config);
+        let admin = config.admin.as_ref().map(AdminToken::load).transpose().map_err(|error| error.to_string())?;
         let before = front.rooms.generation.load_full();
         let failed = |error: StartError| error.to_string();
-        let authenticator = authenticator(&config, &self.sandbox, Some(&before.authenticator)).await.map_err(failed)?;
+        let authenticator =
+            authenticator(&config, (&self.sandbox, &self.revocations), Some(&before.authenticator)).await.map_err(failed)?;
         let new = self.new_wings(&config).await.map_err(failed)?;
         // From here on nothing can fail.
         let later = self.config.needs_restart(&config);
         self.settle(&config, new);
         self.watch(tasks);
         front.origins.store(Arc::new(OriginPolicy::new(&config.http, front.address)));
+        // Without one nobody may administrate any more, although the listener is there until the next start.
+        front.admin_token.store(admin.map(Arc::new));
         (self.config, self.files) = (config, files);
         self.keep_keys(&authenticator, tasks);
         self.publish(front, Some(authenticator)).await;
@@ -247,10 +262,23 @@ impl House {
     }
 }
 
-async fn authenticator(config: &Config, sandbox: &Arc<Sandbox>, before: Option<&Authenticator>) -> Result<Arc<Authenticator>, StartError> {
+async fn authenticator(
+    config: &Config,
+    (sandbox, revocations): (&Arc<Sandbox>, &Arc<Revocations>),
+    before: Option<&Authenticator>,
+) -> Result<Arc<Authenticator>, StartError> {
     let tenants = Arc::new(Tenants::load(config, before.map(Authenticator::tenants)));
     let policies = Arc::new(Policies::load(config, sandbox).await?);
-    Ok(Arc::new(Authenticator::load(config, tenants, policies, before)?))
+    Ok(Arc::new(Authenticator::load(config, tenants, policies, Arc::clone(revocations), before)?))
+}
+
+/// Calls are counted by the tenants and tools of this generation from now on.
+pub(super) fn count_calls(generation: &Generation) {
+    let servers = generation.catalog.servers().flat_map(|(tenant, server)| {
+        let tools = server.tools().iter().map(|tool| Some(&*tool.own_name));
+        [None].into_iter().chain(tools).map(move |tool| (tenant.as_str(), tool))
+    });
+    metrics::CALLS.settle(servers);
 }
 
 /// The files that settings are made of.

@@ -6,6 +6,7 @@
 use super::stall::Cut;
 use super::wire::Wire;
 use crate::config::HttpLimits;
+use crate::metrics;
 use axum::Router;
 use axum::extract::ConnectInfo;
 use hyper::body::Incoming;
@@ -64,6 +65,7 @@ pub async fn serve(
             }
         };
         let Some(guard) = Guard::enter(&shared, peer.ip(), place) else {
+            metrics::HTTP_REJECTED.count("address_full");
             tracing::debug!(address = %peer.ip(), "a connection was refused: its address has as many as it may have");
             continue;
         };

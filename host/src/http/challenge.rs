@@ -25,10 +25,16 @@ pub(super) fn refused(bearer: &Bearer, path: &str, unknown: Unknown) -> Response
         }
         Unknown::NoKeys => return no_keys(),
         Unknown::NoAnswer => return no_answer(),
+        Unknown::Revoked => return revoked(),
     };
     let mut response = text(status, "a bearer token is needed\n");
     challenge(&mut response, bearer, path, &parameters);
     response
+}
+
+/// 403 and not 401: another token would not help, and a client that was asked for one would send its user to log in again and again.
+pub(super) fn revoked() -> Response<Body> {
+    text(StatusCode::FORBIDDEN, "access is revoked\n")
 }
 
 /// Nobody knows whether the token counts. A 401 would say that it does not: clients throw such a token away and send their user to log in, at

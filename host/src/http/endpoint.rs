@@ -5,17 +5,18 @@ use super::error::ladder;
 use super::failures::Failures;
 use super::inbound::{self, Accepts, SESSION};
 use super::stall::{Cut, Stalls};
-use super::{OriginPolicy, Readiness, body, error, legacy, ops, sse};
-use crate::auth::{Caller, Unknown, Visit};
+use super::{LastReload, OriginPolicy, Readiness, body, error, legacy, ops, sse};
+use crate::auth::{AdminToken, Caller, Unknown, Visit};
 use crate::catalog::{Catalog, Server};
 use crate::config::{Limits, ServerId, TenantId};
 use crate::failure::Failure;
 use crate::generation::Generation;
 use crate::method::{Answer, Context, MirroredHeaders, Rooms, initialize};
+use crate::metrics;
 use crate::outbox::{self, Reply};
 use crate::session::{NotBegun, Session};
 use crate::stream::EventIds;
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request as HttpRequest, State};
@@ -52,6 +53,10 @@ pub struct Front {
     pub auth_failures: Failures,
     /// Responses whose peers may stop reading.
     pub stalls: Arc<Stalls>,
+    /// Who may administrate; none where there is no listener for that.
+    pub admin_token: ArcSwapOption<AdminToken>,
+    /// The last reading of the settings since the start.
+    pub last_reload: ArcSwapOption<LastReload>,
 }
 
 /// The public listener serves these paths and nothing else.
@@ -65,6 +70,7 @@ pub fn router(front: Arc<Front>) -> Router {
         .route(&format!("{METADATA}/{{*path}}"), get(metadata))
         .route("/healthz", get(ops::healthz))
         .route("/readyz", get(ops::readyz))
+        .fallback(async || not_found())
         .with_state(front)
 }
 
@@ -219,12 +225,14 @@ impl Front {
         };
         let authenticator = &generation.authenticator;
         let caller = authenticator.authenticate(&visit).await.map_err(|unknown| {
+            metrics::AUTH_FAILURES.count(unknown.word());
             let wait = match (unknown, peer) {
                 (Unknown::Refused(_), Some(peer)) => self.auth_failures.count(peer, Instant::now()),
                 _ => None,
             };
             match (wait, authenticator.bearer()) {
                 (Some(wait), _) => challenge::too_many(wait),
+                (None, _) if unknown == Unknown::Revoked => challenge::revoked(),
                 (None, Some(bearer)) => challenge::refused(bearer, path, unknown),
                 (None, None) => error::response(None, &Failure::Internal, Era::Legacy),
             }

@@ -7,6 +7,7 @@ pub(super) mod ladder;
 
 use super::origin::NotAnswered;
 use crate::failure::Failure;
+use crate::metrics;
 use crate::outbox::End;
 use crate::tenant::{Exceeded, Quantity, Refused, Whose};
 use axum::body::Body;
@@ -23,6 +24,11 @@ pub(super) struct Mapped {
 }
 
 const SESSION_QUOTA: &str = "The caller has as many sessions in use as it may have; end one with DELETE";
+
+const OUTCOME_UNKNOWN: &str =
+    "The gateway was restarted while the plugin ran; whether it did its work is unknown, and it was not run again";
+
+const REVOKED: &str = "The operator has revoked this; it was stopped, and what it did until then is unknown";
 
 const WITHHELD: &str = "The policy withholds the result";
 
@@ -101,11 +107,7 @@ pub(super) fn map(failure: &Failure, era: Era) -> Mapped {
         Failure::BadEventId => {
             plain(S::BAD_REQUEST, ErrorCode::BAD_EVENT_ID, "Last-Event-ID names no event of this session that can be resumed from")
         }
-        Failure::OutcomeUnknown => plain(
-            S::OK,
-            ErrorCode::OUTCOME_UNKNOWN,
-            "The gateway was restarted while the plugin ran; whether it did its work is unknown, and it was not run again",
-        ),
+        Failure::OutcomeUnknown => plain(S::OK, ErrorCode::OUTCOME_UNKNOWN, OUTCOME_UNKNOWN),
         Failure::TaskQuota => later(S::TOO_MANY_REQUESTS, ErrorCode::QUOTA, "The caller has as many tasks as it may have"),
         Failure::UnknownTask => plain(S::OK, ErrorCode::INVALID_PARAMS, "params.taskId names no task of this caller"),
         Failure::BadRequestState => {
@@ -119,6 +121,7 @@ pub(super) fn map(failure: &Failure, era: Era) -> Mapped {
             later(S::TOO_MANY_REQUESTS, ErrorCode::QUOTA, "The session has as many requests in flight as it may have")
         }
         Failure::Cancelled => plain(S::OK, ErrorCode::REQUEST_CANCELLED, "Request cancelled"),
+        Failure::Revoked => plain(S::FORBIDDEN, ErrorCode::REVOKED, REVOKED),
         Failure::Draining => later(S::SERVICE_UNAVAILABLE, ErrorCode::DRAINING, "The gateway is stopping; try again later"),
         Failure::Internal => plain(S::INTERNAL_SERVER_ERROR, ErrorCode::INTERNAL_ERROR, "Internal error"),
     }
@@ -204,6 +207,9 @@ pub(super) struct NeededScopes(pub(super) Vec<Box<str>>);
 /// A failure as a whole response.
 pub(super) fn response(id: Option<&Id>, failure: &Failure, era: Era) -> Response<Body> {
     let mapped = map(failure, era);
+    if failure.is_of_request() {
+        metrics::HTTP_REJECTED.count(failure.word());
+    }
     let mut response = json(mapped.status, mcp::write::failure(id, &mapped.error));
     if let Failure::PolicyDenied { scopes, .. } = failure {
         response.extensions_mut().insert(NeededScopes(scopes.clone()));
@@ -225,6 +231,7 @@ pub(super) fn json(status: StatusCode, body: Vec<u8>) -> Response<Body> {
 
 /// A refusal of HTTP's own, in one line of text.
 pub(super) fn refusal(rung: &Rung) -> Response<Body> {
+    metrics::HTTP_REJECTED.count(ladder::word(rung));
     let mut response = Response::new(Body::from(rung.says));
     *response.status_mut() = rung.status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
@@ -245,23 +252,35 @@ pub(super) fn method_not_allowed(rung: &Rung, allow: &'static str) -> Response<B
     response
 }
 
-impl From<NoBody> for Response<Body> {
+impl From<NoBody> for &'static Rung {
     fn from(reason: NoBody) -> Self {
-        final_refusal(match reason {
+        match reason {
             NoBody::TooLarge => &ladder::BODY_LENGTH,
             NoBody::TooSlow => &ladder::BODY_PACE,
             NoBody::Broken => &ladder::BODY_WHOLE,
-        })
+        }
+    }
+}
+
+impl From<NoBody> for Response<Body> {
+    fn from(reason: NoBody) -> Self {
+        final_refusal(reason.into())
+    }
+}
+
+impl From<NotAnswered> for &'static Rung {
+    fn from(reason: NotAnswered) -> Self {
+        match reason {
+            NotAnswered::HostMalformed => &ladder::HOST_MALFORMED,
+            NotAnswered::OriginRepeated => &ladder::ORIGIN_REPEATED,
+            NotAnswered::HostForeign => &ladder::HOST,
+            NotAnswered::OriginForeign => &ladder::ORIGIN,
+        }
     }
 }
 
 impl From<NotAnswered> for Response<Body> {
     fn from(reason: NotAnswered) -> Self {
-        final_refusal(match reason {
-            NotAnswered::HostMalformed => &ladder::HOST_MALFORMED,
-            NotAnswered::OriginRepeated => &ladder::ORIGIN_REPEATED,
-            NotAnswered::HostForeign => &ladder::HOST,
-            NotAnswered::OriginForeign => &ladder::ORIGIN,
-        })
+        final_refusal(reason.into())
     }
 }

@@ -3,6 +3,7 @@
 //! While a peer reads, the server asks for the next chunk as soon as it has passed one on. When it does not ask for long, its buffers
 //! are full, because the peer takes nothing. `Wire` sees the same of a whole connection; this sees it of one stream among many in HTTP/2.
 
+use crate::metrics;
 use bytes::Bytes;
 use futures_util::stream::{Stream, StreamExt as _};
 use parking_lot::Mutex;
@@ -51,6 +52,11 @@ impl Stalls {
         Watched { stalls: Arc::clone(self), number, passed_ms }
     }
 
+    /// How many are open.
+    pub fn open(&self) -> usize {
+        self.open.lock().len()
+    }
+
     fn now_ms(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX).max(1)
     }
@@ -60,7 +66,8 @@ impl Stalls {
         let (now, timeout) = (self.now_ms(), u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX));
         for (passed_ms, cut) in self.open.lock().values() {
             let passed = passed_ms.load(Ordering::Relaxed);
-            if passed != 0 && now.saturating_sub(passed) >= timeout {
+            if passed != 0 && now.saturating_sub(passed) >= timeout && !cut.is_cancelled() {
+                metrics::SSE_STALLED.count();
                 tracing::debug!("a connection ends: one of its streams is not read");
                 cut.cancel();
             }

@@ -4,6 +4,7 @@
 mod blocks;
 mod lines;
 
+use crate::metrics;
 use blocks::Blocks;
 use lines::Lines;
 use std::io;
@@ -63,6 +64,7 @@ impl Wire {
         let limit = self.stall_timeout;
         let timer = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
         timer.as_mut().poll(context).map(|()| {
+            metrics::SSE_STALLED.count();
             tracing::debug!("a connection ends: the peer does not read");
             Err(io::ErrorKind::TimedOut.into())
         })

@@ -20,6 +20,8 @@ pub enum Outcome {
     Refused,
     /// The client cancelled.
     Cancelled,
+    /// An operator has revoked the caller, or what it used.
+    Revoked,
 }
 
 /// One call. Texts of clients and guests are not in it.
@@ -78,6 +80,30 @@ pub struct PolicyRecord {
     pub component: String,
     /// Its own words.
     pub reason: String,
+}
+
+/// What happened beside calls, and changes what they may do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// When, in milliseconds since 1970 (UTC).
+    pub at_ms: u64,
+    /// What: a word of a closed set.
+    pub event: Cow<'static, str>,
+    /// To what.
+    pub target: String,
+    /// Why, in the operator's words.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
+    /// Calls in flight that it stopped.
+    pub calls: u64,
+}
+
+/// What a line is of.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(super) enum Content {
+    Call(Box<Record>),
+    Event(Event),
 }
 
 fn tools_call() -> Cow<'static, str> {

@@ -2,7 +2,7 @@
 
 use super::chain::{Hash, Position};
 use super::read::{self, file_name, segments};
-use super::record::{Line, Record};
+use super::record::{Content, Line};
 use crate::config::JournalConfig;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -67,8 +67,8 @@ impl Writer {
     }
 
     /// Until the last pen is gone and everything that waited is written.
-    pub(super) fn run(&mut self, records: &Receiver<Record>, missed: &AtomicU64) {
-        let mut group: Vec<Record> = Vec::new();
+    pub(super) fn run(&mut self, records: &Receiver<Content>, missed: &AtomicU64) {
+        let mut group: Vec<Content> = Vec::new();
         loop {
             let patience = self.dirty_since.map_or(Duration::from_secs(3_600), |since| SYNC.saturating_sub(since.elapsed()));
             match records.recv_timeout(patience) {
@@ -99,7 +99,7 @@ impl Writer {
         self.sync();
     }
 
-    fn append(&mut self, group: &[Record], mut missed: u64) -> io::Result<()> {
+    fn append(&mut self, group: &[Content], mut missed: u64) -> io::Result<()> {
         let mut bytes = Vec::with_capacity(group.len() * 512);
         let (mut seq, mut head) = (self.next_seq, self.head);
         for record in group {

@@ -13,6 +13,7 @@ mod running;
 mod target;
 
 pub use dialog::Dialogs;
+use run::Ends;
 pub(super) use run::{About, CallRun, Concluded, Step};
 pub(super) use target::{Completed, Completion, Target, blamed, tool};
 
@@ -21,7 +22,9 @@ use crate::auth::{Authorized, Caller};
 use crate::catalog::{Rejection, Server};
 use crate::config::ServerId;
 use crate::failure::Failure;
+use crate::metrics;
 use crate::outbox::{Held, Run};
+use crate::revocation::{Revoked, Running, Work};
 use crate::session::InFlight;
 use crate::tenant::Asked;
 use entry::Entry;
@@ -33,7 +36,7 @@ use product::Gate;
 use sandbox::Call;
 use sandbox::contract::Resume;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// One call past its policy.
 pub(super) struct Start {
@@ -41,6 +44,7 @@ pub(super) struct Start {
     pub(super) authorized: Authorized,
     pub(super) in_flight: Option<InFlight>,
     pub(super) resume: Option<Resume>,
+    pub(super) running: Arc<Running>,
 }
 
 /// Asks the policies, each time that a guest is to be called: each round of a dialog too. What they refuse to a caller who may know of the
@@ -62,6 +66,18 @@ pub(super) async fn authorize(
             Entry::of(rooms, (caller, server), target, revision).denied(&failure);
         }
         failure
+    })
+}
+
+/// Takes the call's place among those that a revocation stops. It is held while a guest runs, and over all rounds of a dialog.
+///
+/// # Errors
+///
+/// When it is revoked: the policies were asked a moment ago.
+pub(super) fn enter(rooms: &Arc<Rooms>, about: &About) -> Result<Arc<Running>, Failure> {
+    rooms.revocations.enter(about.revocable()).map(Arc::new).map_err(|Revoked| {
+        Entry::begin(rooms, about).without_answer(&Failure::Revoked);
+        Failure::Revoked
     })
 }
 
@@ -99,7 +115,9 @@ pub(super) async fn begin(
     let again = session.as_ref().map(|_| about.clone());
     let escalation = taskable.then(|| task::Escalation::of(rooms, &about)).flatten();
     let own = if session.is_none() { in_flight.take() } else { None };
-    let run = match (Start { about, authorized, in_flight: own, resume }).run(rooms).await? {
+    let running = enter(rooms, &about)?;
+    let start = Start { about, authorized, in_flight: own, resume, running: Arc::clone(&running) };
+    let run = match start.run(rooms).await? {
         Started::Answered(end) => return Ok(Answer::Now(Ok(end))),
         Started::Running(run) => run,
     };
@@ -108,7 +126,7 @@ pub(super) async fn begin(
         None if modern => run,
         None => {
             let run: Box<dyn Run> = match session.zip(again) {
-                Some((session, again)) => Box::new(ask::Asking::new(Arc::clone(rooms), session, again, in_flight, run)),
+                Some((session, again)) => Box::new(ask::Asking::new(Arc::clone(rooms), session, again, (in_flight, running), run)),
                 None => run,
             };
             Box::new(Held::new(run, rooms.tasks.clone()))
@@ -127,7 +145,7 @@ pub(super) enum Started {
 impl Start {
     /// What it is called with → slot → a run that has not begun.
     pub(super) async fn run(self, rooms: &Arc<Rooms>) -> Result<Started, Failure> {
-        let Self { about, authorized, in_flight, resume } = self;
+        let Self { about, authorized, in_flight, resume, running } = self;
         let mut entry = Entry::begin(rooms, &about);
         if let Err(rejection) = about.target.check(authorized.permit.work()) {
             let Some(own) = about.own(rejection, authorized.changed) else {
@@ -150,14 +168,21 @@ impl Start {
                 server: about.server.id.as_ref().map(ServerId::as_str).unwrap_or_default(),
                 server_quota: about.server.quota,
                 principal: principal.issuer.as_deref().zip(principal.subject.as_deref()),
-                tool: about.target.tool_name(),
+                tool: about.target.tool(),
             };
-            rooms.admission.admit(about.caller.tenant(), &asked).await.map_err(Failure::NoSlot)
+            let began = Instant::now();
+            let admitted = tokio::select! {
+                biased;
+                () = running.revoked.cancelled() => Err(Failure::Revoked),
+                slot = rooms.admission.admit(about.caller.tenant(), &asked) => slot.map_err(Failure::NoSlot),
+            };
+            metrics::QUEUE.observe(began.elapsed());
+            admitted
         };
         let slot = match admitted {
             Ok(slot) => slot,
             Err(failure) => {
-                entry.refused(failure.word());
+                entry.without_answer(&failure);
                 return Err(failure);
             }
         };
@@ -182,12 +207,26 @@ impl Start {
         let gate = Gate::new(&about.target, rooms.json_limits, rooms.limits.result_bytes, results);
         let wordless = gate.is_narrow();
         let bill = Arc::clone(slot.bill());
-        let guest = running::Guest::new(Arc::clone(&rooms.sandbox), permit, call, slot, gate);
-        Ok(Started::Running(Box::new(CallRun::new(Arc::clone(rooms), about, guest, in_flight, entry, (events, wordless, bill)))))
+        let ends = Ends { cancelled: in_flight.as_ref().map(|in_flight| in_flight.cancelled.clone()), revoked: running.revoked.clone() };
+        let guest = running::Guest::new(Arc::clone(&rooms.sandbox), permit, call, (slot, running), gate);
+        Ok(Started::Running(Box::new(CallRun::new(Arc::clone(rooms), about, guest, (in_flight, ends), entry, (events, wordless, bill)))))
     }
 }
 
 impl About {
+    /// As revocations know it.
+    fn revocable(&self) -> Work {
+        let principal = self.caller.principal();
+        Work {
+            tenant: self.caller.tenant().id.clone(),
+            issuer: principal.issuer.clone(),
+            subject: principal.subject.clone(),
+            server: self.server.id.clone(),
+            plugin: Arc::clone(self.target.plugin()),
+            tool: self.target.item().what(&self.server).tool.map(Into::into),
+        }
+    }
+
     /// What is wrong with arguments that were refused, as far as it is the client's own: what a filter made of them is not for it to read, and
     /// where only that does not fit, the filter gave no answer that counts.
     fn own(&self, rejection: Rejection, changed: bool) -> Option<Rejection> {

@@ -45,30 +45,39 @@ impl Rooms {
             let id = new.id.as_ref();
             let Some(old) = before.server(tenant, id) else { continue };
             let lists: Vec<_> = ListKind::ALL.into_iter().filter(|list| rules || !is_same(old, new, *list)).collect();
-            if lists.is_empty() {
-                continue;
-            }
-            for list in &lists {
-                // Nobody may listen.
-                let _ = self.changes.send(Change::List { tenant: tenant.clone(), server: id.cloned(), list: *list });
-            }
-            let messages = || lists.iter().map(|list| list.changed().into()).collect();
-            self.sessions.at(tenant, id).iter().for_each(|session| self.tell(session, messages()));
+            self.tell_lists(tenant, id, &lists);
         }
     }
 
-    /// There are other rules: what goes on for somebody whom they do not know, or at a server that they do not have, ends.
-    pub async fn rules_changed(&self) {
+    /// Tells whoever hears of these lists of a server that they are others.
+    pub(super) fn tell_lists(&self, tenant: &TenantId, server: Option<&ServerId>, lists: &[ListKind]) {
+        if lists.is_empty() {
+            return;
+        }
+        for list in lists {
+            // Nobody may listen.
+            let _ = self.changes.send(Change::List { tenant: tenant.clone(), server: server.cloned(), list: *list });
+        }
+        let messages = || lists.iter().map(|list| list.changed().into()).collect();
+        self.sessions.at(tenant, server).iter().for_each(|session| self.tell(session, messages()));
+    }
+
+    /// There are other rules: what goes on for somebody whom they do not know, or at a server that they do not have, ends. Says how many
+    /// sessions did.
+    pub async fn rules_changed(&self) -> usize {
         let generation = self.generation.load_full();
         // Nobody may listen.
         let _ = self.changes.send(Change::Rules);
-        for session in self.sessions.all() {
+        let goes = |session: &Arc<Session>| {
             let there = generation.catalog.server(session.owner.tenant(), session.server()).is_some();
-            if !there || !generation.authenticator.knows(&session.owner) {
-                self.sessions.end(&session).await;
-                self.streams.forget(&session.partition);
-            }
-        }
+            !there || !generation.authenticator.knows(&session.owner)
+        };
+        // Side by side: none waits for the disk before it ends.
+        let going = self.sessions.all().into_iter().filter(goes).map(async |session| {
+            self.sessions.end(&session).await;
+            self.streams.forget(&session.partition);
+        });
+        futures_util::future::join_all(going).await.len()
     }
 
     /// A guest said that something of its own changed while it ran for this tenant.

@@ -62,19 +62,11 @@ pub(super) async fn listen(rooms: &Arc<Rooms>, context: Context, id: &Id, params
     }
     let rooms = Arc::clone(rooms);
     let ends = context.caller.good_for().and_then(|good_for| Instant::now().checked_add(good_for));
-    Ok(Box::new(Listening {
-        rooms,
-        context,
-        id: id.clone(),
-        params,
-        tasks,
-        waiting,
-        ending: false,
-        ends,
-        changes,
-        task_changes,
-        _place: place,
-    }))
+    let mut listening =
+        Listening { rooms, context, id: id.clone(), params, tasks, waiting, ending: false, ends, changes, task_changes, _place: place };
+    // What changed before that, since the caller was let in.
+    listening.renew();
+    Ok(Box::new(listening))
 }
 
 async fn told(rooms: &Rooms, task: &Task, id: &Id) -> Vec<u8> {

@@ -245,6 +245,8 @@ async fn restart(rooms: &Arc<Rooms>, task: &Task, caller: Caller, catalog: &Cata
         in_session: false,
         wall: rooms.task_store.limits().wall,
     };
-    let start = Start { about, authorized, in_flight: None, resume: Some(Resume { answers: answers.collect(), state: resumed.state }) };
+    let running = call::enter(rooms, &about)?;
+    let resume = Some(Resume { answers: answers.collect(), state: resumed.state });
+    let start = Start { about, authorized, in_flight: None, resume, running };
     start.run(rooms).await
 }

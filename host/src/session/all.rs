@@ -352,6 +352,11 @@ impl Sessions {
         &self.limits
     }
 
+    /// How many there are of each tenant that has any.
+    pub fn by_tenant(&self) -> Vec<(TenantId, usize)> {
+        self.all.read().by_tenant.iter().map(|(tenant, count)| (tenant.clone(), *count)).collect()
+    }
+
     /// How many there are.
     pub fn count(&self) -> usize {
         self.all.read().by_name.len()

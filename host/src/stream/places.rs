@@ -54,6 +54,11 @@ impl Counter {
         drop(counts);
         Some(Taken { counter: Arc::clone(self), session: session.cloned(), owner })
     }
+
+    /// How many there are of some owners.
+    pub fn of(&self, whose: impl Fn(&Owner) -> bool) -> usize {
+        self.counts.lock().principals.iter().filter(|(owner, _)| whose(owner)).map(|(_, count)| count).sum()
+    }
 }
 
 impl Drop for Taken {

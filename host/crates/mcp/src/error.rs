@@ -62,6 +62,8 @@ impl ErrorCode {
     pub const BAD_EVENT_ID: ErrorCode = ErrorCode(-31012);
     /// Gatehouse: the host is shutting down; try again elsewhere.
     pub const DRAINING: ErrorCode = ErrorCode(-31013);
+    /// Gatehouse: an operator has revoked the caller, or what it uses, while the request ran.
+    pub const REVOKED: ErrorCode = ErrorCode(-31014);
 
     /// The number on the wire.
     #[must_use]
@@ -86,6 +88,7 @@ impl ErrorCode {
             ErrorCode::OUTCOME_UNKNOWN => "outcome_unknown",
             ErrorCode::BAD_EVENT_ID => "bad_event_id",
             ErrorCode::DRAINING => "draining",
+            ErrorCode::REVOKED => "revoked",
             ErrorCode(_) => return None,
         })
     }

@@ -12,6 +12,7 @@ use crate::journal::Journal;
 use crate::keys::{Keys, Purpose};
 use crate::method::{Answer, Context, Dialogs, MirroredHeaders, Pages, Rooms};
 use crate::outbox::Reply;
+use crate::revocation::Revocations;
 use crate::session::Sessions;
 use crate::stream::{Counter, Streams};
 use crate::task::Tasks;
@@ -51,9 +52,11 @@ pub(super) fn call(file: &Path, settings: &Settings, tool: &str, given: Given) -
         // Nothing of one call is kept.
         let keys = Keys::for_this_process().map_err(|error| Failed::other(error.to_string()))?;
         let store = event_store::memory(config.store.settings.clone());
+        let revocations = Arc::new(Revocations::none());
         let rooms = Arc::new(Rooms {
             implementation: crate::gateway::implementation(),
-            policy: Policy::new(authority),
+            policy: Policy::new(authority, Arc::clone(&revocations)),
+            revocations,
             admission: Admission::new(&config.limits.calls),
             journal: Journal::off(),
             sandbox,

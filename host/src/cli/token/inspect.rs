@@ -107,6 +107,7 @@ fn reason(unknown: Unknown) -> (&'static str, String) {
         Unknown::NoToken => ("no_token", "there is none".to_owned()),
         Unknown::Malformed => ("malformed", "it cannot stand in a header".to_owned()),
         Unknown::NoAnswer => ("no_answer", "a policy gave no answer".to_owned()),
+        Unknown::Revoked => ("revoked", "an operator has revoked it".to_owned()),
         Unknown::NoKeys => ("no_keys", "the keys of its issuer cannot be had now".to_owned()),
         Unknown::Refused(Refusal::Header(fault)) => (fault.as_str(), "it cannot stand in a header".to_owned()),
         Unknown::Refused(refusal) => (refusal.as_str(), refusal.to_string()),

@@ -80,6 +80,28 @@ pub(in crate::http) const CAPABILITY: Rung = rpc("8", "a client that can what it
 pub(in crate::http) const PARAMS: Rung = rpc("9", "parameters, names and cursors that there are", S::OK, E::INVALID_PARAMS);
 pub(in crate::http) const WORKS: Rung = rpc("10", "nothing of ours fails", S::OK, E::INTERNAL_ERROR);
 
+/// The word of one of HTTP's own, for metrics.
+pub(in crate::http) fn word(rung: &Rung) -> &'static str {
+    let words = [
+        (HOST_MALFORMED, "host_malformed"),
+        (HOST, "host"),
+        (ORIGIN_REPEATED, "origin_repeated"),
+        (ORIGIN, "origin"),
+        (TARGET_LENGTH, "target_length"),
+        (HEAD_LENGTH, "head_length"),
+        (PATH, "path"),
+        (VERB, "verb"),
+        (SESSION_VERB, "session_verb"),
+        (MEDIA_TYPE, "media_type"),
+        (ACCEPT, "accept"),
+        (ACCEPT_EVENTS, "accept_events"),
+        (BODY_LENGTH, "body_length"),
+        (BODY_PACE, "body_pace"),
+        (BODY_WHOLE, "body_whole"),
+    ];
+    words.into_iter().find(|(known, _)| known == rung).map_or("other", |(_, word)| word)
+}
+
 /// The rung that a failure is of, if it is of the ladder. The handshake era has no statuses for what a method finds.
 pub(in crate::http) fn of(failure: &Failure, era: Era) -> Option<&'static Rung> {
     Some(match failure {

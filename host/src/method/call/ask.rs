@@ -6,6 +6,7 @@ use super::{Start, Started};
 use crate::failure::Failure;
 use crate::method::Rooms;
 use crate::outbox::{Reply, Run};
+use crate::revocation::Running;
 use crate::session::{InFlight, Question, Session};
 use sandbox::contract::Resume;
 use std::collections::VecDeque;
@@ -24,6 +25,8 @@ pub(super) struct Asking {
     again: About,
     /// Held over all rounds: cancelled by its request's id, whatever it is doing.
     in_flight: Option<InFlight>,
+    /// Held likewise: a revocation ends it while it waits, too.
+    running: Arc<Running>,
     run: Option<Box<CallRun>>,
     /// Questions that are to be sent.
     unsent: VecDeque<Vec<u8>>,
@@ -35,12 +38,18 @@ pub(super) struct Asking {
 }
 
 impl Asking {
-    pub(super) fn new(rooms: Arc<Rooms>, session: Arc<Session>, again: About, in_flight: Option<InFlight>, mut run: Box<CallRun>) -> Self {
+    pub(super) fn new(
+        rooms: Arc<Rooms>,
+        session: Arc<Session>,
+        again: About,
+        (in_flight, running): (Option<InFlight>, Arc<Running>),
+        mut run: Box<CallRun>,
+    ) -> Self {
         if let Some(in_flight) = &in_flight {
             run.cancelled_by(in_flight.cancelled.clone());
         }
         let (unsent, open, answers, state) = (VecDeque::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { rooms, session, again, in_flight, run: Some(run), unsent, open, answers, state, rounds: 0 }
+        Self { rooms, session, again, in_flight, running, run: Some(run), unsent, open, answers, state, rounds: 0 }
     }
 
     async fn go_on(&mut self) -> Reply {
@@ -102,6 +111,7 @@ impl Asking {
             };
             let answer = tokio::select! {
                 biased;
+                () = self.running.revoked.cancelled() => return Err(Failure::Revoked),
                 () = cancelled => return Err(Failure::Cancelled),
                 answer = tokio::time::timeout(patience, question.answer()) => answer.map_err(|_| Failure::NoAnswer)?,
             };
@@ -118,7 +128,8 @@ impl Asking {
         let again = &self.again;
         let authorized = super::authorize(&self.rooms, &again.caller, &again.server, &again.target, again.revision).await?;
         let resume = Resume { answers: std::mem::take(&mut self.answers), state: std::mem::take(&mut self.state) };
-        let start = Start { about: self.again.clone(), authorized, in_flight: None, resume: Some(resume) };
+        let start =
+            Start { about: self.again.clone(), authorized, in_flight: None, resume: Some(resume), running: Arc::clone(&self.running) };
         match start.run(&self.rooms).await? {
             Started::Running(mut run) => {
                 if let Some(in_flight) = &self.in_flight {

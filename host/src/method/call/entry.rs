@@ -1,4 +1,4 @@
-//! A call's entry in the journal: begun when the tool is known, written once, however the call ends.
+//! A call's entry in the journal, and in the metrics: begun when the tool is known, written once, however the call ends.
 
 use super::run::About;
 use super::target::Target;
@@ -7,6 +7,7 @@ use crate::catalog::Server;
 use crate::failure::Failure;
 use crate::journal::{Outcome, PolicyRecord, Record};
 use crate::method::Rooms;
+use crate::metrics;
 use crate::outbox::End;
 use mcp::Revision;
 use sandbox::Usage;
@@ -19,6 +20,8 @@ pub(super) struct Entry {
     rooms: Arc<Rooms>,
     /// None where no journal is kept, and after it was written.
     record: Option<Record>,
+    /// Where it is counted; none after it was.
+    row: Option<Arc<metrics::Row>>,
     began: Instant,
 }
 
@@ -54,12 +57,19 @@ impl Entry {
                 cpu_us: 0,
             }
         });
-        Self { rooms: Arc::clone(rooms), record, began: Instant::now() }
+        let row = Some(metrics::CALLS.row(caller.tenant().id.as_str(), target.tool()));
+        Self { rooms: Arc::clone(rooms), record, row, began: Instant::now() }
     }
 
     /// The call never reached its guest.
     pub(super) fn refused(&mut self, reason: &'static str) {
-        self.write(Outcome::Refused, Some(reason), Duration::ZERO);
+        self.write(Outcome::Refused, Some(reason), None);
+    }
+
+    /// It came to no answer of its guest's, if it began at all. Counts only if nothing was written before.
+    pub(super) fn without_answer(&mut self, failure: &Failure) {
+        let outcome = if *failure == Failure::Revoked { Outcome::Revoked } else { Outcome::Refused };
+        self.write(outcome, Some(failure.word()).filter(|_| outcome == Outcome::Refused), None);
     }
 
     /// A policy does not let it reach its guest.
@@ -86,23 +96,32 @@ impl Entry {
                     record.result_bytes = result.as_str().len() as u64;
                     record.result_sha256 = Some(Record::digest(result.as_str().as_bytes()));
                 }
-                self.write(if tool_error { Outcome::ToolError } else { Outcome::Result }, None, usage.cpu);
+                self.write(if tool_error { Outcome::ToolError } else { Outcome::Result }, None, Some(usage));
             }
-            Err(Failure::Cancelled) => self.write(Outcome::Cancelled, None, usage.cpu),
-            Err(failure @ Failure::Fault(_)) => self.write(Outcome::Fault, Some(failure.word()), usage.cpu),
+            Err(Failure::Cancelled) => self.write(Outcome::Cancelled, None, Some(usage)),
+            Err(Failure::Revoked) => self.write(Outcome::Revoked, None, Some(usage)),
+            Err(failure @ Failure::Fault(_)) => self.write(Outcome::Fault, Some(failure.word()), Some(usage)),
             Err(failure) => {
                 self.name_policy(failure);
-                self.write(Outcome::Refused, Some(failure.word()), usage.cpu);
+                self.write(Outcome::Refused, Some(failure.word()), Some(usage));
             }
         }
     }
 
     /// It asks before it goes on: the call with the answers has an entry of its own.
     pub(super) fn asked(&mut self, usage: &Usage) {
-        self.write(Outcome::Result, Some("input_required"), usage.cpu);
+        self.write(Outcome::Result, Some("input_required"), Some(usage));
     }
 
-    fn write(&mut self, outcome: Outcome, reason: Option<&'static str>, cpu: Duration) {
+    /// `usage` is none if no guest ran, or nobody knows for how long.
+    fn write(&mut self, outcome: Outcome, reason: Option<&'static str>, usage: Option<&Usage>) {
+        let cpu = usage.map_or(Duration::ZERO, |usage| usage.cpu);
+        if let Some(row) = self.row.take() {
+            row.count(counted(outcome, reason));
+            if usage.is_some() {
+                row.took(self.began.elapsed(), cpu);
+            }
+        }
         let Some(mut record) = self.record.take() else { return };
         record.outcome = outcome;
         record.reason = reason.map(Cow::Borrowed);
@@ -114,6 +133,30 @@ impl Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        self.write(Outcome::Cancelled, None, Duration::ZERO);
+        self.write(Outcome::Cancelled, None, None);
+    }
+}
+
+/// What an end is in metrics: the words of [`Failure::word`], a few together.
+fn counted(outcome: Outcome, reason: Option<&'static str>) -> metrics::Outcome {
+    use metrics::Outcome as M;
+    match (outcome, reason.unwrap_or_default()) {
+        (Outcome::Result, "input_required") => M::Asked,
+        (Outcome::Result, _) => M::Ok,
+        (Outcome::ToolError, _) => M::ToolError,
+        (Outcome::Cancelled, _) => M::Cancelled,
+        (Outcome::Revoked, _) => M::Revoked,
+        (_, "wall_time" | "cpu_time") => M::Timeout,
+        (_, "trap" | "exit" | "stack") => M::Trap,
+        (_, "memory" | "table" | "handles" | "copies" | "result_too_large") => M::Limit,
+        (_, "result_invalid") => M::InvalidResult,
+        (_, "arguments") => M::InvalidArguments,
+        (_, "policy_denied" | "result_withheld") => M::Denied,
+        (_, "policy_unavailable") => M::PolicyFailed,
+        (_, "tenant_full" | "host_full" | "quota" | "pool_full" | "draining" | "task_quota" | "stream_quota" | "store_unavailable") => {
+            M::Refused
+        }
+        (_, "unknown_tool" | "unknown_prompt" | "unknown_resource" | "unknown_template") => M::Unknown,
+        (Outcome::Fault | Outcome::Refused, _) => M::Failed,
     }
 }

@@ -52,6 +52,8 @@ pub(super) enum Said {
     },
     /// Something that the client must not see.
     Withheld(Withheld),
+    /// No more: it was revoked.
+    Revoked,
 }
 
 /// What answers have to be, and who looks at them.

@@ -64,6 +64,13 @@ pub(in crate::method) struct Asked {
     pub(in crate::method) state: Vec<u8>,
 }
 
+/// What ends a call from outside.
+pub(super) struct Ends {
+    /// None where nobody can cancel it.
+    pub(super) cancelled: Option<CancellationToken>,
+    pub(super) revoked: CancellationToken,
+}
+
 /// One call on its way. Dropping it ends the guest and gives the slot back.
 pub(in crate::method) struct CallRun {
     rooms: Arc<Rooms>,
@@ -75,6 +82,7 @@ pub(in crate::method) struct CallRun {
     wordless: bool,
     cancelled: CancellationToken,
     bill: Arc<Bill>,
+    revoked: CancellationToken,
     /// Given back before the end is told: a client that has its answer may go on at once with the same id.
     in_flight: Option<InFlight>,
     entry: Entry,
@@ -85,12 +93,12 @@ impl CallRun {
         rooms: Arc<Rooms>,
         about: About,
         guest: Guest,
-        in_flight: Option<InFlight>,
+        (in_flight, ends): (Option<InFlight>, Ends),
         entry: Entry,
         (events, wordless, bill): (EventReceiver, bool, Arc<Bill>),
     ) -> Self {
-        let cancelled = in_flight.as_ref().map_or_else(CancellationToken::new, |in_flight| in_flight.cancelled.clone());
-        Self { rooms, about, guest, ended: None, events, wordless, cancelled, bill, in_flight, entry }
+        let (cancelled, revoked) = (ends.cancelled.unwrap_or_default(), ends.revoked);
+        Self { rooms, about, guest, ended: None, events, wordless, cancelled, revoked, bill, in_flight, entry }
     }
 
     /// What an event becomes for the client. Log lines go to the operator, whoever else gets them.
@@ -154,6 +162,7 @@ impl CallRun {
                 shown = Some(result);
                 Err(Failure::Arguments(text))
             }
+            Ok(Ok(Said::Revoked)) => Err(Failure::Revoked),
             Ok(Ok(Said::Withheld(Withheld(by)))) => Err(Failure::ResultWithheld { by: blamed(by) }),
             Ok(Err(failure)) => Err(self.guest_failure(failure)),
             Err(fault) => {
@@ -254,7 +263,8 @@ impl CallRun {
                 () = self.cancelled.cancelled() => {
                     // The guest ends with its future, now and not when the answer was read.
                     self.guest = Guest::Gone;
-                    break Concluded::End(Err(Failure::Cancelled));
+                    // What a revocation ends is told as that, though it ends the session too.
+                    break Concluded::End(Err(if self.revoked.is_cancelled() { Failure::Revoked } else { Failure::Cancelled }));
                 }
                 Some(event) = self.events.next() => {
                     if let Some(notification) = self.notification(event) {
@@ -310,6 +320,9 @@ impl Run for CallRun {
 impl Drop for CallRun {
     /// What the guest said that changed has changed, whether or not anybody waits for its answer.
     fn drop(&mut self) {
+        if self.revoked.is_cancelled() {
+            self.entry.without_answer(&Failure::Revoked);
+        }
         while let Some(event) = self.events.try_next() {
             if let GuestEvent::Changed(_) = event {
                 self.notification(event);

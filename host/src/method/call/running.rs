@@ -1,6 +1,7 @@
 //! The guest of a running call: who drives it.
 
-use super::product::{Ended, Gate};
+use super::product::{Ended, Gate, Said};
+use crate::revocation::Running;
 use crate::tenant::Slot;
 use sandbox::{Call, Fault, Permit, Sandbox, Spent, Usage};
 use std::future::Future;
@@ -33,19 +34,27 @@ pub(super) enum Guest {
 }
 
 impl Guest {
-    /// Filters look at its answer while it still has its slot, and within its time: they end with it, and cannot be outrun.
-    pub(super) fn new(sandbox: Arc<Sandbox>, permit: Permit, call: Call, slot: Slot, gate: Gate) -> Self {
+    /// Filters look at its answer while it still has its slot, and within its time: they end with it, and cannot be outrun. A revocation ends
+    /// it here, where it is driven, whether or not anybody reads what it says.
+    pub(super) fn new(sandbox: Arc<Sandbox>, permit: Permit, call: Call, (slot, running): (Slot, Arc<Running>), gate: Gate) -> Self {
         let occupied = Occupied { slot, spent: Arc::clone(&call.spent), began: Instant::now() };
         Self::Here(Box::pin(async move {
             // Given back when the guest is gone, whenever its answer is read.
             let _occupied = occupied;
             let limit = call.limits.wall;
             let deadline = Instant::now() + limit;
-            let finished = sandbox.call(permit, call).await;
-            let usage = finished.usage;
-            // An answer that nobody looks at is there at once, however late it is.
-            let late = |_| Ended { outcome: Err(Fault::WallTime { limit }), usage, stdio: Vec::new() };
-            tokio::time::timeout_at(deadline, gate.pass(finished)).await.unwrap_or_else(late)
+            let work = async {
+                let finished = sandbox.call(permit, call).await;
+                let usage = finished.usage;
+                // An answer that nobody looks at is there at once, however late it is.
+                let late = |_| Ended { outcome: Err(Fault::WallTime { limit }), usage, stdio: Vec::new() };
+                tokio::time::timeout_at(deadline, gate.pass(finished)).await.unwrap_or_else(late)
+            };
+            tokio::select! {
+                biased;
+                () = running.revoked.cancelled() => Ended { outcome: Ok(Ok(Said::Revoked)), usage: Usage::default(), stdio: Vec::new() },
+                ended = work => ended,
+            }
         }))
     }
 

@@ -77,14 +77,6 @@ impl Target {
         }
     }
 
-    /// The name of the tool that is called; none for other work.
-    pub(super) fn tool_name(&self) -> Option<&str> {
-        match self {
-            Self::Tool { tool, .. } => Some(&tool.own_name),
-            Self::Resource { .. } | Self::Prompt { .. } | Self::Completion(_) => None,
-        }
-    }
-
     /// The method that asks for it.
     pub(super) fn method(&self) -> &'static str {
         match self {
@@ -92,6 +84,14 @@ impl Target {
             Self::Resource { .. } => "resources/read",
             Self::Prompt { .. } => "prompts/get",
             Self::Completion(_) => "completion/complete",
+        }
+    }
+
+    /// The tool, by its own name; none for anything else.
+    pub(super) fn tool(&self) -> Option<&str> {
+        match self {
+            Self::Tool { tool, .. } => Some(&tool.own_name),
+            Self::Resource { .. } | Self::Prompt { .. } | Self::Completion(_) => None,
         }
     }
 

@@ -1,0 +1,134 @@
+//! Metrics: what happened and how much there is, as numbers for Prometheus.
+//!
+//! - [`ByWord`], [`Count`], [`Histogram`]: counting, by atomics alone.
+//! - [`CALLS`]: calls by tenant, tool and outcome; resolved once for each generation.
+//! - [`page()`]: all of it as OpenMetrics, with [`Gauges`] that are looked at when somebody asks.
+//!
+//! They are of the process, as logs are: there is one of each, and whoever counts names it. Labels are of closed sets: words that stand here,
+//! tenants of the settings, tools of the catalog. What comes from a client is never a label, so that no client can make series.
+
+mod calls;
+mod counters;
+mod page;
+
+pub use calls::{CALLS, Calls, Outcome, Row};
+pub use counters::{ByWord, Count, Histogram};
+pub use page::{CONTENT_TYPE, Gauges, page};
+
+/// Requests that HTTP or the protocol's ladder refuses, before any method has a look at them.
+pub static HTTP_REJECTED: ByWord<29> = ByWord::new([
+    "address_full",
+    "host_malformed",
+    "host",
+    "origin_repeated",
+    "origin",
+    "target_length",
+    "head_length",
+    "path",
+    "verb",
+    "session_verb",
+    "media_type",
+    "accept",
+    "accept_events",
+    "body_length",
+    "body_pace",
+    "body_whole",
+    "body",
+    "ladder",
+    "batch_not_allowed",
+    "not_a_request",
+    "method_not_found",
+    "params",
+    "bad_cursor",
+    "session_required",
+    "session_not_found",
+    "session_malformed",
+    "already_initialized",
+    "bad_event_id",
+    OTHER,
+]);
+
+/// Requests whose sender is not known, by the reason that the log has.
+pub static AUTH_FAILURES: ByWord<36> = ByWord::new([
+    "no_token",
+    "malformed",
+    "no_keys",
+    "no_answer",
+    "revoked",
+    "authorization_scheme",
+    "authorization_shape",
+    "too_long",
+    "parts",
+    "encoding",
+    "header",
+    "header_member",
+    "algorithm",
+    "type",
+    "payload",
+    "issuer",
+    "kid_unknown",
+    "kid_missing",
+    "signature",
+    "claim",
+    "expiry_missing",
+    "expired",
+    "not_yet",
+    "issued_later",
+    "lifetime",
+    "audience",
+    "subject",
+    "purpose",
+    "scope",
+    "key_shape",
+    "key_unknown",
+    "key_expired",
+    "policy",
+    "tenant",
+    "admin",
+    OTHER,
+]);
+
+/// Fetches of issuers' keys.
+pub static JWKS_FETCH: ByWord<2> = ByWord::new([OK, "failed"]);
+
+/// Files of plugin directories that are not served, or not in their newest version. Each is counted once, as it is logged.
+pub static PLUGIN_REJECTED: ByWord<11> = ByWord::new([
+    "unreadable",
+    "component",
+    "imports",
+    "exports",
+    "compile",
+    "compile_worker",
+    "link",
+    "lists",
+    "definition",
+    "name_taken",
+    OTHER,
+]);
+
+/// Readings of the settings while the gateway runs.
+pub static RELOAD: ByWord<2> = ByWord::new([OK, "refused"]);
+
+/// What policies decided: anew, or a moment ago.
+pub static POLICY_DECISIONS: ByWord<2> = ByWord::new(["kept", "made"]);
+
+/// Connections that were closed because their peer did not read.
+pub static SSE_STALLED: Count = Count::new();
+
+/// How long calls waited for a slot, those that got none too.
+pub static QUEUE: Histogram = Histogram::new();
+
+static PANICS: Count = Count::new();
+
+/// Stands for everything that is not of the set.
+const OTHER: &str = "other";
+const OK: &str = "ok";
+
+/// From now on panics are counted, wherever they are caught.
+pub fn count_panics() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        PANICS.count();
+        before(panic);
+    }));
+}
