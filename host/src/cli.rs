@@ -1,5 +1,6 @@
 //! The command line: arguments → one command → an exit code.
 
+mod asking;
 mod call;
 mod check;
 mod inspect;

@@ -396,13 +396,7 @@ impl Blame {
 
 /// Scopes that would have helped, as far as a challenge can name them.
 fn scopes(denial: &Denial) -> impl Iterator<Item = Box<str>> {
-    denial.missing_scopes.iter().filter(|scope| is_scope(scope)).map(|scope| scope.as_str().into())
-}
-
-/// RFC 6749, 3.3: what can stand in a challenge.
-fn is_scope(text: &str) -> bool {
-    let allowed = |byte: u8| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
-    (1..=128).contains(&text.len()) && text.bytes().all(allowed)
+    denial.missing_scopes.iter().filter(|scope| token::is_scope(scope)).map(|scope| scope.as_str().into())
 }
 
 #[cfg(test)]

@@ -1,11 +1,8 @@
 //! `gatehouse reload`
 
-use super::{Failed, Settings, output};
-use crate::control;
+use super::{Failed, Settings, asking, output};
 use clap::Args;
 use serde_json::Value;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 /// For plugins of a new directory to be compiled.
@@ -23,16 +20,9 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
     // A look at them here shows every mistake, whoever runs the gateway.
     let config = arguments.settings.load(None)?;
-    let path = control::socket(&config.control_directory());
-    let cannot =
-        |error: std::io::Error| Failed { code: 69, message: format!("no gateway that uses {} can be asked: {error}", path.display()) };
-    let mut stream = UnixStream::connect(&path).map_err(cannot)?;
-    stream.set_read_timeout(Some(PATIENCE)).map_err(cannot)?;
-    let broken = |error: std::io::Error| Failed::other(format!("the gateway's answer broke off: {error}"));
-    writeln!(stream, "reload").map_err(broken)?;
-    let mut line = String::new();
-    BufReader::new(stream).read_line(&mut line).map_err(broken)?;
-    let told: Value = serde_json::from_str(&line).map_err(|_| Failed::other("the gateway's answer broke off"))?;
+    let mut answer = String::new();
+    asking::ask(&mut asking::running(&config)?, "reload", PATIENCE, |line| answer.push_str(line)).map_err(asking::broken)?;
+    let told: Value = serde_json::from_str(&answer).map_err(asking::broken)?;
     let text = told.get("text").and_then(Value::as_str).unwrap_or_default();
     let well = told.get("ok").and_then(Value::as_bool).unwrap_or_default();
     if arguments.json {

@@ -2,14 +2,13 @@
 //!
 //! Asks the running gateway. Where none runs, what is revoked is changed for its next start.
 
-use super::{Failed, Settings, output};
+use super::{Failed, Settings, asking, output};
 use crate::config::{ServerId, TenantId};
 use crate::control;
 use crate::gateway::StartError;
 use crate::revocation::{FILE, FileError, Order, Revocation, Revocations, Target, now_ms};
 use clap::{Args, Subcommand};
 use serde_json::Value;
-use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -264,18 +263,10 @@ impl Place {
 /// All lines of the gateway's answer.
 fn ask(stream: &mut UnixStream, order: &Order) -> Result<Vec<Value>, Failed> {
     let broken = |error: std::io::Error| Failed::other(format!("the gateway's answer broke off: {error}; look at `gatehouse revoke list`"));
-    stream.set_read_timeout(Some(PATIENCE)).map_err(broken)?;
     let line = serde_json::to_string(order).map_err(|error| Failed::other(error.to_string()))?;
-    writeln!(stream, "{line}").map_err(broken)?;
     let mut told = Vec::new();
-    for line in BufReader::new(stream).lines() {
-        let line = line.map_err(broken)?;
-        if line == control::END {
-            return Ok(told);
-        }
-        told.push(serde_json::from_str(&line).map_err(|error| broken(error.into()))?);
-    }
-    Err(broken(std::io::ErrorKind::UnexpectedEof.into()))
+    asking::ask(stream, &line, PATIENCE, |line| told.push(serde_json::from_str(line))).map_err(broken)?;
+    told.into_iter().collect::<Result<_, _>>().map_err(|error| broken(error.into()))
 }
 
 /// The one line of an answer, if all went well.

@@ -2,14 +2,13 @@
 //!
 //! Opens a store that nobody has open, or asks the gateway that has.
 
-use super::{Failed, Settings, output, runtime};
+use super::{Failed, Settings, asking, output, runtime};
 use crate::config::{Config, StoreBackend};
 use crate::control;
 use clap::{Args, Subcommand};
 use event_store::{EventStore, OpenError, Start};
 use serde_json::Value;
 use std::collections::HashMap;
-use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -80,7 +79,6 @@ impl Source {
             Err(locked @ OpenError::Locked { .. }) => {
                 let cannot = |error| Failed { code: 75, message: format!("{locked}, which cannot be asked: {error}") };
                 let stream = UnixStream::connect(control::socket(&config.store.directory)).map_err(cannot)?;
-                stream.set_read_timeout(Some(PATIENCE)).map_err(cannot)?;
                 Ok(Self::Running(stream))
             }
             Err(error) => Err(failed(&error)),
@@ -107,18 +105,7 @@ impl Source {
                     }
                 }
             }),
-            Self::Running(mut stream) => {
-                let broken = |error: std::io::Error| Failed::other(format!("the gateway's answer broke off: {error}"));
-                writeln!(stream, "{question}").map_err(broken)?;
-                for line in BufReader::new(stream).lines() {
-                    let line = line.map_err(broken)?;
-                    if line == control::END {
-                        return Ok(());
-                    }
-                    each(&line);
-                }
-                Err(Failed::other("the gateway's answer broke off"))
-            }
+            Self::Running(mut stream) => asking::ask(&mut stream, question, PATIENCE, each).map_err(asking::broken),
         }
     }
 }

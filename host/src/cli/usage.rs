@@ -1,13 +1,8 @@
 //! `gatehouse usage`
 
-use super::{Failed, Settings, output};
-use crate::config::StoreBackend;
-use crate::control;
+use super::{Failed, Settings, asking, output};
 use clap::Args;
 use serde_json::{Map, Value};
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::os::unix::net::UnixStream;
-use std::path::Path;
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -26,10 +21,13 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
     let config = arguments.settings.load(None)?;
-    if config.store.backend != StoreBackend::Sled {
-        return Err(Failed::other("a gateway that keeps nothing on the disk (store.backend) cannot be asked"));
-    }
-    let mut rows = ask(&control::socket(&config.store.directory))?;
+    let mut rows = Vec::new();
+    let take = |line: &str| {
+        if let Ok(Value::Object(row)) = serde_json::from_str(line) {
+            rows.push(row);
+        }
+    };
+    asking::ask(&mut asking::running(&config)?, "usage", PATIENCE, take).map_err(asking::broken)?;
     let wanted = |tenant: &str| arguments.tenant.as_deref().is_none_or(|wanted| wanted == tenant);
     rows.retain(|row| row.get("tenant").and_then(Value::as_str).is_some_and(wanted));
     if rows.is_empty() {
@@ -41,27 +39,6 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
     let text = if arguments.json { rows.into_iter().map(|row| format!("{}\n", Value::Object(row))).collect() } else { table(&rows) };
     output::print(&text);
     Ok(())
-}
-
-/// The ledger of the running gateway.
-fn ask(path: &Path) -> Result<Vec<Map<String, Value>>, Failed> {
-    let cannot =
-        |error: std::io::Error| Failed { code: 69, message: format!("no gateway that uses {} can be asked: {error}", path.display()) };
-    let mut stream = UnixStream::connect(path).map_err(cannot)?;
-    stream.set_read_timeout(Some(PATIENCE)).map_err(cannot)?;
-    let broken = |error: std::io::Error| Failed::other(format!("the gateway's answer broke off: {error}"));
-    writeln!(stream, "usage").map_err(broken)?;
-    let mut rows = Vec::new();
-    for line in BufReader::new(stream).lines() {
-        let line = line.map_err(broken)?;
-        if line == control::END {
-            return Ok(rows);
-        }
-        if let Ok(Value::Object(row)) = serde_json::from_str(&line) {
-            rows.push(row);
-        }
-    }
-    Err(Failed::other("the gateway's answer broke off"))
 }
 
 /// A line for each row; what is of a tenant stands below it.

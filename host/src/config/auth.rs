@@ -272,7 +272,7 @@ fn read_key(name: &str, key: Section<'_, '_>) -> Option<KeyConfig> {
     let subject = subject
         .or_else(|| named(name).map_err(|wrong| key.note("subject", format!("without one it is the section's name, which {wrong}"))).ok());
     let scopes = key.texts("scopes");
-    if scopes.len() > SCOPES_MAX || !scopes.iter().all(|scope| is_scope(scope)) {
+    if scopes.len() > SCOPES_MAX || !scopes.iter().all(|scope| token::is_scope(scope)) {
         key.note("scopes", format!("must be at most {SCOPES_MAX}, each of 1 to 128 visible ASCII characters without \" and \\"));
     }
     let expires_at_s = key.parsed("expires", |text| end_of(text).ok_or_else(|| "must be a day such as \"2027-01-31\"".to_owned()));
@@ -287,12 +287,6 @@ fn digest(text: &str) -> Option<[u8; 32]> {
         *byte = u8::from_str_radix(digits.get(2 * at..2 * at + 2)?, 16).ok()?;
     }
     Some(digest)
-}
-
-/// RFC 6749, 3.3.
-fn is_scope(text: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
-    (1..=128).contains(&text.len()) && text.bytes().all(allowed)
 }
 
 /// The end of a day, UTC, in seconds since 1970.

@@ -126,8 +126,8 @@ fn listed<'a>(scopes: impl Iterator<Item = &'a str>) -> Result<Vec<&'a str>, Ref
     Ok(listed)
 }
 
-/// RFC 6749, 3.3: visible ASCII without the quote and the backslash, which a challenge could not repeat.
-fn is_scope(text: &str) -> bool {
+/// Whether a text can be a scope (RFC 6749, 3.3): visible ASCII without the quote and the backslash, which a challenge could not repeat.
+pub fn is_scope(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
     (1..=SCOPE_BYTES_MAX).contains(&text.len()) && text.bytes().all(allowed)
 }

@@ -45,6 +45,7 @@ mod verify;
 
 pub use algorithm::Algorithm;
 pub use authorization::{HeaderFault, authorization};
+pub use claims::is_scope;
 pub use issuer::{Issuer, TokenTypes};
 pub use jwks::{IgnoredKey, Jwks, JwksFault};
 pub use key::{Key, KeyFault, SecretFault};

@@ -142,7 +142,7 @@ fn credentials(header: &[u8], server: Option<&ServerId>, address: Option<IpAddr>
 fn principal(voucher: Voucher, said: sandbox::Principal, json: &JsonLimits) -> Result<Known, &'static str> {
     let subject = said.subject.filter(|subject| (1..=SUBJECT_BYTES_MAX).contains(&subject.len()) && !subject.chars().any(char::is_control));
     let subject = subject.ok_or("there is no subject of 1 to 256 bytes without control characters")?;
-    if said.scopes.len() > SCOPES_MAX || !said.scopes.iter().all(|scope| super::is_scope(scope)) {
+    if said.scopes.len() > SCOPES_MAX || !said.scopes.iter().all(|scope| token::is_scope(scope)) {
         return Err("there are more than 64 scopes, or one is none");
     }
     let claims = said.claims.map(|claims| {
