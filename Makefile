@@ -8,7 +8,7 @@ DATA ?= target/gatehouse-data
 LISTEN ?= 127.0.0.1:8080
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build plugins policies fixtures run test test-unit test-edge conformance fuzz crash powercut fulldisk check fmt bench clean
+.PHONY: help setup build plugins policies fixtures run test test-unit test-edge conformance fuzz crash powercut fulldisk check fmt neighbours overload bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,6 +75,14 @@ check: setup ## Check formatting, lints, documentation, dependencies
 fmt: ## Format the sources
 	$(CARGO) fmt --all
 	$(CARGO) fmt --all --manifest-path policies/Cargo.toml
+
+neighbours: SECONDS = 10
+neighbours: build plugins fixtures ## Let one tenant do its worst, each style for SECONDS=10, and look at how late another one gets
+	$(CARGO) run --release --locked -p gatehouse-bench -- neighbours $(SECONDS)
+
+overload: SECONDS = 20
+overload: build plugins fixtures ## Ask for three times what the machine can do, for SECONDS=20
+	$(CARGO) run --release --locked -p gatehouse-bench -- overload $(SECONDS)
 
 bench: build plugins policies ## Measure calls beside a bare route, in one run
 	$(CARGO) run --release --locked -p gatehouse-bench

@@ -147,7 +147,9 @@ fn inner_crates_are_strangers() {
         for name in names.filter(|name| !name.is_empty() && !name.starts_with('#')) {
             let impure = ["axum", "hyper", "tokio", "wasmtime"].iter().any(|library| name.starts_with(library));
             let is_pure = manifest.path.contains("/mcp/") || manifest.path.contains("/token/");
-            if name.starts_with("gatehouse") || (is_pure && impure) {
+            // Turns are no knowledge of the domain; the sandbox takes them for guests, the host for calls.
+            let is_of_ours = name.starts_with("gatehouse") && !(name == "gatehouse-fair" && manifest.path.contains("/sandbox/"));
+            if is_of_ours || (is_pure && impure) {
                 broken.push(format!("{} depends on {name}", manifest.path));
             }
         }
@@ -176,7 +178,7 @@ fn rooms_know_whom_the_map_says() {
     for file in rust_below("host/src/") {
         let room = file.path.trim_start_matches("host/src/").split(['/', '.']).next().unwrap_or_default().to_owned();
         for (_, line) in file.code() {
-            for crate_name in ["event_store", "mcp", "sandbox", "token"] {
+            for crate_name in ["event_store", "fair", "mcp", "sandbox", "token"] {
                 if words(line, &format!("{crate_name}::")).next().is_some() {
                     found.insert((room.clone(), crate_name.to_owned()));
                 }

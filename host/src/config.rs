@@ -2,6 +2,7 @@
 
 mod admin;
 mod auth;
+mod cgroup;
 mod file;
 mod limits;
 mod names;

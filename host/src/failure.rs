@@ -160,12 +160,16 @@ impl Failure {
             Self::TooManyRounds => "too_many_rounds",
             Self::NoSlot(Refused::Tenant) => "tenant_full",
             Self::NoSlot(Refused::Host) => "host_full",
+            Self::NoSlot(Refused::Processor) => "processor_full",
+            Self::NoSlot(Refused::Memory) => "memory_full",
             Self::NoSlot(Refused::Quota(_)) => "quota",
             Self::Fault(fault) => match fault {
                 Fault::WallTime { .. } => "wall_time",
                 Fault::CpuTime { .. } => "cpu_time",
                 Fault::Resource(resource) => match resource {
                     sandbox::Resource::Memory => "memory",
+                    sandbox::Resource::SharedMemory => "tenant_memory",
+                    sandbox::Resource::HostMemory => "host_memory",
                     sandbox::Resource::Table => "table",
                     sandbox::Resource::Stack => "stack",
                     sandbox::Resource::Handles => "handles",

@@ -136,8 +136,16 @@ pub fn make_sandbox(config: &Config, kept: CodeIsKept) -> Result<(Arc<Sandbox>, 
     let program = std::env::current_exe().map_err(StartError::Program)?;
     let compiler = Compiler::worker(program, vec![COMPILE_WORKER.to_owned()], config.limits.plugins.compile_timeout);
     let pools = PoolSizes { fast: u32::try_from(config.limits.calls.in_flight_max).unwrap_or(u32::MAX), ..PoolSizes::default() };
-    let (sandbox, authority) =
-        Sandbox::new(SandboxConfig { pools, limits: config.limits.guest, compiler, cache, decision_wall: config.limits.policies.wall })?;
+    // As many guests compute at once as there are processors.
+    let turns = fair::Places::new(std::thread::available_parallelism().map_or(1, usize::from));
+    let (sandbox, authority) = Sandbox::new(SandboxConfig {
+        pools,
+        limits: config.limits.guest,
+        compiler,
+        cache,
+        turns,
+        decision_wall: config.limits.policies.wall,
+    })?;
     Ok((Arc::new(sandbox), authority))
 }
 
@@ -225,7 +233,7 @@ impl Gateway {
             implementation: implementation(),
             policy: Policy::new(authority, Arc::clone(&revocations)),
             revocations,
-            admission: Admission::new(&config.limits.calls),
+            admission: Admission::new(&config.limits.calls, sandbox.turns().clone()),
             journal,
             sandbox,
             store: Arc::clone(&store),

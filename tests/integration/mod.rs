@@ -17,6 +17,7 @@ mod credentials;
 mod definitions;
 mod dialogs;
 mod directory;
+mod fairness;
 mod filters;
 mod front;
 mod fuzz;

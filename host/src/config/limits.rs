@@ -1,5 +1,6 @@
 //! Every limit of the gateway, in one place. Each has a default that suits a shared host of two cores, and its unit in its name.
 
+use super::cgroup;
 use super::file::Section;
 use mcp::JsonLimits;
 use std::time::Duration;
@@ -120,8 +121,24 @@ pub struct CallLimits {
     pub in_flight_max: usize,
     /// Of one tenant.
     pub per_tenant_max: usize,
+    /// Guests of a tenant that may compute for long at once, times the processors, divided by the tenants that do.
+    pub computing_per_core_max: usize,
+    /// Calls of a tenant that may wait for their turn.
+    pub queue_max: usize,
     /// How long a call waits for its turn before it is refused.
     pub queue_timeout: Duration,
+    /// Linear memory of all guests of a tenant.
+    pub memory_per_tenant_bytes_max: usize,
+    /// What the whole process may have in memory; none: what there is.
+    pub process_memory_bytes_max: Option<u64>,
+}
+
+impl CallLimits {
+    /// Linear memory of all guests: the rest of what the process may have is for everything else.
+    pub fn guests_bytes_max(&self) -> usize {
+        const PERCENT: u64 = 50;
+        self.process_memory_bytes_max.map_or(usize::MAX, |bytes| usize::try_from(bytes / 100 * PERCENT).unwrap_or(usize::MAX))
+    }
 }
 
 /// What policies get.
@@ -218,7 +235,12 @@ impl Limits {
             calls: CallLimits {
                 in_flight_max: count("calls_in_flight_max", 256, 1..=4_000),
                 per_tenant_max: count("calls_per_tenant_max", 256, 1..=4_000),
+                computing_per_core_max: count("calls_computing_per_core_max", 16, 1..=4_000),
+                queue_max: count("call_queue_max", 256, 0..=100_000),
                 queue_timeout: millis("call_queue_timeout_ms", 1_000, 0..=60_000),
+                memory_per_tenant_bytes_max: count("memory_per_tenant_bytes_max", 512 << 20, 1 << 20..=1 << 50),
+                process_memory_bytes_max: Some(number("process_memory_bytes_max", cgroup::memory_bytes_max().unwrap_or(0), 0..=1 << 50))
+                    .filter(|bytes| *bytes > 0),
             },
             guest: sandbox::Limits {
                 wall: millis("call_wall_time_ms", 30_000, 1..=300_000),

@@ -136,6 +136,20 @@ fn fault(fault: &Fault) -> Mapped {
             (ErrorCode::TOOL_TIMEOUT, format!("The plugin was stopped after {} ms of processor time", limit.as_millis()), "cpu_time")
         }
         Fault::Resource(sandbox::Resource::Stack) => (ErrorCode::TOOL_TRAP, "The plugin ran out of stack".to_owned(), "stack_exhausted"),
+        Fault::Resource(sandbox::Resource::SharedMemory) => {
+            let error = ErrorObject::new(
+                ErrorCode::QUOTA,
+                "The plugin was stopped: the tenant's calls have all the memory that they may have; try again later",
+            );
+            return Mapped { status: StatusCode::TOO_MANY_REQUESTS, error: error.with_kind("quota"), retry_after_s: Some(1) };
+        }
+        Fault::Resource(sandbox::Resource::HostMemory) => {
+            let error = ErrorObject::new(
+                ErrorCode::OVERLOADED,
+                "The plugin was stopped: all calls together have all the memory that they may have; try again later",
+            );
+            return Mapped { status: StatusCode::SERVICE_UNAVAILABLE, error, retry_after_s: Some(1) };
+        }
         Fault::Resource(resource) => (ErrorCode::RESOURCE_LIMIT, format!("The plugin ran out of {resource}"), "resource_limit"),
         Fault::ResultTooLarge { limit, .. } => {
             (ErrorCode::RESULT_TOO_BIG, format!("The result is larger than {limit} bytes"), "result_too_big")
@@ -161,6 +175,10 @@ fn no_slot(refused: &Refused) -> Mapped {
         Refused::Host => {
             (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::OVERLOADED, "As many calls are in flight as the gateway may have; try again later")
         }
+        Refused::Processor => {
+            (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::OVERLOADED, "Too many of the tenant's calls compute at once; try again later")
+        }
+        Refused::Memory => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::OVERLOADED, "The gateway is short of memory; try again later"),
         Refused::Quota(exceeded) => return quota(exceeded),
     };
     Mapped { status, error: ErrorObject::new(code, text), retry_after_s: Some(1) }

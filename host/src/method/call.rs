@@ -202,6 +202,7 @@ impl Start {
             limits: sandbox::Limits { wall: about.wall, ..rooms.limits },
             events: Some(sender),
             spent: Arc::default(),
+            share: about.caller.tenant().guests().clone(),
         };
         let Authorized { permit, results, .. } = authorized;
         let gate = Gate::new(&about.target, rooms.json_limits, rooms.limits.result_bytes, results);

@@ -5,6 +5,7 @@ use super::clock_ns;
 use super::meter::{InFlight, Meter, Quantity, Used};
 use crate::config::{QuotaConfig, Quotas};
 use parking_lot::RwLock;
+use sandbox::Memory;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,18 @@ pub(super) struct Account {
     pub(super) servers: Meters,
     pub(super) principals: Meters,
     pub(super) tools: Meters,
+    /// Of the host's places for calls.
+    pub(super) calls: fair::Share,
+    /// What its guests run on.
+    pub(super) guests: sandbox::Share,
+}
+
+impl Account {
+    /// With a part of that memory.
+    pub(super) fn new(memory: &Arc<Memory>, limit: usize) -> Self {
+        let guests = sandbox::Share { turns: fair::Share::default(), memory: Arc::new(Memory::new(limit, Some(Arc::clone(memory)))) };
+        Self { guests, ..Self::default() }
+    }
 }
 
 /// Meters by name.

@@ -14,7 +14,7 @@ const ROWS_MAX: usize = 100;
 /// All rows, tenants by name: `of` says whose a row is, `name` which of them. Counts are since the gateway started; those of this minute are
 /// there where there is a quota for them.
 pub fn usage(tenants: &Tenants) -> Vec<Map<String, Value>> {
-    let mut all: Vec<&Arc<Tenant>> = tenants.0.values().collect();
+    let mut all: Vec<&Arc<Tenant>> = tenants.by_name.values().collect();
     all.sort_by(|a, b| a.id.cmp(&b.id));
     let mut rows = Vec::new();
     for tenant in all {

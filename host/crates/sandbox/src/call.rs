@@ -1,7 +1,7 @@
 //! One call: place → store → instance → guest → outcome, under its limits.
 
 use crate::contract::{Caller, ClientFeatures, Failure, Resume};
-use crate::demote::{Demotable, Pulse};
+use crate::demote::{Demotable, Elsewhere, Pulse};
 use crate::engine::{Engines, Lane, Profile};
 use crate::events::{EventSender, LogLine, Stream};
 use crate::fault::Resource;
@@ -9,7 +9,7 @@ use crate::guest::Code;
 use crate::meter::Spent;
 use crate::state::State;
 use crate::work::{Asked, Lists, Offer, Outcome, Refused};
-use crate::{Fault, Grants, Limits, Permit};
+use crate::{Fault, Grants, Limits, Permit, Share};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -39,6 +39,8 @@ pub struct Call {
     pub events: Option<EventSender>,
     /// Where it is told what the call uses, while it runs.
     pub spent: Arc<Spent>,
+    /// On whose account it runs.
+    pub share: Share,
 }
 
 /// How a call ended.
@@ -76,6 +78,8 @@ pub(crate) struct Runner<'a> {
     pub(crate) engines: &'a Arc<Engines>,
     /// Where calls go on that compute for long.
     pub(crate) low: &'a Handle,
+    /// The turns that they take there.
+    pub(crate) turns: &'a fair::Places,
     /// Where decisions do.
     pub(crate) bench: &'a Handle,
 }
@@ -99,11 +103,11 @@ struct Ended<T> {
 impl Runner<'_> {
     pub(crate) async fn call(&self, permit: Permit, call: Call) -> Finished {
         let Permit { guest, work, grants } = permit;
-        let Call { caller, client, resume, meta, limits, events, spent } = call;
+        let Call { caller, client, resume, meta, limits, events, spent, share } = call;
         let asked = Asked { caller, client, resume, meta };
         let code = Arc::clone(&guest.0.code);
         let ended = self
-            .run((code.profile, Lane::Calls), limits, grants, (events, spent), move |mut store| async move {
+            .run((code.profile, Lane::Calls), limits, grants, (events, spent, share), move |mut store| async move {
                 let answer = match code.pre.instantiate_async(&mut store).await {
                     Ok(instance) => code.exports.run(&mut store, &instance, work, asked).await,
                     Err(error) => Err(error),
@@ -160,7 +164,7 @@ impl Runner<'_> {
         (profile, lane): (Profile, Lane),
         limits: Limits,
         grants: Grants,
-        (events, spent): (Option<EventSender>, Arc<Spent>),
+        (events, spent, share): (Option<EventSender>, Arc<Spent>, Share),
         work: impl FnOnce(Store<State>) -> W + Send + 'static,
     ) -> Ended<T>
     where
@@ -176,7 +180,7 @@ impl Runner<'_> {
         };
         let pulse = Arc::new(Pulse { spent: Arc::clone(&spent), ..Pulse::default() });
         let mut store = Store::new(&house.engine, State::new(&limits, &grants, events));
-        store.data_mut().limiter.spent = spent;
+        store.data_mut().limiter.count_in(spent, share.memory);
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(limits.copy_bytes);
         store.set_max_component_handles(limits.handles);
@@ -191,10 +195,10 @@ impl Runner<'_> {
             end(result, store, &limits)
         };
         let elsewhere = match lane {
-            Lane::Calls => self.low,
-            Lane::Decisions => self.bench,
+            Lane::Calls => Elsewhere { runtime: self.low.clone(), turns: Some((self.turns.clone(), share.turns)) },
+            Lane::Decisions => Elsewhere { runtime: self.bench.clone(), turns: None },
         };
-        let demotable = Demotable::new(call, Arc::clone(&pulse), elsewhere.clone());
+        let demotable = Demotable::new(call, Arc::clone(&pulse), elsewhere);
         // The epoch does not wake a guest that waits in a host function, so the wall is watched from outside as well.
         let mut ended = match tokio::time::timeout_at(deadline.into(), demotable).await {
             Ok(Ok(ended)) => ended,
@@ -282,6 +286,8 @@ fn fault(error: &wasmtime::Error, refused: Option<Resource>, limits: &Limits) ->
         // A language runtime that is refused memory ends in a trap of its own making.
         (Some(_), Some(resource)) => Fault::Resource(resource),
         (Some(trap), None) => Fault::Trap(trap.to_string()),
+        // An instance that does not even get the memory that it begins with.
+        (None, Some(resource @ (Resource::SharedMemory | Resource::HostMemory))) => Fault::Resource(resource),
         // Raised by host functions and by the border of the component: a handle that is none, text that is not UTF-8.
         (None, _) => match error.root_cause().to_string() {
             // The engine keeps the type of this one to itself.

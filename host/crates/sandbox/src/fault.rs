@@ -49,6 +49,12 @@ pub enum Resource {
     /// [`Limits::memory_bytes`](crate::Limits::memory_bytes).
     #[error("memory")]
     Memory,
+    /// The memory of its [`Share`](crate::Share).
+    #[error("memory that it shares with other calls")]
+    SharedMemory,
+    /// The memory of all shares.
+    #[error("memory that all calls share")]
+    HostMemory,
     /// [`Limits::table_elements`](crate::Limits::table_elements).
     #[error("table elements")]
     Table,

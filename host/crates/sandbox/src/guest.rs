@@ -26,6 +26,8 @@ pub struct SandboxConfig {
     pub compiler: Compiler,
     /// Where compiled code is kept; none: nowhere.
     pub cache: Option<CodeCache>,
+    /// The turns of guests that compute for long: as many as may compute at once.
+    pub turns: fair::Places,
     /// How long a policy may take to decide, waiting included.
     pub decision_wall: Duration,
 }
@@ -39,6 +41,7 @@ pub struct Sandbox {
     cache: Option<Arc<CodeCache>>,
     limits: Limits,
     decision_wall: Duration,
+    turns: fair::Places,
     /// Where guests that compute for long are moved to. Options only so that `drop` can take them.
     low: Option<Runtime>,
     /// Where policies are that do.
@@ -117,6 +120,7 @@ impl Sandbox {
             cache: config.cache.map(Arc::new),
             limits: config.limits,
             decision_wall: config.decision_wall,
+            turns: config.turns,
             low: Some(low),
             bench: Some(bench),
         };
@@ -229,6 +233,11 @@ impl Sandbox {
         self.runner().call(permit, call).await
     }
 
+    /// The turns of guests that compute for long.
+    pub fn turns(&self) -> &fair::Places {
+        &self.turns
+    }
+
     pub(crate) fn decision_wall(&self) -> Duration {
         self.decision_wall
     }
@@ -236,7 +245,7 @@ impl Sandbox {
     pub(crate) fn runner(&self) -> Runner<'_> {
         // They are taken only by `drop`.
         let [low, bench] = [&self.low, &self.bench].map(|runtime| runtime.as_ref().expect("runtimes live as long as the sandbox").handle());
-        Runner { engines: &self.engines, low, bench }
+        Runner { engines: &self.engines, low, turns: &self.turns, bench }
     }
 }
 

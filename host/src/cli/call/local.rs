@@ -57,7 +57,7 @@ pub(super) fn call(file: &Path, settings: &Settings, tool: &str, given: Given) -
             implementation: crate::gateway::implementation(),
             policy: Policy::new(authority, Arc::clone(&revocations)),
             revocations,
-            admission: Admission::new(&config.limits.calls),
+            admission: Admission::new(&config.limits.calls, sandbox.turns().clone()),
             journal: Journal::off(),
             sandbox,
             sessions: Sessions::new(config.limits.sessions.clone(), Arc::clone(&store), false),
