@@ -45,7 +45,7 @@ pub type Ledger = Arc<dyn Fn() -> Vec<Map<String, Value>> + Send + Sync>;
 /// An order; what became of it comes back, line by line.
 pub type Ordered = (Order, oneshot::Sender<Vec<Value>>);
 
-/// Whom questions go to.
+/// Whom questions go to, whoever brings them: a command through the socket, or the admin listener.
 pub struct Desks {
     /// What there is to look at.
     pub store: Arc<dyn EventStore>,
@@ -57,22 +57,64 @@ pub struct Desks {
     pub orders: mpsc::Sender<Ordered>,
 }
 
+impl std::fmt::Debug for Desks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Desks").finish_non_exhaustive()
+    }
+}
+
+impl Desks {
+    /// Has an order carried out; what became of it. It is carried out even if nobody waits for that any more.
+    ///
+    /// # Errors
+    ///
+    /// When nobody carries orders out, or it takes longer than 30 seconds.
+    pub async fn order(&self, order: Order) -> io::Result<Vec<Value>> {
+        let (asks, said) = oneshot::channel();
+        let obeyed = async {
+            self.orders.send((order, asks)).await.map_err(io::Error::other)?;
+            said.await.map_err(io::Error::other)
+        };
+        tokio::time::timeout(ORDER_WAIT, obeyed).await?
+    }
+}
+
 /// Where the socket is in a directory.
 pub fn socket(directory: &Path) -> PathBuf {
     directory.join("SOCKET")
 }
 
-/// Answers until `stop` fires.
-pub async fn serve(path: PathBuf, desks: Desks, stop: CancellationToken) {
-    // Left by a process that was killed; the lock beside it says that there is no other.
-    let _ = std::fs::remove_file(&path);
-    let listener = match UnixListener::bind(&path) {
-        Ok(listener) => listener,
-        Err(error) => {
-            tracing::warn!(%error, path = %path.display(), "no command can ask this gateway while it runs");
-            return;
+/// The socket. Its file goes with it.
+#[derive(Debug)]
+pub struct Entrance {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl Entrance {
+    /// Listens at that path: whoever comes from now on waits until somebody answers. None where that cannot be, which the log says: clients
+    /// are served all the same.
+    pub fn open(path: PathBuf) -> Option<Self> {
+        // Left by a process that was killed; the lock beside it says that there is no other.
+        let _ = std::fs::remove_file(&path);
+        match UnixListener::bind(&path) {
+            Ok(listener) => Some(Self { listener, path }),
+            Err(error) => {
+                tracing::warn!(%error, path = %path.display(), "no command can ask this gateway while it runs");
+                None
+            }
         }
-    };
+    }
+}
+
+impl Drop for Entrance {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Answers until `stop` fires.
+pub async fn serve(entrance: Entrance, desks: Arc<Desks>, stop: CancellationToken) {
     let mut answering = FuturesUnordered::new();
     loop {
         tokio::select! {
@@ -80,7 +122,7 @@ pub async fn serve(path: PathBuf, desks: Desks, stop: CancellationToken) {
             Some(answered) = answering.next() => if let Err(error) = answered {
                 tracing::debug!(%error, "a question was not answered to its end");
             },
-            accepted = listener.accept(), if answering.len() < QUESTIONS_MAX => match accepted {
+            accepted = entrance.listener.accept(), if answering.len() < QUESTIONS_MAX => match accepted {
                 Ok((stream, _)) => answering.push(answer(stream, &desks)),
                 Err(error) => {
                     tracing::warn!(%error, "questions of commands cannot be taken");
@@ -89,13 +131,13 @@ pub async fn serve(path: PathBuf, desks: Desks, stop: CancellationToken) {
             }
         }
     }
-    let _ = std::fs::remove_file(&path);
+    drop(entrance);
     // Who stopped the last call is told so.
     let _ = tokio::time::timeout(LAST_WORDS, async { while answering.next().await.is_some() {} }).await;
 }
 
 async fn answer(stream: UnixStream, desks: &Desks) -> io::Result<()> {
-    let Desks { store, ledger, reload, orders } = desks;
+    let Desks { store, ledger, reload, .. } = desks;
     let (reader, mut writer) = stream.into_split();
     let mut question = String::new();
     let mut reader = BufReader::new(reader.take(QUESTION_BYTES_MAX));
@@ -137,9 +179,7 @@ async fn answer(stream: UnixStream, desks: &Desks) -> io::Result<()> {
         }
         order if order.starts_with('{') => {
             let order = serde_json::from_str(order).map_err(io::Error::other)?;
-            let (asks, said) = oneshot::channel();
-            orders.send((order, asks)).await.map_err(io::Error::other)?;
-            for told in tokio::time::timeout(ORDER_WAIT, said).await?.map_err(io::Error::other)? {
+            for told in desks.order(order).await? {
                 send(&mut writer, &format!("{told}\n")).await?;
             }
         }

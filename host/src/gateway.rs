@@ -6,7 +6,7 @@ mod orders;
 use crate::auth::{AdminError, AdminToken, IssuerError, Policy, PolicyError};
 use crate::catalog::{Catalog, Problem};
 use crate::config::{Config, StoreBackend};
-use crate::control::{self, Desks, Ordered, Reload};
+use crate::control::{self, Desks, Entrance, Ordered, Reload};
 use crate::generation::Generation;
 use crate::http::{Admin, Failures, Front, OriginPolicy, Readiness, Stalls, accept, admin_router, public_error, router};
 use crate::journal::Journal;
@@ -192,8 +192,8 @@ pub struct Gateway {
     tasks: TaskTracker,
     draining: CancellationToken,
     drain_timeout: Duration,
-    /// Where questions of commands are taken.
-    control: PathBuf,
+    /// Where questions of commands are taken, if that can be.
+    entrance: Option<Entrance>,
 }
 
 impl Gateway {
@@ -281,7 +281,8 @@ impl Gateway {
             tasks,
             draining,
             drain_timeout: config.limits.http.drain_timeout,
-            control: control::socket(&config.control_directory()),
+            // Before it says that it is ready: a command that comes at once waits for its answer.
+            entrance: Entrance::open(control::socket(&config.control_directory())),
         })
     }
 
@@ -313,19 +314,20 @@ impl Gateway {
     /// Answers until `stop` is done; then takes no new work, lets calls in flight end, and returns. Says whether all of them did.
     pub async fn serve(self, stop: impl Future<Output = ()>) -> bool {
         let connections = TaskTracker::new();
+        let generation = Arc::clone(&self.front.rooms.generation);
+        let ledger: control::Ledger = Arc::new(move || crate::tenant::usage(generation.load().authenticator.tenants()));
+        let desks = Desks { store: Arc::clone(&self.front.rooms.store), ledger, reload: self.reload, orders: self.orders };
+        let desks = Arc::new(desks);
         let administrating = self.admin.map(|(address, listener)| {
             tracing::info!(%address, "the admin listener answers");
-            let admin = Admin::new(Arc::clone(&self.front), address, self.reload.clone());
+            let admin = Admin::new(Arc::clone(&self.front), address, Arc::clone(&desks));
             let (limits, stop) = (admin.limits(), self.draining.clone());
             let stall_timeout = self.front.limits.streams.stall_timeout;
             connections.spawn(accept::serve(listener, admin_router(admin), limits, stall_timeout, stop, connections.clone()))
         });
-        let generation = Arc::clone(&self.front.rooms.generation);
-        let ledger: control::Ledger = Arc::new(move || crate::tenant::usage(generation.load().authenticator.tenants()));
         // Not among what is waited for: whoever revokes is heard up to the end.
         let (commands, over) = (TaskTracker::new(), CancellationToken::new());
-        let desks = Desks { store: Arc::clone(&self.front.rooms.store), ledger, reload: self.reload, orders: self.orders };
-        let control = commands.spawn(control::serve(self.control, desks, over.clone()));
+        let control = self.entrance.map(|entrance| commands.spawn(control::serve(entrance, desks, over.clone())));
         let ordered = AbortOnDropHandle::new(commands.spawn(orders::carry_out(Arc::clone(&self.front.rooms), self.ordered)));
         let house = self.house.run(Arc::clone(&self.front), self.tasks.clone(), self.reloads);
         let watching = AbortOnDropHandle::new(self.tasks.spawn(house));
@@ -355,7 +357,9 @@ impl Gateway {
         administrating.inspect(|administrating| administrating.abort());
         over.cancel();
         // It takes its socket away, and may be telling somebody that the last call was stopped.
-        let _ = tokio::time::timeout(LAST_WORDS, control).await;
+        if let Some(control) = control {
+            let _ = tokio::time::timeout(LAST_WORDS, control).await;
+        }
         drop(ordered);
         if all {
             tracing::info!("stopped; every call in flight came to its end");

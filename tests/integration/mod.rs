@@ -1,6 +1,7 @@
 //! One file a subject.
 
 mod admin;
+mod admin_revoking;
 mod batch;
 mod canaries;
 mod changes;

@@ -232,7 +232,7 @@ async fn there_are_only_so_many_streams() {
         open.push(events);
     }
     let full = gateway.legacy(Some(&session), count("x", 1, 1)).await;
-    assert_eq!((full.status, full.code(), full.header("retry-after")), (429, -31005, Some("1")));
+    assert_eq!((full.status, full.code(), full.retry_after_s() <= 5), (429, -31005, true));
     assert_eq!(Answer::of(gateway.events_request(&session, None)).await.status, 429);
     // Without progress there is an answer all the same, in one piece.
     let silent = gateway.legacy(Some(&session), rpc("s", "tools/call", call_params("sleep", json!({ "ms": 200 })))).await;

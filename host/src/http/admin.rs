@@ -5,6 +5,8 @@
 mod acts;
 mod gauges;
 mod problem;
+mod query;
+mod revoking;
 mod views;
 
 use super::body;
@@ -13,7 +15,7 @@ use super::failures::Failures;
 use super::{Front, OriginPolicy, error, inbound, ops};
 use crate::auth::NotAdmin;
 use crate::config::{HttpConfig, HttpLimits};
-use crate::control::Reload;
+use crate::control::Desks;
 use crate::metrics;
 use axum::Router;
 use axum::body::Body;
@@ -26,7 +28,6 @@ use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::mpsc;
 
 /// The operator's connections, of which there are few.
 const CONNECTIONS_MAX: usize = 64;
@@ -44,14 +45,28 @@ enum Operation {
     Servers,
     Plugins,
     Sessions,
+    Usage,
+    Revocations,
+    Revoke,
+    Restore,
     Reload,
     Log,
     SetLog,
     Description,
 }
 
-/// All of it. Who adds a line adds it to the description as well: a test compares them.
-const OPERATIONS: [(Method, &str, Operation); 12] = [
+impl Operation {
+    fn takes_query(self) -> bool {
+        matches!(self, Self::Sessions | Self::Usage)
+    }
+
+    fn takes_body(self) -> bool {
+        matches!(self, Self::Revoke | Self::SetLog)
+    }
+}
+
+/// All of it. A path may end with a segment that says which. Who adds a line adds it to the description as well: a test compares them.
+static OPERATIONS: [(Method, &str, Operation); 16] = [
     (Method::GET, "/healthz", Operation::Health),
     (Method::GET, "/readyz", Operation::Readiness),
     (Method::GET, "/metrics", Operation::Metrics),
@@ -60,6 +75,10 @@ const OPERATIONS: [(Method, &str, Operation); 12] = [
     (Method::GET, "/v1/servers", Operation::Servers),
     (Method::GET, "/v1/plugins", Operation::Plugins),
     (Method::GET, "/v1/sessions", Operation::Sessions),
+    (Method::GET, "/v1/usage", Operation::Usage),
+    (Method::GET, "/v1/revocations", Operation::Revocations),
+    (Method::POST, "/v1/revocations", Operation::Revoke),
+    (Method::DELETE, "/v1/revocations/{id}", Operation::Restore),
     (Method::POST, "/v1/reload", Operation::Reload),
     (Method::GET, "/v1/log", Operation::Log),
     (Method::PUT, "/v1/log", Operation::SetLog),
@@ -89,13 +108,13 @@ pub struct Admin {
     origins: OriginPolicy,
     limits: HttpLimits,
     failures: Failures,
-    reload: mpsc::Sender<Reload>,
+    desks: Arc<Desks>,
     began: Instant,
 }
 
 impl Admin {
     /// At that address, which is one of this machine alone.
-    pub fn new(front: Arc<Front>, address: SocketAddr, reload: mpsc::Sender<Reload>) -> Self {
+    pub fn new(front: Arc<Front>, address: SocketAddr, desks: Arc<Desks>) -> Self {
         let limits = HttpLimits {
             connections_max: CONNECTIONS_MAX,
             connections_per_address_max: CONNECTIONS_MAX,
@@ -105,7 +124,7 @@ impl Admin {
         // Names that clients of the public listener may use are none of this one.
         let origins = OriginPolicy::new(&HttpConfig::default(), address);
         let failures = Failures::new(limits.auth_failures_per_minute_max);
-        Self { front, origins, limits, failures, reload, began: Instant::now() }
+        Self { front, origins, limits, failures, desks, began: Instant::now() }
     }
 
     /// Within which its connections are accepted.
@@ -116,20 +135,19 @@ impl Admin {
     async fn answer(&self, request: Request) -> Result<Response<Body>, Problem> {
         let (head, content) = request.into_parts();
         let (path, headers) = (head.uri.path(), &head.headers);
-        let asked = |operation: Operation| OPERATIONS.iter().any(|(_, known, at)| *at == operation && *known == path);
         // Whoever looks whether the process lives has no token.
-        if !asked(Operation::Health) {
+        if !at(path).any(|(_, operation, _)| operation == Operation::Health) {
             self.origins.check(head.version, &head.uri, headers).map_err(<&Rung>::from)?;
             inbound::check_head(&head.uri, headers, &self.limits)?;
             self.admit(headers, head.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer))?;
         }
-        let operation = operation(&head.method, path)?;
+        let (operation, which) = operation(&head.method, path)?;
         let body = body::read(content, inbound::content_length(headers), &self.limits).await.map_err(<&Rung>::from)?;
         let query = head.uri.query().unwrap_or_default();
-        if operation != Operation::Sessions && !query.is_empty() {
+        if !operation.takes_query() && !query.is_empty() {
             return Err(Problem::new(StatusCode::BAD_REQUEST, "this takes no query"));
         }
-        if head.method == Method::GET && !body.is_empty() {
+        if !operation.takes_body() && !body.is_empty() {
             return Err(Problem::new(StatusCode::BAD_REQUEST, "this takes no body"));
         }
         Ok(match operation {
@@ -141,7 +159,11 @@ impl Admin {
             Operation::Servers => self.servers(),
             Operation::Plugins => self.plugins(),
             Operation::Sessions => self.sessions(query)?,
-            Operation::Reload => self.read_settings(&body).await?,
+            Operation::Usage => self.usage(query)?,
+            Operation::Revocations => self.revocations().await?,
+            Operation::Revoke => self.revoke(headers, &body).await?,
+            Operation::Restore => self.restore(which).await?,
+            Operation::Reload => self.read_settings().await?,
             Operation::Log => acts::log()?,
             Operation::SetLog => self.set_log(headers, &body)?,
             Operation::Description => error::json(StatusCode::OK, DESCRIPTION.as_bytes().to_vec()),
@@ -178,12 +200,24 @@ async fn door(State(admin): State<Arc<Admin>>, request: Request) -> Response<Bod
     answered.unwrap_or_else(Problem::into_response)
 }
 
-fn operation(method: &Method, path: &str) -> Result<Operation, Problem> {
-    let here = || OPERATIONS.iter().filter(|(_, known, _)| *known == path);
-    if let Some((_, _, operation)) = here().find(|(known, _, _)| known == method) {
-        return Ok(*operation);
+/// What there is at a path, each with what the path's last segment says, if it says which.
+fn at(path: &str) -> impl Iterator<Item = (&'static Method, Operation, &str)> {
+    OPERATIONS.iter().filter_map(move |(method, known, operation)| {
+        let which = match known.strip_suffix("{id}") {
+            Some(before) => path.strip_prefix(before).filter(|id| !id.is_empty() && !id.contains('/'))?,
+            None if *known == path => "",
+            None => return None,
+        };
+        Some((method, *operation, which))
+    })
+}
+
+/// What is asked for, and of which.
+fn operation<'p>(method: &Method, path: &'p str) -> Result<(Operation, &'p str), Problem> {
+    if let Some((_, operation, which)) = at(path).find(|(known, _, _)| *known == method) {
+        return Ok((operation, which));
     }
-    let allowed: Vec<_> = here().map(|(known, _, _)| known.as_str()).collect();
+    let allowed: Vec<_> = at(path).map(|(known, _, _)| known.as_str()).collect();
     if allowed.is_empty() {
         return Err((&ladder::PATH).into());
     }

@@ -216,15 +216,11 @@ impl Front {
         headers: &HeaderMap,
         peer: Option<IpAddr>,
     ) -> Result<(Caller, Arc<Server>), Box<Response<Body>>> {
-        let visit = Visit {
-            path,
-            server: server_id(path).and_then(ServerId::parse),
-            authorization: headers.get_all(header::AUTHORIZATION).iter().map(HeaderValue::as_bytes).collect(),
-            address: peer,
-            may_ask: peer.is_none_or(|peer| !self.auth_failures.is_over(peer, Instant::now())),
-        };
+        let mut shown = headers.get_all(header::AUTHORIZATION).iter().map(HeaderValue::as_bytes);
+        let visit = Visit { path, server: server_id(path), authorization: [shown.next(), shown.next()], address: peer };
+        let may_ask = || peer.is_none_or(|peer| !self.auth_failures.is_over(peer, Instant::now()));
         let authenticator = &generation.authenticator;
-        let caller = authenticator.authenticate(&visit).await.map_err(|unknown| {
+        let caller = authenticator.authenticate(&visit, may_ask).await.map_err(|unknown| {
             metrics::AUTH_FAILURES.count(unknown.word());
             let wait = match (unknown, peer) {
                 (Unknown::Refused(_), Some(peer)) => self.auth_failures.count(peer, Instant::now()),

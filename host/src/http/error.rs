@@ -4,6 +4,7 @@
 
 use super::body::NoBody;
 pub(super) mod ladder;
+pub(super) mod later;
 
 use super::origin::NotAnswered;
 use crate::failure::Failure;
@@ -41,7 +42,8 @@ pub(super) fn map(failure: &Failure, era: Era) -> Mapped {
     };
     let object = |status, error| Mapped { status, error, retry_after_s: None };
     let plain = |status, code, text: &str| object(status, ErrorObject::new(code, text));
-    let later = |status, code, text: &str| Mapped { status, error: ErrorObject::new(code, text), retry_after_s: Some(1) };
+    let come_again =
+        |status, code, text: &str| Mapped { status, error: ErrorObject::new(code, text), retry_after_s: Some(later::after_s(1)) };
     // The ladder's own table has the statuses of its rungs.
     let rung = ladder::of(failure, era).map_or(S::OK, |rung| rung.status);
     match failure {
@@ -59,7 +61,7 @@ pub(super) fn map(failure: &Failure, era: Era) -> Mapped {
         Failure::UnknownResource(uri) => object(S::OK, ErrorObject::resource_not_found(uri, era)),
         Failure::UnknownTemplate => plain(rung, ErrorCode::INVALID_PARAMS, "params.ref.uri names no resource template of this server"),
         Failure::PolicyDenied { .. } => plain(S::FORBIDDEN, ErrorCode::POLICY_DENIED, "The policy does not allow this"),
-        Failure::PolicyUnavailable => later(
+        Failure::PolicyUnavailable => come_again(
             S::SERVICE_UNAVAILABLE,
             ErrorCode::POLICY_UNAVAILABLE,
             "The policy could not be asked, which counts as no; try again later",
@@ -83,7 +85,7 @@ pub(super) fn map(failure: &Failure, era: Era) -> Mapped {
         Failure::NoSlot(refused) => no_slot(refused),
         Failure::Fault(fault) => self::fault(fault),
         Failure::Unavailable => {
-            later(S::SERVICE_UNAVAILABLE, ErrorCode::PLUGIN_UNAVAILABLE, "The plugin is not available now; try again later")
+            come_again(S::SERVICE_UNAVAILABLE, ErrorCode::PLUGIN_UNAVAILABLE, "The plugin is not available now; try again later")
         }
         Failure::GuestFailed => plain(S::OK, ErrorCode::INTERNAL_ERROR, "The plugin failed for a reason of its own"),
         Failure::ResultInvalid(_) => {
@@ -98,31 +100,33 @@ pub(super) fn map(failure: &Failure, era: Era) -> Mapped {
         }
         Failure::AlreadyInitialized => plain(S::BAD_REQUEST, ErrorCode::INVALID_REQUEST, "The session is initialized already"),
         Failure::TooManySessions => {
-            later(S::SERVICE_UNAVAILABLE, ErrorCode::OVERLOADED, "There are as many sessions as there may be; try again later")
+            come_again(S::SERVICE_UNAVAILABLE, ErrorCode::OVERLOADED, "There are as many sessions as there may be; try again later")
         }
-        Failure::SessionQuota => Mapped { retry_after_s: Some(60), ..plain(S::TOO_MANY_REQUESTS, ErrorCode::QUOTA, SESSION_QUOTA) },
+        Failure::SessionQuota => {
+            Mapped { retry_after_s: Some(later::after_s(30)), ..plain(S::TOO_MANY_REQUESTS, ErrorCode::QUOTA, SESSION_QUOTA) }
+        }
         Failure::StreamQuota => {
-            later(S::TOO_MANY_REQUESTS, ErrorCode::QUOTA, "As many event streams are open as the session or its owner may have")
+            come_again(S::TOO_MANY_REQUESTS, ErrorCode::QUOTA, "As many event streams are open as the session or its owner may have")
         }
         Failure::BadEventId => {
             plain(S::BAD_REQUEST, ErrorCode::BAD_EVENT_ID, "Last-Event-ID names no event of this session that can be resumed from")
         }
         Failure::OutcomeUnknown => plain(S::OK, ErrorCode::OUTCOME_UNKNOWN, OUTCOME_UNKNOWN),
-        Failure::TaskQuota => later(S::TOO_MANY_REQUESTS, ErrorCode::QUOTA, "The caller has as many tasks as it may have"),
+        Failure::TaskQuota => come_again(S::TOO_MANY_REQUESTS, ErrorCode::QUOTA, "The caller has as many tasks as it may have"),
         Failure::UnknownTask => plain(S::OK, ErrorCode::INVALID_PARAMS, "params.taskId names no task of this caller"),
         Failure::BadRequestState => {
             plain(S::OK, ErrorCode::INVALID_PARAMS, "params.requestState was not given out for this request, or its time is over")
         }
         Failure::StoreUnavailable => {
-            later(S::SERVICE_UNAVAILABLE, ErrorCode::OVERLOADED, "The gateway cannot use its store now; try again later")
+            come_again(S::SERVICE_UNAVAILABLE, ErrorCode::OVERLOADED, "The gateway cannot use its store now; try again later")
         }
         Failure::IdInUse => plain(S::BAD_REQUEST, ErrorCode::INVALID_REQUEST, "Another request with this id is in flight"),
         Failure::TooManyRequests => {
-            later(S::TOO_MANY_REQUESTS, ErrorCode::QUOTA, "The session has as many requests in flight as it may have")
+            come_again(S::TOO_MANY_REQUESTS, ErrorCode::QUOTA, "The session has as many requests in flight as it may have")
         }
         Failure::Cancelled => plain(S::OK, ErrorCode::REQUEST_CANCELLED, "Request cancelled"),
         Failure::Revoked => plain(S::FORBIDDEN, ErrorCode::REVOKED, REVOKED),
-        Failure::Draining => later(S::SERVICE_UNAVAILABLE, ErrorCode::DRAINING, "The gateway is stopping; try again later"),
+        Failure::Draining => come_again(S::SERVICE_UNAVAILABLE, ErrorCode::DRAINING, "The gateway is stopping; try again later"),
         Failure::Internal => plain(S::INTERNAL_SERVER_ERROR, ErrorCode::INTERNAL_ERROR, "Internal error"),
     }
 }
@@ -157,7 +161,7 @@ fn fault(fault: &Fault) -> Mapped {
         Fault::Trap(_) | Fault::Exit(_) => (ErrorCode::TOOL_TRAP, "The plugin crashed".to_owned(), "tool_trap"),
         Fault::Busy => {
             let error = ErrorObject::new(ErrorCode::OVERLOADED, "No instance is free to run the plugin; try again later");
-            return Mapped { status: StatusCode::SERVICE_UNAVAILABLE, error, retry_after_s: Some(1) };
+            return Mapped { status: StatusCode::SERVICE_UNAVAILABLE, error, retry_after_s: Some(later::after_s(1)) };
         }
         Fault::Engine(_) => {
             let error = ErrorObject::new(ErrorCode::INTERNAL_ERROR, "Internal error");
@@ -181,7 +185,7 @@ fn no_slot(refused: &Refused) -> Mapped {
         Refused::Memory => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::OVERLOADED, "The gateway is short of memory; try again later"),
         Refused::Quota(exceeded) => return quota(exceeded),
     };
-    Mapped { status, error: ErrorObject::new(code, text), retry_after_s: Some(1) }
+    Mapped { status, error: ErrorObject::new(code, text), retry_after_s: Some(later::after_s(1)) }
 }
 
 /// Which quota is used up, and when it is worth to come again.
@@ -199,8 +203,8 @@ fn quota(exceeded: &Exceeded) -> Mapped {
         Quantity::Memory => "memory per minute",
         Quantity::BytesOut => "bytes per minute",
     };
-    // Rounded up, and never so long that a client gives up for good: what it waits for leaks steadily.
-    let wait_s = u32::try_from(exceeded.wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1).min(30);
+    // Rounded up. What it waits for leaks steadily, so that some of a long time is worth a try.
+    let wait_s = later::after_s(u32::try_from(exceeded.wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1));
     let error = ErrorObject::new(ErrorCode::QUOTA, format!("A quota is used up, {whose}: {what}; try again in {wait_s} s"));
     Mapped { status: StatusCode::TOO_MANY_REQUESTS, error: error.with_kind("quota"), retry_after_s: Some(wait_s) }
 }
