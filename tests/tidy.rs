@@ -98,6 +98,7 @@ fn libraries_stay_in_their_rooms() {
         ("hyper", "host/src/http"),
         ("hyper_util", "host/src/http"),
         ("tower", "host/src/http"),
+        ("prost", "host/src/trace"),
         ("prometheus_client", "host/src/metrics"),
         ("wasmparser", "host/crates/sandbox/"),
         ("wasmtime", "host/crates/sandbox/"),
@@ -211,9 +212,10 @@ struct Setting {
 }
 
 fn settings() -> Vec<Setting> {
-    let config = ["config", "config/admin", "config/auth", "config/policy", "config/quota", "config/server", "config/tenant"]
-        .map(|file| read(&format!("host/src/{file}.rs")))
-        .concat();
+    let config =
+        ["config", "config/admin", "config/auth", "config/policy", "config/quota", "config/server", "config/tenant", "config/traces"]
+            .map(|file| read(&format!("host/src/{file}.rs")))
+            .concat();
     let mut settings = Vec::new();
     // `let VARIABLE = root.section("NAME")`, then `VARIABLE.text("KEY")` and the like; a server's section is called `section`, those of
     // policies, issuers and tenants by what they are.
@@ -230,7 +232,7 @@ fn settings() -> Vec<Setting> {
         ("quota", "quotas.KIND"),
     ];
     for (variable, name) in sections.chain(named) {
-        for method in ["text", "texts", "flag", "number", "parsed", "json"] {
+        for method in ["text", "texts", "flag", "number", "ratio", "parsed", "json"] {
             let call = format!("{variable}.{method}(\"");
             let keys = words(&config, &call).map(|at| config[at + call.len()..].split('"').next().unwrap_or_default());
             settings.extend(keys.map(|key| Setting { key: format!("{name}.{key}"), numbers: [None; 3] }));
@@ -273,7 +275,7 @@ fn every_setting_is_documented() {
     let documented = |key: &str| rows.iter().find(|row| row[0] == format!("`{key}`"));
     let settings = settings();
     let sections: BTreeSet<_> = settings.iter().filter_map(|setting| Some(setting.key.split_once('.')?.0)).collect();
-    assert_eq!(sections.len(), 14, "the scan of config.rs finds the sections: {sections:?}");
+    assert_eq!(sections.len(), 15, "the scan of config.rs finds the sections: {sections:?}");
     let mut broken = Vec::new();
     for Setting { key, numbers: [default, least, greatest] } in &settings {
         let Some(row) = documented(key) else {

@@ -9,10 +9,12 @@ mod names;
 mod origin;
 mod policy;
 mod quota;
+mod secret;
 mod server;
 mod stamp;
 mod store;
 mod tenant;
+mod traces;
 
 pub use admin::AdminConfig;
 pub use auth::{AuthConfig, IssuerConfig, JwksUrl, KEY_ISSUER, KeyConfig, KeysConfig, POLICY_ISSUER_PREFIX, TenantOf, TokenConfig};
@@ -22,10 +24,12 @@ pub use names::{Pattern, ServerId, TenantId};
 pub use origin::{Origin, is_loopback_name};
 pub use policy::{PolicyConfig, PolicyMode};
 pub use quota::{QuotaConfig, Quotas};
+pub use secret::read_secret;
 pub use server::ServerConfig;
 pub use stamp::Stamp;
 pub use store::{StoreBackend, StoreConfig};
 pub use tenant::TenantConfig;
+pub use traces::TracesConfig;
 
 use file::{Mistakes, Section};
 use std::fmt;
@@ -78,6 +82,8 @@ pub struct Config {
     pub journal: Option<JournalConfig>,
     /// What is logged, and how.
     pub log: LogConfig,
+    /// Where spans of requests go; none: there are none.
+    pub traces: Option<TracesConfig>,
     /// All limits.
     pub limits: Limits,
     /// What callers may use.
@@ -263,6 +269,7 @@ impl Config {
                 ("store", format!("{:?}", config.store)),
                 ("journal", format!("{:?}", config.journal)),
                 ("log", format!("{:?}", config.log)),
+                ("traces", format!("{:?}", config.traces)),
                 ("limits", format!("{:?}", config.limits)),
             ]
         };
@@ -339,6 +346,8 @@ impl Config {
 
         let log_config = read_log(&root);
 
+        let traces = traces::read(&root, base);
+
         let limits = read_limits(&root, &auth_config);
         root.end();
 
@@ -366,6 +375,7 @@ impl Config {
             watch_settings,
             store: store_config,
             log: log_config,
+            traces,
             limits,
             quotas,
         })

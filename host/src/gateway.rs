@@ -8,7 +8,7 @@ use crate::catalog::{Catalog, Problem};
 use crate::config::{Config, StoreBackend};
 use crate::control::{self, Desks, Entrance, Ordered, Reload};
 use crate::generation::Generation;
-use crate::http::{Admin, Failures, Front, OriginPolicy, Readiness, Stalls, accept, admin_router, public_error, router};
+use crate::http::{Admin, Failures, Front, OriginPolicy, Readiness, Stalls, accept, admin_router, public_code, public_error, router};
 use crate::journal::Journal;
 use crate::keys::{Keys, Purpose};
 use crate::method::{Dialogs, Pages, Rooms};
@@ -246,6 +246,7 @@ impl Gateway {
             generation: Arc::new(ArcSwap::from_pointee(generation)),
             changes: broadcast::Sender::new(CHANGES_MAX),
             error_text: |failure| public_error(failure).write(),
+            error_code: public_code,
             legacy: config.legacy,
             limits: config.limits.guest,
             json_limits: config.limits.json,

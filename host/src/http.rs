@@ -4,6 +4,7 @@
 //! - `wire`: their bytes on the way to hyper.
 //! - `origin`: which hosts and origins are answered.
 //! - `endpoint`: the MCP endpoint, gate by gate.
+//! - `arrived`: the span of a request.
 //! - `inbound`: headers and bodies → messages, within limits.
 //! - `sse`: messages as an event stream.
 //! - `failures`: addresses that show tokens that do not count, again and again.
@@ -15,6 +16,7 @@
 
 pub mod accept;
 mod admin;
+mod arrived;
 mod body;
 mod challenge;
 mod endpoint;
@@ -30,7 +32,7 @@ mod wire;
 
 pub use admin::{Admin, LastReload, router as admin_router};
 pub use endpoint::{Front, router};
-pub use error::public_error;
+pub use error::{public_code, public_error};
 pub use failures::Failures;
 pub use ops::Readiness;
 pub use origin::OriginPolicy;

@@ -21,7 +21,7 @@
 //! - [`failure`]: every reason why a request has no result.
 //! - [`metrics`]: what happened and how much there is, as numbers.
 //! - [`revocation`]: what an operator has revoked, and the calls in flight that it stops.
-//! - [`telemetry`] writes logs.
+//! - [`telemetry`] writes logs; [`trace`] sends spans of requests to a collector.
 
 pub mod auth;
 pub mod catalog;
@@ -43,3 +43,4 @@ pub mod stream;
 pub mod task;
 pub mod telemetry;
 pub mod tenant;
+pub mod trace;

@@ -118,6 +118,9 @@ pub static SSE_STALLED: Count = Count::new();
 /// How long calls waited for a slot, those that got none too.
 pub static QUEUE: Histogram = Histogram::new();
 
+/// Spans that no collector got: it took none, or too many waited.
+pub static SPANS_DROPPED: Count = Count::new();
+
 static PANICS: Count = Count::new();
 
 /// Stands for everything that is not of the set.

@@ -57,4 +57,5 @@ mod tokens;
 mod tokens_cases;
 mod tokens_made;
 mod trace;
+mod traces;
 mod watched;

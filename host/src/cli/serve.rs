@@ -24,6 +24,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
     let config = arguments.settings.load(arguments.listen)?;
     let logging = crate::telemetry::start(&config.log);
     crate::metrics::count_panics();
+    let traces = config.traces.as_ref().map(crate::trace::start).transpose().map_err(|error| Failed::config(error.to_string()))?;
     let runtime = runtime()?;
     let drained = runtime.block_on(async {
         // Before anything is announced: a signal that comes early must not kill.
@@ -66,6 +67,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
     });
     // What still runs after the drain is given up, not waited for.
     runtime.shutdown_background();
+    drop(traces);
     drop(logging);
     if drained? { Ok(()) } else { Err(Failed::other("stopped with calls in flight")) }
 }

@@ -5,7 +5,7 @@ use super::error::ladder;
 use super::failures::Failures;
 use super::inbound::{self, Accepts, SESSION};
 use super::stall::{Cut, Stalls};
-use super::{LastReload, OriginPolicy, Readiness, body, error, legacy, ops, sse};
+use super::{LastReload, OriginPolicy, Readiness, arrived, body, error, legacy, ops, sse};
 use crate::auth::{AdminToken, Caller, Unknown, Visit};
 use crate::catalog::{Catalog, Server};
 use crate::config::{Limits, ServerId, TenantId};
@@ -16,6 +16,7 @@ use crate::metrics;
 use crate::outbox::{self, Reply};
 use crate::session::{NotBegun, Session};
 use crate::stream::EventIds;
+use crate::trace::{Arrival, Span};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use axum::Router;
 use axum::body::Body;
@@ -124,6 +125,7 @@ struct Exchange {
     headers: HeaderMap,
     accepts: Accepts,
     cut: Cut,
+    arrival: Arrival,
 }
 
 impl Front {
@@ -188,16 +190,18 @@ impl Front {
             Ok(accepts) => accepts,
             Err(rung) => return unread(&headers, error::refusal(rung)),
         };
+        let mut arrival = Arrival::now();
         let (caller, server) = match self.visitor(generation, uri.path(), &headers, peer).await {
             Ok(visitor) => visitor,
             Err(response) => return unread(&headers, *response),
         };
+        arrival.authenticated();
         let bytes = match body::read(content, inbound::content_length(&headers), &self.limits.http).await {
             Ok(bytes) => bytes,
             Err(reason) => return reason.into(),
         };
         let exchange =
-            Exchange { front: Arc::clone(self), caller, catalog: Arc::clone(&generation.catalog), server, headers, accepts, cut };
+            Exchange { front: Arc::clone(self), caller, catalog: Arc::clone(&generation.catalog), server, headers, accepts, cut, arrival };
         match mcp::jsonrpc::parse(&bytes, &self.limits.json) {
             Ok(Messages::One(message)) => exchange.message(message).await,
             Ok(Messages::Batch(messages)) => exchange.batch(messages).await,
@@ -301,6 +305,12 @@ impl Exchange {
         }
     }
 
+    fn span(&self, request: &Request, revision: Revision) -> Span {
+        let span = arrived::span(self.arrival, &self.headers, request, (&self.caller, &self.server));
+        arrived::speaks(&span, revision);
+        span
+    }
+
     async fn modern(self, request: Request) -> Response<Body> {
         // Rungs 1 to 5; the rest needs the method.
         let envelope = match Envelope::read(&request, &inbound::modern(&self.headers)) {
@@ -311,6 +321,7 @@ impl Exchange {
             Ok(level) => level,
             Err(error) => return error::response(Some(&request.id), &error.into(), Era::Modern),
         };
+        let span = self.span(&request, envelope.revision);
         let context = Context {
             caller: self.caller,
             server: self.server,
@@ -320,6 +331,7 @@ impl Exchange {
             revision: envelope.revision,
             capabilities: Some(envelope.client_capabilities),
             in_flight: None,
+            span,
             mirrored: inbound::mirrored(&self.headers),
         };
         let answer = self.front.rooms.request(context, &request).await;
@@ -332,14 +344,20 @@ impl Exchange {
         if live && self.front.rooms.legacy.stateful_sessions {
             return error::response(Some(&request.id), &Failure::AlreadyInitialized, Era::Legacy);
         }
+        let span = arrived::span(self.arrival, &self.headers, request, (&self.caller, &self.server));
         match initialize(&self.front.rooms, &self.caller, &self.server, request).await {
             Ok((result, session)) => {
+                session.iter().for_each(|session| arrived::speaks(&span, session.revision));
+                span.otherwise("gatehouse.outcome", "ok");
                 let message = mcp::write::success(&request.id, &result);
                 let mut response = if self.accepts.json { error::json(StatusCode::OK, message) } else { sse::single(&message) };
                 name_session(&mut response, session.as_deref());
                 response
             }
-            Err(failure) => error::response(Some(&request.id), &failure, Era::Legacy),
+            Err(failure) => {
+                self.front.rooms.refused(&span, &failure, Era::Legacy);
+                error::response(Some(&request.id), &failure, Era::Legacy)
+            }
         }
     }
 
@@ -399,6 +417,7 @@ impl Exchange {
             log_level: session.and_then(|session| session.log_level()),
             session: session.cloned(),
             in_flight,
+            span: self.span(request, revision),
             mirrored: MirroredHeaders::default(),
         };
         self.front.rooms.request(context, request).await

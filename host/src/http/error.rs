@@ -214,6 +214,11 @@ pub fn public_error(failure: &Failure) -> ErrorObject {
     map(failure, Era::Modern).error
 }
 
+/// The code of a failure's error, for records that have no other words of it.
+pub fn public_code(failure: &Failure, era: Era) -> i32 {
+    map(failure, era).error.code.get()
+}
+
 /// The end of a call as a whole message.
 pub(super) fn message(id: &Id, end: End, era: Era) -> Vec<u8> {
     match end {

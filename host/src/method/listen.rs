@@ -7,6 +7,7 @@ use crate::failure::Failure;
 use crate::outbox::{Reply, Run};
 use crate::stream::Taken;
 use crate::task::Task;
+use crate::trace::Span;
 use mcp::Id;
 use mcp::listen::{ListKind, ListenParams};
 use serde_json::value::RawValue;
@@ -23,7 +24,7 @@ use tokio::time::Instant;
 /// # Errors
 ///
 /// For parameters of a wrong shape, too many listeners, and tasks without their extension.
-pub(super) async fn listen(rooms: &Arc<Rooms>, context: Context, id: &Id, params: Option<&RawValue>) -> Result<Box<dyn Run>, Failure> {
+pub(super) async fn listen(rooms: &Arc<Rooms>, mut context: Context, id: &Id, params: Option<&RawValue>) -> Result<Box<dyn Run>, Failure> {
     let mut params = ListenParams::read(params)?;
     if !params.task_ids.is_empty() {
         task::declared(&context)?;
@@ -42,7 +43,7 @@ pub(super) async fn listen(rooms: &Arc<Rooms>, context: Context, id: &Id, params
     let mut watched = Vec::new();
     for uri in std::mem::take(&mut params.resource_subscriptions) {
         let Some(readable) = context.server.readable(&uri) else { continue };
-        match rooms.policy.may_watch(&context.caller, &context.server, &readable, &uri).await {
+        match rooms.policy.may_watch(&context.caller, &context.server, &readable, &uri, &context.span).await {
             Ok(()) => watched.push(uri),
             Err(Denied::Hidden | Denied::Forbidden { .. }) => {}
             Err(Denied::NoAnswer) => return Err(Failure::PolicyUnavailable),
@@ -61,6 +62,8 @@ pub(super) async fn listen(rooms: &Arc<Rooms>, context: Context, id: &Id, params
         waiting.push_back(told(rooms, task, id).await);
     }
     let rooms = Arc::clone(rooms);
+    // The request is answered; how long somebody listens says nothing of it.
+    context.span = Span::default();
     let ends = context.caller.good_for().and_then(|good_for| Instant::now().checked_add(good_for));
     let mut listening =
         Listening { rooms, context, id: id.clone(), params, tasks, waiting, ending: false, ends, changes, task_changes, _place: place };

@@ -3,7 +3,8 @@
 use super::calls::Table;
 use super::counters::{ByWord, Histogram};
 use super::{
-    AUTH_FAILURES, CALLS, HTTP_REJECTED, JWKS_FETCH, OTHER, PANICS, PLUGIN_REJECTED, POLICY_DECISIONS, QUEUE, RELOAD, SSE_STALLED,
+    AUTH_FAILURES, CALLS, HTTP_REJECTED, JWKS_FETCH, OTHER, PANICS, PLUGIN_REJECTED, POLICY_DECISIONS, QUEUE, RELOAD, SPANS_DROPPED,
+    SSE_STALLED,
 };
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, MetricEncoder, NoLabelSet, text};
@@ -70,6 +71,7 @@ impl Collector for Page {
         writer.gauge("generation", "Number of the current generation of settings and plugins.", gauges.generation)?;
         writer.count("panics", "Panics, wherever they were caught.", PANICS.get())?;
         writer.count("log_dropped", "Log lines that were dropped because standard error was not read.", gauges.log_dropped)?;
+        writer.count("spans_dropped", "Spans of traces that the collector did not get.", SPANS_DROPPED.get())?;
 
         writer.counts("http_rejected", "Requests and connections refused before any method saw them.", "reason", &HTTP_REJECTED)?;
         writer.counts("auth_failures", "Requests whose sender is not known.", "reason", &AUTH_FAILURES)?;

@@ -72,6 +72,7 @@ pub(super) fn call(file: &Path, settings: &Settings, tool: &str, given: Given) -
             })),
             changes: tokio::sync::broadcast::Sender::new(1),
             error_text: |failure| crate::http::public_error(failure).write(),
+            error_code: crate::http::public_code,
             store,
             legacy: config.legacy,
             limits: config.limits.guest,
@@ -88,6 +89,7 @@ pub(super) fn call(file: &Path, settings: &Settings, tool: &str, given: Given) -
             log_level: None,
             session: None,
             in_flight: None,
+            span: crate::trace::Span::default(),
             mirrored: MirroredHeaders(headers.into_iter().map(|(name, value)| (name.into(), value.into_bytes())).collect()),
         };
         let params = json!({ "name": tool, "arguments": arguments, "_meta": { "progressToken": 0 } });

@@ -80,6 +80,9 @@ impl Asking {
         };
         self.in_flight = None;
         self.open.clear();
+        if let Err(failure) = &end {
+            self.rooms.refused(&self.again.span, failure, self.again.revision.era());
+        }
         Reply::End(Box::new(end))
     }
 
@@ -126,7 +129,7 @@ impl Asking {
         let caller = self.rooms.generation.load().authenticator.renew(&self.again.caller);
         self.again.caller = caller.ok_or_else(|| self.again.target.unknown())?;
         let again = &self.again;
-        let authorized = super::authorize(&self.rooms, &again.caller, &again.server, &again.target, again.revision).await?;
+        let authorized = super::authorize(&self.rooms, (&again.caller, &again.server), &again.target, again.revision, &again.span).await?;
         let resume = Resume { answers: std::mem::take(&mut self.answers), state: std::mem::take(&mut self.state) };
         let start =
             Start { about: self.again.clone(), authorized, in_flight: None, resume: Some(resume), running: Arc::clone(&self.running) };

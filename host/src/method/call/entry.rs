@@ -6,9 +6,10 @@ use crate::auth::Caller;
 use crate::catalog::Server;
 use crate::failure::Failure;
 use crate::journal::{Outcome, PolicyRecord, Record};
-use crate::method::Rooms;
+use crate::method::{OUTCOME, Rooms};
 use crate::metrics;
 use crate::outbox::End;
+use crate::trace::Span;
 use mcp::Revision;
 use sandbox::Usage;
 use std::borrow::Cow;
@@ -22,16 +23,19 @@ pub(super) struct Entry {
     record: Option<Record>,
     /// Where it is counted; none after it was.
     row: Option<Arc<metrics::Row>>,
+    /// Of the request.
+    span: Span,
+    revision: Revision,
     began: Instant,
 }
 
 impl Entry {
     pub(super) fn begin(rooms: &Arc<Rooms>, about: &About) -> Self {
-        Self::of(rooms, (&about.caller, &about.server), &about.target, about.revision)
+        Self::of(rooms, (&about.caller, &about.server), &about.target, about.revision, &about.span)
     }
 
     /// Of a call that may end before everything about it is known.
-    pub(super) fn of(rooms: &Arc<Rooms>, (caller, server): (&Caller, &Server), target: &Target, revision: Revision) -> Self {
+    pub(super) fn of(rooms: &Arc<Rooms>, (caller, server): (&Caller, &Server), target: &Target, revision: Revision, span: &Span) -> Self {
         let record = rooms.journal.is_on().then(|| {
             let (arguments, principal) = (target.arguments(), caller.principal());
             let named =
@@ -58,7 +62,7 @@ impl Entry {
             }
         });
         let row = Some(metrics::CALLS.row(caller.tenant().id.as_str(), target.tool()));
-        Self { rooms: Arc::clone(rooms), record, row, began: Instant::now() }
+        Self { rooms: Arc::clone(rooms), record, row, span: span.clone(), revision, began: Instant::now() }
     }
 
     /// The call never reached its guest.
@@ -90,6 +94,13 @@ impl Entry {
 
     /// The call came to an end. `tool_error` says that the result is the tool's own failure.
     pub(super) fn ended(&mut self, end: &End, tool_error: bool, usage: &Usage) {
+        self.write_end(end, tool_error, usage);
+        if let Err(failure) = end {
+            self.rooms.refused(&self.span, failure, self.revision.era());
+        }
+    }
+
+    fn write_end(&mut self, end: &End, tool_error: bool, usage: &Usage) {
         match end {
             Ok(result) => {
                 if let Some(record) = &mut self.record {
@@ -117,7 +128,12 @@ impl Entry {
     fn write(&mut self, outcome: Outcome, reason: Option<&'static str>, usage: Option<&Usage>) {
         let cpu = usage.map_or(Duration::ZERO, |usage| usage.cpu);
         if let Some(row) = self.row.take() {
-            row.count(counted(outcome, reason));
+            let counted = counted(outcome, reason);
+            row.count(counted);
+            self.span.word(OUTCOME, counted.word());
+            if !matches!(counted, metrics::Outcome::Ok | metrics::Outcome::Asked) {
+                self.span.failed(counted.word());
+            }
             if usage.is_some() {
                 row.took(self.began.elapsed(), cpu);
             }
@@ -135,6 +151,18 @@ impl Drop for Entry {
     fn drop(&mut self) {
         self.write(Outcome::Cancelled, None, None);
     }
+}
+
+/// What it is in metrics that a request has no result, whether or not a guest ran.
+pub(in crate::method) fn outcome(failure: &Failure) -> metrics::Outcome {
+    counted(
+        match failure {
+            Failure::Cancelled => Outcome::Cancelled,
+            Failure::Revoked => Outcome::Revoked,
+            _ => Outcome::Refused,
+        },
+        Some(failure.word()),
+    )
 }
 
 /// What an end is in metrics: the words of [`Failure::word`], a few together.
