@@ -78,7 +78,7 @@ pub struct Config {
     pub watch_settings: bool,
     /// Where sessions, streams and tasks are kept.
     pub store: StoreConfig,
-    /// What is recorded of calls; none: nothing.
+    /// What is recorded of calls and other events; none: nothing.
     pub journal: Option<JournalConfig>,
     /// What is logged, and how.
     pub log: LogConfig,
@@ -108,7 +108,7 @@ pub struct LegacyConfig {
     pub json_responses: bool,
 }
 
-/// What is recorded of calls, and for how long.
+/// What is recorded of calls and other events, and for how long.
 #[derive(Debug, Clone)]
 pub struct JournalConfig {
     /// Where.
@@ -117,6 +117,17 @@ pub struct JournalConfig {
     pub bytes_max: u64,
     /// Files that were not written for this long go.
     pub age_max: Duration,
+    /// What becomes of calls while it cannot be written.
+    pub on_error: OnError,
+}
+
+/// What becomes of calls while the journal cannot be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnError {
+    /// They go on. Lines that find no room are counted, and the count is written when the journal can be.
+    Continue,
+    /// They are refused before a guest runs: a call that nobody could answer for is worse than none.
+    Refuse,
 }
 
 /// What is logged, and how.
@@ -425,10 +436,16 @@ fn read_store(root: &Section<'_, '_>, base: &Path, data_directory: &Path) -> Sto
 fn read_journal(root: &Section<'_, '_>, data_directory: &Path) -> Option<JournalConfig> {
     let journal = root.section("journal");
     let enabled = journal.flag("enabled", true);
+    let on_error = journal.parsed("on_error", |text| match text {
+        "continue" => Ok(OnError::Continue),
+        "refuse" => Ok(OnError::Refuse),
+        _ => Err("must be \"continue\" or \"refuse\"".to_owned()),
+    });
     let config = JournalConfig {
         directory: data_directory.join("journal"),
         bytes_max: journal.number("bytes_max", 1 << 30, 1 << 20..=1 << 40),
         age_max: Duration::from_secs(journal.number("age_max_days", 30, 1..=36_500).saturating_mul(86_400)),
+        on_error: on_error.unwrap_or(OnError::Continue),
     };
     journal.end();
     enabled.then_some(config)

@@ -3,6 +3,7 @@
 //! One line asks (`stats`, `walk`, `usage`, `reload`, or an [`Order`] as a JSON object), JSON lines answer, the last one is `{"end":true}`.
 //! Nothing can be changed this way but that the settings are read again, and what is revoked.
 
+use crate::journal::{Event, Journal, Kind};
 use crate::revocation::Order;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -55,6 +56,8 @@ pub struct Desks {
     pub reload: mpsc::Sender<Reload>,
     /// Who carries orders out.
     pub orders: mpsc::Sender<Ordered>,
+    /// Where it is written down what was asked for, but for what changes nothing and shows nothing of anybody.
+    pub journal: Arc<Journal>,
 }
 
 impl std::fmt::Debug for Desks {
@@ -137,7 +140,7 @@ pub async fn serve(entrance: Entrance, desks: Arc<Desks>, stop: CancellationToke
 }
 
 async fn answer(stream: UnixStream, desks: &Desks) -> io::Result<()> {
-    let Desks { store, ledger, reload, .. } = desks;
+    let Desks { store, ledger, reload, journal, .. } = desks;
     let (reader, mut writer) = stream.into_split();
     let mut question = String::new();
     let mut reader = BufReader::new(reader.take(QUESTION_BYTES_MAX));
@@ -153,6 +156,7 @@ async fn answer(stream: UnixStream, desks: &Desks) -> io::Result<()> {
             send(&mut writer, &format!("{}\n", Value::Object(told))).await?;
         }
         "walk" => {
+            journal.note(Event::new(Kind::AdminExport));
             let mut after = None;
             loop {
                 let walk = store.walk(after, PAGE_ITEMS).await.map_err(io::Error::other)?;
@@ -171,6 +175,7 @@ async fn answer(stream: UnixStream, desks: &Desks) -> io::Result<()> {
         "reload" => {
             let (asks, said) = oneshot::channel();
             reload.send(asks).await.map_err(io::Error::other)?;
+            journal.note(Event::new(Kind::AdminReload).because("socket"));
             let told = match tokio::time::timeout(RELOAD_WAIT, said).await?.map_err(io::Error::other)? {
                 Ok(text) => object([("ok", true.into()), ("text", text.into())]),
                 Err(text) => object([("ok", false.into()), ("text", text.into())]),

@@ -107,6 +107,8 @@ pub enum Failure {
     BadRequestState,
     /// The store is needed for this, and cannot be used now.
     StoreUnavailable,
+    /// Nothing may be called that leaves no line in the journal, and that cannot be written now.
+    JournalUnavailable,
     /// Another request with this id is in flight in the session.
     IdInUse,
     /// The session has as many requests in flight as it may have.
@@ -180,6 +182,7 @@ impl Failure {
             Self::UnknownTask => "unknown_task",
             Self::BadRequestState => "bad_request_state",
             Self::StoreUnavailable => "store_unavailable",
+            Self::JournalUnavailable => "journal_unavailable",
             Self::IdInUse => "id_in_use",
             Self::TooManyRequests => "too_many_requests",
             Self::Cancelled => "cancelled",

@@ -2,6 +2,7 @@
 
 mod house;
 mod orders;
+mod tidings;
 
 use crate::auth::{AdminError, AdminToken, IssuerError, Policy, PolicyError};
 use crate::catalog::{Catalog, Problem};
@@ -9,13 +10,14 @@ use crate::config::{Config, StoreBackend};
 use crate::control::{self, Desks, Entrance, Ordered, Reload};
 use crate::generation::Generation;
 use crate::http::{Admin, Failures, Front, OriginPolicy, Readiness, Stalls, accept, admin_router, public_code, public_error, router};
-use crate::journal::Journal;
+use crate::journal::{Event, Journal, Kind};
 use crate::keys::{Keys, Purpose};
 use crate::method::{Dialogs, Pages, Rooms};
 use crate::revocation::{FileError, Revocations};
 use crate::session::Sessions;
 use crate::stream::{Counter, EventIds, Streams};
 use crate::task::Tasks;
+use crate::telemetry;
 use crate::tenant::Admission;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use event_store::{EventStore, OpenError};
@@ -77,8 +79,8 @@ pub enum StartError {
     /// Anybody on the machine could drop a plugin.
     #[error("the plugin directory {} can be written by every user of this machine; take that away with `chmod o-w {}`", .0.display(), .0.display())]
     PluginDirectoryOpen(PathBuf),
-    /// The call journal.
-    #[error("the call journal {path} cannot be written: {source}; mend that, or switch it off with journal.enabled = false")]
+    /// The journal.
+    #[error("the journal {path} cannot be written: {source}; mend that, or switch it off with journal.enabled = false")]
     Journal {
         /// Its directory.
         path: PathBuf,
@@ -215,7 +217,7 @@ impl Gateway {
         // Before anything is compiled: a command that comes meanwhile finds that they are in use.
         let revocations = Arc::new(Revocations::open(&config.revocation_directory())?);
         let (sandbox, authority) = make_sandbox(config, CodeIsKept::Always)?;
-        let house = House::build(config, &sandbox, &revocations).await?;
+        let mut house = House::build(config, &sandbox, &revocations).await?;
         // Read now, and not before the house has noted what its file was like: a change meanwhile must not be missed.
         let admin_token = admin_token(config)?;
         let generation = house.first().await?;
@@ -227,6 +229,9 @@ impl Gateway {
             Some(settings) => Journal::open(settings).map_err(|source| StartError::Journal { path: settings.directory.clone(), source })?,
             None => Journal::off(),
         };
+        let journal = Arc::new(journal);
+        journal.note(Event::new(Kind::LifecycleStarted).to(env!("CARGO_PKG_VERSION")));
+        house.tell(&journal);
         let tasks = TaskTracker::new();
         let draining = CancellationToken::new();
         let rooms = Rooms {
@@ -234,10 +239,10 @@ impl Gateway {
             policy: Policy::new(authority, Arc::clone(&revocations)),
             revocations,
             admission: Admission::new(&config.limits.calls, sandbox.turns().clone()),
-            journal,
+            journal: Arc::clone(&journal),
             sandbox,
             store: Arc::clone(&store),
-            sessions: Sessions::new(config.limits.sessions.clone(), Arc::clone(&store), config.store.required),
+            sessions: Sessions::new(config.limits.sessions.clone(), Arc::clone(&store), config.store.required, Arc::clone(&journal)),
             streams: Arc::new(Streams::new(Arc::clone(&store), event_ids.is_some(), config.limits.streams.keep)),
             stream_places: Arc::new(Counter::new(config.limits.streams.clone())),
             task_store: Tasks::new(Arc::clone(&store), config.limits.tasks.clone()),
@@ -317,7 +322,13 @@ impl Gateway {
         let connections = TaskTracker::new();
         let generation = Arc::clone(&self.front.rooms.generation);
         let ledger: control::Ledger = Arc::new(move || crate::tenant::usage(generation.load().authenticator.tenants()));
-        let desks = Desks { store: Arc::clone(&self.front.rooms.store), ledger, reload: self.reload, orders: self.orders };
+        let desks = Desks {
+            store: Arc::clone(&self.front.rooms.store),
+            ledger,
+            reload: self.reload,
+            orders: self.orders,
+            journal: Arc::clone(&self.front.rooms.journal),
+        };
         let desks = Arc::new(desks);
         let administrating = self.admin.map(|(address, listener)| {
             tracing::info!(%address, "the admin listener answers");
@@ -328,12 +339,14 @@ impl Gateway {
         });
         // Not among what is waited for: whoever revokes is heard up to the end.
         let (commands, over) = (TaskTracker::new(), CancellationToken::new());
+        let (rooms, journal) = (Arc::clone(&self.front.rooms), Arc::clone(&self.front.rooms.journal));
         let control = self.entrance.map(|entrance| commands.spawn(control::serve(entrance, desks, over.clone())));
-        let ordered = AbortOnDropHandle::new(commands.spawn(orders::carry_out(Arc::clone(&self.front.rooms), self.ordered)));
+        let ordered = AbortOnDropHandle::new(commands.spawn(orders::carry_out(Arc::clone(&rooms), self.ordered)));
         let house = self.house.run(Arc::clone(&self.front), self.tasks.clone(), self.reloads);
         let watching = AbortOnDropHandle::new(self.tasks.spawn(house));
         let stalls = AbortOnDropHandle::new(self.tasks.spawn(watch_stalls(Arc::clone(&self.front))));
         let sweeping = AbortOnDropHandle::new(self.tasks.spawn(sweep(Arc::clone(&self.front))));
+        let telling = AbortOnDropHandle::new(commands.spawn(tidings::watch(rooms)));
         let accepting = connections.spawn(accept::serve(
             self.listener,
             router(Arc::clone(&self.front)),
@@ -344,6 +357,7 @@ impl Gateway {
         ));
         stop.await;
 
+        journal.note(Event::new(Kind::LifecycleStopping));
         tracing::info!(timeout_s = self.drain_timeout.as_secs(), "stopping: no new work is taken, calls in flight go on to their end");
         self.draining.cancel();
         drop((watching, sweeping, stalls));
@@ -361,7 +375,11 @@ impl Gateway {
         if let Some(control) = control {
             let _ = tokio::time::timeout(LAST_WORDS, control).await;
         }
-        drop(ordered);
+        drop((ordered, telling));
+        telemetry::tell_left_out();
+        journal.note(Event::new(Kind::LifecycleStopped).because(if all { "drained" } else { "calls_lost" }));
+        // What was counted has its lines, and all of it is on the disk, before anybody is told that the gateway has stopped.
+        let _ = tokio::task::spawn_blocking(move || journal.flush(LAST_WORDS)).await;
         if all {
             tracing::info!("stopped; every call in flight came to its end");
         } else {

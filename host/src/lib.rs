@@ -17,7 +17,7 @@
 //! - [`stream`]: their event streams, kept and resumed.
 //! - [`keys`]: the gateway's own secret.
 //! - [`outbox`]: the messages of a running call.
-//! - [`journal`]: a record of every call, chained by hashes.
+//! - [`journal`]: the audit log: every call, and what else happened, chained by hashes.
 //! - [`failure`]: every reason why a request has no result.
 //! - [`metrics`]: what happened and how much there is, as numbers.
 //! - [`revocation`]: what an operator has revoked, and the calls in flight that it stops.

@@ -12,6 +12,7 @@ mod initialize;
 mod listen;
 mod lists;
 mod prompts_get;
+mod refused;
 mod resources_read;
 mod resources_subscribe;
 mod revoked;
@@ -62,8 +63,8 @@ pub struct Rooms {
     pub revocations: Arc<Revocations>,
     /// How much at once.
     pub admission: Admission,
-    /// Where calls are recorded.
-    pub journal: Journal,
+    /// Where calls are recorded, and what else happens.
+    pub journal: Arc<Journal>,
     /// Where guests run.
     pub sandbox: Arc<Sandbox>,
     /// Where sessions and streams are kept.
@@ -203,7 +204,8 @@ pub fn known(method: &str) -> &'static str {
 impl Rooms {
     /// Answers a request of either era; `initialize` has its own door, because it makes what the others need.
     pub async fn request(self: &Arc<Self>, context: Context, request: &Request) -> Answer {
-        let (tenant, span, era) = (context.caller.tenant().id.clone(), context.span.clone(), context.revision.era());
+        let (span, era) = (context.span.clone(), context.revision.era());
+        let (owner, server) = (context.caller.owner(), context.server.id.clone());
         match self.dispatch(context, request).await {
             Ok(answer) => {
                 span.otherwise(OUTCOME, metrics::Outcome::Ok.word());
@@ -212,7 +214,11 @@ impl Rooms {
             Err(failure) => {
                 self.refused(&span, &failure, era);
                 if failure.is_of_name() {
-                    metrics::CALLS.row(tenant.as_str(), None).count(metrics::Outcome::Unknown);
+                    metrics::CALLS.row(owner.tenant().as_str(), None).count(metrics::Outcome::Unknown);
+                }
+                // Calls of guests told of it themselves, each in its line.
+                if !matches!(&*request.method, "tools/call" | "resources/read" | "prompts/get" | "completion/complete") {
+                    self.note_refusal(&owner, server.as_ref(), &failure, &request.method);
                 }
                 Answer::Now(Err(failure))
             }

@@ -1,11 +1,16 @@
 //! Logs: to standard error, for people or for programs, without ever waiting for whoever reads them.
 
+mod pace;
+
 use crate::config::{LogConfig, LogFormat};
+use pace::{Pace, Paced};
 use parking_lot::Mutex;
 use std::io::IsTerminal;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Lines that may wait to be written; more are dropped, because a full pipe must not stop a call.
 const LINES_WAITING_MAX: usize = 8_192;
@@ -18,6 +23,7 @@ struct Log {
     filter: Mutex<String>,
     replace: Box<dyn Fn(EnvFilter) -> bool + Send + Sync>,
     dropped: ErrorCounter,
+    pace: Arc<Pace>,
 }
 
 /// Starts logging. Lines are written by a thread of their own until the guard is dropped.
@@ -28,22 +34,24 @@ pub fn start(config: &LogConfig) -> WorkerGuard {
     let dropped = writer.error_counter();
     // The settings were checked when they were read.
     let filter = EnvFilter::try_new(&config.filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let pace = Arc::new(Pace::default());
+    let paced = || Paced(Arc::clone(&pace));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     let (started, replace): (_, Box<dyn Fn(EnvFilter) -> bool + Send + Sync>) = match config.format {
         LogFormat::Human => {
             let builder = builder.with_ansi(std::io::stderr().is_terminal()).with_filter_reloading();
             let handle = builder.reload_handle();
-            (builder.try_init(), Box::new(move |filter| handle.reload(filter).is_ok()))
+            (builder.finish().with(paced()).try_init(), Box::new(move |filter| handle.reload(filter).is_ok()))
         }
         LogFormat::Json => {
             let builder = builder.json().flatten_event(true).with_filter_reloading();
             let handle = builder.reload_handle();
-            (builder.try_init(), Box::new(move |filter| handle.reload(filter).is_ok()))
+            (builder.finish().with(paced()).try_init(), Box::new(move |filter| handle.reload(filter).is_ok()))
         }
     };
     if started.is_ok() {
         // Nobody else has started it.
-        let _ = LOG.set(Log { filter: Mutex::new(config.filter.clone()), replace, dropped });
+        let _ = LOG.set(Log { filter: Mutex::new(config.filter.clone()), replace, dropped, pace });
     }
     guard
 }
@@ -67,6 +75,17 @@ pub fn set_filter(text: &str) -> Result<(), String> {
     }
     text.clone_into(&mut now);
     Ok(())
+}
+
+/// Says how many lines were left out because one place had too many. To be called every second.
+pub fn tell_left_out() {
+    for (lines, place) in LOG.get().map(|log| log.pace.take_left_out()).unwrap_or_default() {
+        tracing::warn!(
+            lines,
+            place,
+            "so many more lines of one place were left out of this log; the journal has counts of what was refused"
+        );
+    }
 }
 
 /// Lines that were dropped so far.

@@ -2,6 +2,8 @@
 
 mod admin;
 mod admin_revoking;
+mod audit;
+mod audit_disk;
 mod batch;
 mod canaries;
 mod changes;

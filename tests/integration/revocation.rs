@@ -422,7 +422,7 @@ async fn orders_and_what_they_stopped_are_recorded() {
     assert!(told.iter().any(|line| line["tool"] == "sleep" && line["outcome"] == "revoked"), "{told:?}");
     assert_eq!(gateway.command(&["journal", "verify"]).await.0, 0);
     let (_, shown) = gateway.command(&["journal", "tail"]).await;
-    assert!(shown.contains("revoke tool sleep (wild)  1 calls stopped") && !shown.contains("no record"), "{shown}");
+    assert!(shown.contains("revoke  tool sleep  (wild)  1 calls stopped") && !shown.contains("no record"), "{shown}");
     assert!(gateway.log().contains("what is revoked has changed") && gateway.log().contains("wild"));
 }
 

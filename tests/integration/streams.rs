@@ -421,7 +421,8 @@ async fn many_peers_that_do_not_read_cost_little() {
         peers.push(peer);
     }
     let outcomes = async || {
-        let records = std::process::Command::new(binary()).args(["journal", "show", "--json", "--data"]).arg(gateway.data()).output();
+        let records =
+            std::process::Command::new(binary()).args(["journal", "show", "--json", "--calls", "--data"]).arg(gateway.data()).output();
         let records = String::from_utf8(records.expect("it runs").stdout).expect("text");
         let records = records.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let outcomes: Vec<_> = records.map(|record| record["outcome"].as_str().unwrap_or_default().to_owned()).collect();

@@ -63,6 +63,16 @@ pub enum NotAdmin {
     Refused,
 }
 
+impl NotAdmin {
+    /// The word for records.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::NoToken => "no_token",
+            Self::Refused => "refused",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -39,6 +39,8 @@ pub struct Problem {
     pub plugin: String,
     /// What is wrong.
     pub reason: String,
+    /// Of what kind that is: a word of a closed set.
+    pub word: &'static str,
     /// An older version of it is served.
     pub last_good_serves: bool,
 }
@@ -353,7 +355,8 @@ impl Library {
             !same
         });
         let problems = self.files.iter().filter_map(|(name, file)| {
-            Some(Problem { plugin: name.clone(), reason: file.problem()?.to_owned(), last_good_serves: file.serving.is_some() })
+            let (word, reason) = file.problem()?;
+            Some(Problem { plugin: name.clone(), reason: reason.to_owned(), word, last_good_serves: file.serving.is_some() })
         });
         let problems: Vec<_> = problems.collect();
         let otherwise = self.problems.send_if_modified(|known| {

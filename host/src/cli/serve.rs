@@ -31,6 +31,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
         let mut terminate = signal(SignalKind::terminate()).map_err(|error| Failed::other(error.to_string()))?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| Failed::other(error.to_string()))?;
         let mut hangup = signal(SignalKind::hangup()).map_err(|error| Failed::other(error.to_string()))?;
+        // A limit on the size of files is a disk that refuses, which the journal and the store can live with, and nothing to die of.
+        let file_size = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
+        let _survived = signal(file_size).map_err(|error| Failed::other(error.to_string()))?;
         let gateway = Gateway::build(&config).await?;
         let reload = gateway.reload();
         let address = gateway.address();

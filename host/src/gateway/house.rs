@@ -1,6 +1,7 @@
 //! Generations: made of the settings and of what lies in the plugin directories, and made anew when either is another. One task does all of
 //! it, so generations follow each other in one order.
 
+use super::tidings::Tidings;
 use super::{StartError, check_plugin_directory};
 use crate::auth::{AdminToken, Authenticator, Policies};
 use crate::catalog::{Catalog, Library, LibraryView, Loader, Problem, Shelves};
@@ -8,6 +9,7 @@ use crate::config::{AuthConfig, Config, Stamp, TenantId};
 use crate::control::Reload;
 use crate::generation::Generation;
 use crate::http::{Front, LastReload, OriginPolicy};
+use crate::journal::{Event, Journal, Kind};
 use crate::metrics;
 use crate::revocation::Revocations;
 use crate::tenant::Tenants;
@@ -35,6 +37,8 @@ pub(super) struct House {
     own: BTreeMap<TenantId, Wing>,
     problems: watch::Sender<Vec<Problem>>,
     files: Files,
+    /// What the journal was told of plugins.
+    tidings: Tidings,
     /// Fetches the keys that issuers serve.
     keys: Option<AbortOnDropHandle<()>>,
 }
@@ -91,7 +95,8 @@ impl House {
             }
         }
         let (config, sandbox, revocations) = (config.clone(), Arc::clone(sandbox), Arc::clone(revocations));
-        let house = Self { config, sandbox, revocations, loader, told, shared, own, problems: watch::Sender::default(), files, keys: None };
+        let (problems, tidings) = (watch::Sender::default(), Tidings::default());
+        let house = Self { config, sandbox, revocations, loader, told, shared, own, problems, files, tidings, keys: None };
         house.find_problems();
         Ok(house)
     }
@@ -124,6 +129,11 @@ impl House {
             *known = problems;
             changed
         });
+    }
+
+    /// Tells the journal of plugins that are others than when it was told last.
+    pub(super) fn tell(&mut self, journal: &Journal) {
+        self.tidings.tell(journal, &self.shelves(), &self.problems.borrow());
     }
 
     /// Makes generations until the future is dropped.
@@ -163,6 +173,7 @@ impl House {
     async fn publish(&mut self, front: &Front, authenticator: Option<Arc<Authenticator>>) {
         self.find_problems();
         let rooms = &front.rooms;
+        self.tell(&rooms.journal);
         let before = rooms.generation.load_full();
         let (rules, shelves) = (authenticator.is_some(), self.shelves());
         if !rules && shelves.is_same(&before.catalog.shelves) {
@@ -181,50 +192,59 @@ impl House {
 
     /// Reads the settings again. Says what became of it; if anything is wrong the running ones go on.
     async fn reload(&mut self, front: &Front, tasks: &TaskTracker) -> Result<String, String> {
-        let said = self.reload_now(front, tasks).await;
+        let done = self.reload_now(front, tasks).await;
+        let event = match &done {
+            Ok((_, later)) if later.is_empty() => Event::new(Kind::ConfigReloaded),
+            Ok((_, later)) => Event::new(Kind::ConfigReloaded).to(&later.join(", ")),
+            Err(NotTaken { word, .. }) => Event::new(Kind::ConfigRejected).because(*word),
+        };
+        front.rooms.journal.note(event);
+        let said = match done {
+            Ok((generation, later)) if later.is_empty() => Ok(format!("the settings are in force (generation {generation})")),
+            Ok((generation, later)) => {
+                let later = later.join(", ");
+                Ok(format!("the settings are in force (generation {generation}), but for {later}, which need a restart"))
+            }
+            Err(NotTaken { reason, .. }) => Err(reason),
+        };
         metrics::RELOAD.count(if said.is_ok() { "ok" } else { "refused" });
         front.last_reload.store(Some(Arc::new(LastReload::now(said.clone()))));
         said
     }
 
-    async fn reload_now(&mut self, front: &Front, tasks: &TaskTracker) -> Result<String, String> {
+    async fn reload_now(&mut self, front: &Front, tasks: &TaskTracker) -> Result<InForce, NotTaken> {
         let began = Instant::now();
-        match self.try_reload(front, tasks).await {
+        let done = self.try_reload(front, tasks).await;
+        match &done {
             Ok((generation, later)) => {
                 let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
                 tracing::info!(generation, ms, "the settings were read again");
-                if later.is_empty() {
-                    return Ok(format!("the settings are in force (generation {generation})"));
+                if !later.is_empty() {
+                    tracing::warn!(settings = %later.join(", "), "these settings changed and take effect at the next start");
                 }
-                let later = later.join(", ");
-                tracing::warn!(settings = %later, "these settings changed and take effect at the next start");
-                Ok(format!("the settings are in force (generation {generation}), but for {later}, which need a restart"))
             }
-            Err(reason) => {
-                tracing::error!(%reason, "the settings were not taken; the running ones go on");
-                Err(reason)
-            }
+            Err(NotTaken { reason, .. }) => tracing::error!(%reason, "the settings were not taken; the running ones go on"),
         }
+        done
     }
 
-    async fn try_reload(&mut self, front: &Front, tasks: &TaskTracker) -> Result<(u64, Vec<&'static str>), String> {
+    async fn try_reload(&mut self, front: &Front, tasks: &TaskTracker) -> Result<InForce, NotTaken> {
         let source = self.config.source.clone();
-        let read = tokio::task::spawn_blocking(move || source.load()).await.map_err(|error| error.to_string())?;
-        let config = read.map_err(|error| error.to_string())?;
+        let read = tokio::task::spawn_blocking(move || source.load()).await.map_err(|error| NotTaken::new("settings", error))?;
+        let config = read.map_err(|error| NotTaken::new("settings", error))?;
         // The settings were checked against the address that they name, which counts at the next start only.
         if matches!(config.auth, AuthConfig::Open) && !front.address.ip().is_loopback() {
-            return Err(format!(
+            let reason = format!(
                 "auth.mode: is \"none\", and {}, which other machines can reach, is listened on until the next start; stop the gateway first",
                 front.address
-            ));
+            );
+            return Err(NotTaken::new("open_to_others", reason));
         }
         let files = Files::of(&config);
-        let admin = config.admin.as_ref().map(AdminToken::load).transpose().map_err(|error| error.to_string())?;
+        let admin = config.admin.as_ref().map(AdminToken::load).transpose().map_err(|error| NotTaken::new("admin", error))?;
         let before = front.rooms.generation.load_full();
-        let failed = |error: StartError| error.to_string();
-        let authenticator =
-            authenticator(&config, (&self.sandbox, &self.revocations), Some(&before.authenticator)).await.map_err(failed)?;
-        let new = self.new_wings(&config).await.map_err(failed)?;
+        let authenticator = authenticator(&config, (&self.sandbox, &self.revocations), Some(&before.authenticator)).await?;
+        let new = self.new_wings(&config).await?;
         // From here on nothing can fail.
         let later = self.config.needs_restart(&config);
         self.settle(&config, new);
@@ -259,6 +279,34 @@ impl House {
         }
         self.own.retain(|id, _| config.tenants.iter().any(|tenant| tenant.id == *id && tenant.plugin_directory.is_some()));
         self.own.extend(new.own);
+    }
+}
+
+/// Which generation, and the settings that wait for the next start.
+type InForce = (u64, Vec<&'static str>);
+
+/// Why settings were not taken.
+struct NotTaken {
+    /// Of what kind the reason is: the reason itself may name files.
+    word: &'static str,
+    reason: String,
+}
+
+impl NotTaken {
+    fn new(word: &'static str, reason: impl ToString) -> Self {
+        Self { word, reason: reason.to_string() }
+    }
+}
+
+impl From<StartError> for NotTaken {
+    fn from(error: StartError) -> Self {
+        let word = match &error {
+            StartError::Policy(_) => "policies",
+            StartError::Issuer(_) => "issuers",
+            StartError::PluginDirectory { .. } | StartError::PluginDirectoryOpen(_) => "plugins",
+            _ => "other",
+        };
+        Self::new(word, error)
     }
 }
 

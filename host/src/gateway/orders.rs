@@ -2,7 +2,7 @@
 //! those whose time has passed.
 
 use crate::control::Ordered;
-use crate::journal::Event;
+use crate::journal::{Event, Kind};
 use crate::method::{Effect, Rooms};
 use crate::revocation::{FILE, Order, Revocation, Target, now_ms};
 use serde_json::{Value, json};
@@ -32,7 +32,7 @@ pub(super) async fn carry_out(rooms: Arc<Rooms>, mut ordered: mpsc::Receiver<Ord
             }
             () = tokio::time::sleep(pause(&rooms, unkept)) => {
                 for revocation in rooms.restore_what_is_over() {
-                    record(&rooms, "revocation_over", &revocation.target, None, 0);
+                    record(&rooms, Kind::RevocationOver, &revocation.target, None, 0);
                     unkept = true;
                 }
                 unkept = unkept && kept(&rooms).await.is_err();
@@ -64,7 +64,7 @@ async fn revoke(rooms: &Arc<Rooms>, revocation: Revocation, unkept: &mut bool) -
         Err(reason) => return json!({ "ok": false, "text": reason }),
     };
     let took = began.elapsed();
-    record(rooms, "revoke", &target, reason, calls);
+    record(rooms, Kind::Revoke, &target, reason, calls);
     let kept = kept(rooms).await;
     *unkept |= kept.is_err();
     json!({
@@ -78,7 +78,7 @@ async fn restore(rooms: &Arc<Rooms>, target: Target) -> Value {
     match on_disk(move || there.restore(&wanted)).await {
         Ok(restored) => {
             if restored.is_some() {
-                record(rooms, "restore", &target, None, 0);
+                record(rooms, Kind::Restore, &target, None, 0);
             }
             json!({ "ok": true, "restored": restored.is_some() })
         }
@@ -105,9 +105,10 @@ async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send 
 }
 
 /// In the log, where the names may be those that a token says, and in the journal.
-fn record(rooms: &Rooms, event: &'static str, target: &Target, reason: Option<String>, calls: usize) {
+fn record(rooms: &Rooms, kind: Kind, target: &Target, reason: Option<String>, calls: usize) {
     let shown = mcp::text::line(&target.to_string(), 512);
     let why = mcp::text::line(reason.as_deref().unwrap_or("none given"), 512);
-    tracing::warn!(event, what = %shown, reason = %why, calls, "what is revoked has changed");
-    rooms.journal.note(Event { at_ms: now_ms(), event: Cow::Borrowed(event), target: target.to_string(), reason, calls: calls as u64 });
+    tracing::warn!(event = kind.word(), what = %shown, reason = %why, calls, "what is revoked has changed");
+    let event = Event::new(kind).to(&target.to_string());
+    rooms.journal.note(Event { reason: reason.map(Cow::Owned), calls: Some(calls as u64), ..event });
 }

@@ -11,11 +11,12 @@ mod views;
 
 use super::body;
 use super::error::ladder::{self, Rung};
-use super::failures::Failures;
+use super::failures::{Failures, TooMany};
 use super::{Front, OriginPolicy, error, inbound, ops};
 use crate::auth::NotAdmin;
 use crate::config::{HttpConfig, HttpLimits};
 use crate::control::Desks;
+use crate::journal::{Kind, Source};
 use crate::metrics;
 use axum::Router;
 use axum::body::Body;
@@ -178,10 +179,18 @@ impl Admin {
         let checked = token.as_ref().map_or(Err(NotAdmin::Refused), |token| token.check(shown));
         let Err(reason) = checked else { return Ok(()) };
         metrics::AUTH_FAILURES.count("admin");
-        let wait = peer.filter(|_| reason == NotAdmin::Refused).and_then(|peer| self.failures.count(peer.ip(), Instant::now()));
-        Err(match wait {
-            Some(wait) => Problem::new(StatusCode::TOO_MANY_REQUESTS, "too many tokens of this address did not count; try again later")
-                .with(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().saturating_add(1))),
+        let (journal, address) = (&self.front.rooms.journal, peer.map(|peer| peer.ip()));
+        let source = address.map_or(Source::Many, Source::Address);
+        journal.note_often(Kind::AdminDenied, &source, reason.word(), |event| event);
+        let too_many = address.filter(|_| reason == NotAdmin::Refused).and_then(|peer| self.failures.count(peer, Instant::now()));
+        if too_many.is_some_and(|too_many| too_many.is_first) {
+            journal.note_often(Kind::AuthLockedOut, &source, "admin", |event| event);
+        }
+        Err(match too_many {
+            Some(TooMany { wait, .. }) => {
+                Problem::new(StatusCode::TOO_MANY_REQUESTS, "too many tokens of this address did not count; try again later")
+                    .with(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().saturating_add(1)))
+            }
             None => Problem::new(StatusCode::UNAUTHORIZED, "the admin token is needed")
                 .with(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"gatehouse-admin\"")),
         })

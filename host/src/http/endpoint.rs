@@ -2,7 +2,7 @@
 
 use super::challenge::{self, METADATA};
 use super::error::ladder;
-use super::failures::Failures;
+use super::failures::{Failures, TooMany};
 use super::inbound::{self, Accepts, SESSION};
 use super::stall::{Cut, Stalls};
 use super::{LastReload, OriginPolicy, Readiness, arrived, body, error, legacy, ops, sse};
@@ -11,10 +11,11 @@ use crate::catalog::{Catalog, Server};
 use crate::config::{Limits, ServerId, TenantId};
 use crate::failure::Failure;
 use crate::generation::Generation;
+use crate::journal::{Event, Kind, Source};
 use crate::method::{Answer, Context, MirroredHeaders, Rooms, initialize};
 use crate::metrics;
 use crate::outbox::{self, Reply};
-use crate::session::{NotBegun, Session};
+use crate::session::{Ending, NotBegun, Session};
 use crate::stream::EventIds;
 use crate::trace::{Arrival, Span};
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -226,12 +227,16 @@ impl Front {
         let authenticator = &generation.authenticator;
         let caller = authenticator.authenticate(&visit, may_ask).await.map_err(|unknown| {
             metrics::AUTH_FAILURES.count(unknown.word());
-            let wait = match (unknown, peer) {
-                (Unknown::Refused(_), Some(peer)) => self.auth_failures.count(peer, Instant::now()),
+            self.note_unknown(generation, visit.server, peer, unknown.word());
+            let too_many = match (unknown, peer) {
+                (Unknown::Refused(_), Some(peer)) => self.auth_failures.count(peer, Instant::now()).map(|too_many| (peer, too_many)),
                 _ => None,
             };
-            match (wait, authenticator.bearer()) {
-                (Some(wait), _) => challenge::too_many(wait),
+            if let Some((peer, TooMany { is_first: true, .. })) = too_many {
+                self.rooms.journal.note_often(Kind::AuthLockedOut, &Source::Address(peer), "too_many", |event| event);
+            }
+            match (too_many, authenticator.bearer()) {
+                (Some((_, TooMany { wait, .. })), _) => challenge::too_many(wait),
                 (None, _) if unknown == Unknown::Revoked => challenge::revoked(),
                 (None, Some(bearer)) => challenge::refused(bearer, path, unknown),
                 (None, None) => error::response(None, &Failure::Internal, Era::Legacy),
@@ -241,11 +246,22 @@ impl Front {
         Ok((caller, server))
     }
 
+    /// In the journal, with the true reason, which nobody outside learns.
+    fn note_unknown(&self, generation: &Generation, server: Option<&str>, peer: Option<IpAddr>, reason: &'static str) {
+        let source = peer.map_or(Source::Many, Source::Address);
+        self.rooms.journal.note_often(Kind::AuthDenied, &source, reason, |event: Event| {
+            // A path is the client's own words, unless it names what there is.
+            let known = server.and_then(ServerId::parse);
+            let known = known.filter(|server| generation.catalog.servers().any(|(_, there)| there.id.as_ref() == Some(server)));
+            event.at_server(known.as_ref())
+        });
+    }
+
     /// Ends a session (2.7).
     async fn delete(&self, caller: &Caller, server: &Server, headers: &HeaderMap) -> Response<Body> {
         match self.session(caller, server, headers) {
             Ok(session) => {
-                self.rooms.sessions.end(&session).await;
+                self.rooms.sessions.end(&session, Ending::Deleted).await;
                 self.rooms.streams.forget(&session.partition);
                 let mut response = Response::new(Body::empty());
                 *response.status_mut() = StatusCode::NO_CONTENT;
@@ -406,7 +422,11 @@ impl Exchange {
         let in_flight = match session.map(|session| self.front.rooms.sessions.begin(session, request.id.clone())).transpose() {
             Ok(in_flight) => in_flight,
             Err(NotBegun::IdInUse) => return Answer::Now(Err(Failure::IdInUse)),
-            Err(NotBegun::TooMany) => return Answer::Now(Err(Failure::TooManyRequests)),
+            Err(NotBegun::TooMany) => {
+                let (owner, server) = (self.caller.owner(), self.server.id.as_ref());
+                self.front.rooms.note_refusal(&owner, server, &Failure::TooManyRequests, &request.method);
+                return Answer::Now(Err(Failure::TooManyRequests));
+            }
         };
         let context = Context {
             caller: self.caller.clone(),

@@ -120,6 +120,9 @@ pub(super) fn map(failure: &Failure, era: Era) -> Mapped {
         Failure::StoreUnavailable => {
             come_again(S::SERVICE_UNAVAILABLE, ErrorCode::OVERLOADED, "The gateway cannot use its store now; try again later")
         }
+        Failure::JournalUnavailable => {
+            come_again(S::SERVICE_UNAVAILABLE, ErrorCode::OVERLOADED, "The gateway cannot write its journal now; try again later")
+        }
         Failure::IdInUse => plain(S::BAD_REQUEST, ErrorCode::INVALID_REQUEST, "Another request with this id is in flight"),
         Failure::TooManyRequests => {
             come_again(S::TOO_MANY_REQUESTS, ErrorCode::QUOTA, "The session has as many requests in flight as it may have")
@@ -145,14 +148,18 @@ fn fault(fault: &Fault) -> Mapped {
                 ErrorCode::QUOTA,
                 "The plugin was stopped: the tenant's calls have all the memory that they may have; try again later",
             );
-            return Mapped { status: StatusCode::TOO_MANY_REQUESTS, error: error.with_kind("quota"), retry_after_s: Some(1) };
+            return Mapped {
+                status: StatusCode::TOO_MANY_REQUESTS,
+                error: error.with_kind("quota"),
+                retry_after_s: Some(later::after_s(1)),
+            };
         }
         Fault::Resource(sandbox::Resource::HostMemory) => {
             let error = ErrorObject::new(
                 ErrorCode::OVERLOADED,
                 "The plugin was stopped: all calls together have all the memory that they may have; try again later",
             );
-            return Mapped { status: StatusCode::SERVICE_UNAVAILABLE, error, retry_after_s: Some(1) };
+            return Mapped { status: StatusCode::SERVICE_UNAVAILABLE, error, retry_after_s: Some(later::after_s(1)) };
         }
         Fault::Resource(resource) => (ErrorCode::RESOURCE_LIMIT, format!("The plugin ran out of {resource}"), "resource_limit"),
         Fault::ResultTooLarge { limit, .. } => {

@@ -111,7 +111,10 @@ pub(super) async fn open(
             feed.until = [feed.until, ends].into_iter().flatten().min();
             feed.response(cut)
         }
-        Err(failure) => error::response(None, &failure, Era::Legacy),
+        Err(failure) => {
+            front.rooms.note_refusal(&session.owner, session.server(), &failure, "GET");
+            error::response(None, &failure, Era::Legacy)
+        }
     }
 }
 

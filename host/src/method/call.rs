@@ -19,7 +19,7 @@ pub(super) use run::{About, CallRun, Concluded, Step};
 pub(super) use target::{Completed, Completion, Target, blamed, tool};
 
 use super::{Answer, Context, Rooms, task};
-use crate::auth::{Authorized, Caller};
+use crate::auth::{Authorized, Caller, Denied};
 use crate::catalog::{Rejection, Server};
 use crate::config::ServerId;
 use crate::failure::Failure;
@@ -64,6 +64,9 @@ pub(super) async fn authorize(
 ) -> Result<Authorized, Failure> {
     target.tell(span);
     rooms.policy.authorize(caller, server, target.item(), target.work(), span).await.map_err(|denied| {
+        if denied == Denied::Hidden {
+            rooms.note_denied(caller, server, target.name(), &denied);
+        }
         let failure = target.denied(denied);
         if matches!(failure, Failure::PolicyDenied { .. } | Failure::PolicyUnavailable) {
             Entry::of(rooms, (caller, server), target, revision, span).denied(&failure);
@@ -166,6 +169,8 @@ impl Start {
 
         let admitted = if rooms.draining.is_cancelled() {
             Err(Failure::Draining)
+        } else if !rooms.journal.takes_calls() {
+            Err(Failure::JournalUnavailable)
         } else {
             let principal = about.caller.principal();
             let asked = Asked {

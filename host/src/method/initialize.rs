@@ -29,11 +29,15 @@ pub async fn initialize(
     let revision = Revision::negotiate(&params.protocol_version);
     let session = if rooms.legacy.stateful_sessions {
         let session = rooms.sessions.create(caller.owner(), server.id.clone(), revision, params.capabilities).await;
-        Some(session.map_err(|reason| match reason {
-            NoSession::Host => Failure::TooManySessions,
-            NoSession::Tenant | NoSession::Principal => Failure::SessionQuota,
-            NoSession::NotKept => Failure::StoreUnavailable,
-            NoSession::NoRandomness => Failure::Internal,
+        Some(session.map_err(|reason| {
+            let failure = match reason {
+                NoSession::Host => Failure::TooManySessions,
+                NoSession::Tenant | NoSession::Principal => Failure::SessionQuota,
+                NoSession::NotKept => Failure::StoreUnavailable,
+                NoSession::NoRandomness => Failure::Internal,
+            };
+            rooms.note_refusal(&caller.owner(), server.id.as_ref(), &failure, &request.method);
+            failure
         })?)
     } else {
         None

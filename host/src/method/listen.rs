@@ -1,7 +1,7 @@
 //! `subscriptions/listen` (1.8): what a modern client hears of outside of its calls. The acknowledgement comes first, then only what was
 //! asked for, and each message names the subscription.
 
-use super::{Change, Context, Rooms, task};
+use super::{Change, Context, Rooms, refused, task};
 use crate::auth::{Caller, Denied};
 use crate::failure::Failure;
 use crate::outbox::{Reply, Run};
@@ -45,7 +45,9 @@ pub(super) async fn listen(rooms: &Arc<Rooms>, mut context: Context, id: &Id, pa
         let Some(readable) = context.server.readable(&uri) else { continue };
         match rooms.policy.may_watch(&context.caller, &context.server, &readable, &uri, &context.span).await {
             Ok(()) => watched.push(uri),
-            Err(Denied::Hidden | Denied::Forbidden { .. }) => {}
+            Err(denied @ (Denied::Hidden | Denied::Forbidden { .. })) => {
+                rooms.note_denied(&context.caller, &context.server, refused::listed(&readable), &denied);
+            }
             Err(Denied::NoAnswer) => return Err(Failure::PolicyUnavailable),
         }
     }

@@ -3,6 +3,7 @@
 use super::{Attached, InFlight, NotBegun, Session, SessionId, State, partition, record};
 use crate::auth::Owner;
 use crate::config::{ServerId, SessionLimits};
+use crate::journal::{Event, Journal, Kind, Source, tag};
 use crate::tenant::TenantId;
 use event_store::{EventStore, Partition, Space, StoreError};
 use mcp::capability::ClientCapabilities;
@@ -38,11 +39,46 @@ pub enum NoSession {
     NotKept,
 }
 
+/// Why a session ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Its client ended it.
+    Deleted,
+    /// It was not used for too long.
+    Idle,
+    /// Its client never said that it was initialized.
+    NotInitialized,
+    /// It was there for as long as a session may be.
+    Lifetime,
+    /// Its owner began another one, and it was idle for longest.
+    Replaced,
+    /// The store is required, and did not keep it.
+    NotKept,
+    /// Its owner was revoked, or the settings do not know the owner or the server any more.
+    Barred,
+}
+
+impl Ending {
+    /// The word for records.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Deleted => "deleted",
+            Self::Idle => "idle",
+            Self::NotInitialized => "not_initialized",
+            Self::Lifetime => "lifetime",
+            Self::Replaced => "replaced",
+            Self::NotKept => "not_kept",
+            Self::Barred => "barred",
+        }
+    }
+}
+
 /// All sessions.
 #[derive(Debug)]
 pub struct Sessions {
     limits: SessionLimits,
     store: Arc<dyn EventStore>,
+    journal: Arc<Journal>,
     /// Without the store nothing is begun.
     required: bool,
     all: RwLock<All>,
@@ -105,9 +141,9 @@ impl All {
 
 impl Sessions {
     /// None yet.
-    pub fn new(limits: SessionLimits, store: Arc<dyn EventStore>, required: bool) -> Self {
-        let generation = AtomicU64::new(store.health().generation);
-        Self { limits, store, required, all: RwLock::default(), generation, loaded: AtomicBool::new(false), unremoved: Mutex::default() }
+    pub fn new(limits: SessionLimits, store: Arc<dyn EventStore>, required: bool, journal: Arc<Journal>) -> Self {
+        let (generation, loaded) = (AtomicU64::new(store.health().generation), AtomicBool::new(false));
+        Self { limits, store, journal, required, all: RwLock::default(), generation, loaded, unremoved: Mutex::default() }
     }
 
     /// Begins one. When this returns, the store has it; if the store cannot be written and is not required, it lives in memory until the
@@ -154,10 +190,11 @@ impl Sessions {
         });
         let replaced = self.admit(&session)?;
         if let Some(replaced) = replaced {
-            self.end(&replaced).await;
+            self.end(&replaced, Ending::Replaced).await;
         }
+        self.journal.note(of(Kind::SessionCreated, &session));
         if !self.save(&session).await && self.required {
-            self.end(&session).await;
+            self.end(&session, Ending::NotKept).await;
             return Err(NoSession::NotKept);
         }
         Ok(session)
@@ -204,8 +241,15 @@ impl Sessions {
     pub fn find(&self, name: &str, owner: &Owner, server: Option<&ServerId>) -> Option<Arc<Session>> {
         let session = self.all.read().by_name.get(name).cloned()?;
         let now = self.store.now();
-        let theirs = session.owner == *owner && session.server.as_ref() == server;
-        if !theirs || session.is_over(now, &self.limits) {
+        if session.over(now, &self.limits).is_some() {
+            return None;
+        }
+        let is_theirs = session.owner == *owner;
+        if !is_theirs || session.server.as_ref() != server {
+            let reason = if is_theirs { "server" } else { "owner" };
+            self.journal.note_often(Kind::SessionOwnerMismatch, &Source::Tenant(owner.tenant().clone()), reason, |event| {
+                event.by(owner.identity()).at_server(server).to(&tag(session.id.as_str()))
+            });
             return None;
         }
         session.used(now);
@@ -228,9 +272,11 @@ impl Sessions {
 
     /// Ends a session and cancels what it has in flight. When this returns, it does not come back; if the store cannot be written now, it
     /// is told as soon as it can.
-    pub async fn end(&self, session: &Session) {
+    pub async fn end(&self, session: &Session, why: Ending) {
         self.all.write().remove(session);
-        session.end();
+        if session.end() {
+            self.journal.note(of(Kind::SessionEnded, session).because(why.word()));
+        }
         if !self.remove(&session.partition).await {
             let mut unremoved = self.unremoved.lock();
             if unremoved.len() < UNREMOVED_MAX {
@@ -272,7 +318,7 @@ impl Sessions {
                     continue;
                 };
                 let mut all = self.all.write();
-                if !all.by_name.contains_key(session.id.as_str()) && !session.is_over(now, &self.limits) {
+                if !all.by_name.contains_key(session.id.as_str()) && session.over(now, &self.limits).is_none() {
                     let session = Arc::new(session);
                     session.subscriptions().into_iter().for_each(|uri| all.watch(uri, &session));
                     all.insert(session);
@@ -287,10 +333,11 @@ impl Sessions {
         let now = self.store.now();
         let over: Vec<_> = self.every(|session| {
             session.refresh(now);
-            session.is_over(now, &self.limits)
+            session.over(now, &self.limits).is_some()
         });
         for session in &over {
-            self.end(session).await;
+            // One that somebody uses from this moment on was told that it is over.
+            self.end(session, session.over(now, &self.limits).unwrap_or(Ending::Idle)).await;
         }
         if !over.is_empty() {
             tracing::debug!(sessions = over.len(), "sessions ended because their time was over");
@@ -361,4 +408,10 @@ impl Sessions {
     pub fn count(&self) -> usize {
         self.all.read().by_name.len()
     }
+}
+
+/// Something that happened to a session, whose id is for nobody to read.
+fn of(kind: Kind, session: &Session) -> Event {
+    let event = Event::new(kind).of_tenant(session.owner.tenant().as_str()).by(session.owner.identity());
+    event.at_server(session.server.as_ref()).to(&tag(session.id.as_str()))
 }

@@ -74,6 +74,36 @@ pub struct Exceeded {
     pub wait: Duration,
 }
 
+impl Exceeded {
+    /// Whose, and of what, as one word of a closed set.
+    pub fn word(self) -> &'static str {
+        use Quantity as Q;
+        use Whose as W;
+        match (self.whose, self.quantity) {
+            (W::Tenant, Q::InFlight) => "tenant.in_flight",
+            (W::Tenant, Q::Calls) => "tenant.calls",
+            (W::Tenant, Q::Cpu) => "tenant.cpu",
+            (W::Tenant, Q::Memory) => "tenant.memory",
+            (W::Tenant, Q::BytesOut) => "tenant.bytes_out",
+            (W::Server, Q::InFlight) => "server.in_flight",
+            (W::Server, Q::Calls) => "server.calls",
+            (W::Server, Q::Cpu) => "server.cpu",
+            (W::Server, Q::Memory) => "server.memory",
+            (W::Server, Q::BytesOut) => "server.bytes_out",
+            (W::Principal, Q::InFlight) => "principal.in_flight",
+            (W::Principal, Q::Calls) => "principal.calls",
+            (W::Principal, Q::Cpu) => "principal.cpu",
+            (W::Principal, Q::Memory) => "principal.memory",
+            (W::Principal, Q::BytesOut) => "principal.bytes_out",
+            (W::Tool, Q::InFlight) => "tool.in_flight",
+            (W::Tool, Q::Calls) => "tool.calls",
+            (W::Tool, Q::Cpu) => "tool.cpu",
+            (W::Tool, Q::Memory) => "tool.memory",
+            (W::Tool, Q::BytesOut) => "tool.bytes_out",
+        }
+    }
+}
+
 /// What a call is of. Names of a closed set, but for the principal's.
 #[derive(Debug, Clone, Copy)]
 pub struct Asked<'a> {

@@ -53,14 +53,15 @@ pub(super) fn call(file: &Path, settings: &Settings, tool: &str, given: Given) -
         let keys = Keys::for_this_process().map_err(|error| Failed::other(error.to_string()))?;
         let store = event_store::memory(config.store.settings.clone());
         let revocations = Arc::new(Revocations::none());
+        let journal = Arc::new(Journal::off());
         let rooms = Arc::new(Rooms {
             implementation: crate::gateway::implementation(),
             policy: Policy::new(authority, Arc::clone(&revocations)),
             revocations,
             admission: Admission::new(&config.limits.calls, sandbox.turns().clone()),
-            journal: Journal::off(),
+            journal: Arc::clone(&journal),
             sandbox,
-            sessions: Sessions::new(config.limits.sessions.clone(), Arc::clone(&store), false),
+            sessions: Sessions::new(config.limits.sessions.clone(), Arc::clone(&store), false, journal),
             streams: Arc::new(Streams::new(Arc::clone(&store), false, config.limits.streams.keep)),
             stream_places: Arc::new(Counter::new(config.limits.streams.clone())),
             task_store: Tasks::new(Arc::clone(&store), config.limits.tasks.clone()),

@@ -2,6 +2,7 @@
 
 use super::{Admin, Problem};
 use crate::http::{error, inbound};
+use crate::journal::{Event, Kind};
 use crate::telemetry;
 use axum::body::Body;
 use axum::http::{HeaderMap, Response, StatusCode};
@@ -44,6 +45,7 @@ impl Admin {
         tracing::info!("the operator has the settings read again");
         let (asks, said) = oneshot::channel();
         self.desks.reload.try_send(asks).map_err(|_| busy())?;
+        self.front.rooms.journal.note(Event::new(Kind::AdminReload).because("listener"));
         let said = tokio::time::timeout(RELOAD_WAIT, said).await.ok().and_then(Result::ok).ok_or_else(busy)?;
         let text = said.map_err(|reason| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, reason))?;
         Ok(error::json(StatusCode::OK, json!({ "text": text }).to_string().into_bytes()))
@@ -57,6 +59,7 @@ impl Admin {
             return Err(wrong(format!("a filter has {FILTER_BYTES_MAX} bytes at most")));
         }
         telemetry::set_filter(&filter).map_err(|reason| wrong(format!("it is no log filter: {reason}")))?;
+        self.front.rooms.journal.note(Event::new(Kind::AdminLogFilter).to(&mcp::text::line(&filter, 512)));
         tracing::warn!(filter = %mcp::text::line(&filter, 512), "the operator has other lines logged");
         log()
     }

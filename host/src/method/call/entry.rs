@@ -5,10 +5,11 @@ use super::target::Target;
 use crate::auth::Caller;
 use crate::catalog::Server;
 use crate::failure::Failure;
-use crate::journal::{Outcome, PolicyRecord, Record};
-use crate::method::{OUTCOME, Rooms};
+use crate::journal::{Event, Outcome, PolicyRecord, Record, principal};
+use crate::method::{OUTCOME, Rooms, refused};
 use crate::metrics;
 use crate::outbox::End;
+use crate::tenant::TenantId;
 use crate::trace::Span;
 use mcp::Revision;
 use sandbox::Usage;
@@ -27,6 +28,8 @@ pub(super) struct Entry {
     span: Span,
     revision: Revision,
     began: Instant,
+    /// The quota that is used up: the record has no room for which.
+    exceeded: Option<&'static str>,
 }
 
 impl Entry {
@@ -37,13 +40,11 @@ impl Entry {
     /// Of a call that may end before everything about it is known.
     pub(super) fn of(rooms: &Arc<Rooms>, (caller, server): (&Caller, &Server), target: &Target, revision: Revision, span: &Span) -> Self {
         let record = rooms.journal.is_on().then(|| {
-            let (arguments, principal) = (target.arguments(), caller.principal());
-            let named =
-                principal.subject.as_deref().map(|subject| format!("{} {subject}", principal.issuer.as_deref().unwrap_or_default()));
+            let (arguments, who) = (target.arguments(), caller.principal());
             Record {
                 at_ms: Record::now_ms(),
                 tenant: Cow::Owned(caller.tenant().id.as_str().to_owned()),
-                principal: named,
+                principal: principal(who.issuer.as_deref(), who.subject.as_deref()),
                 server: server.id.as_ref().map(ToString::to_string),
                 plugin: target.plugin().to_string(),
                 method: Cow::Borrowed(target.method()),
@@ -62,7 +63,7 @@ impl Entry {
             }
         });
         let row = Some(metrics::CALLS.row(caller.tenant().id.as_str(), target.tool()));
-        Self { rooms: Arc::clone(rooms), record, row, span: span.clone(), revision, began: Instant::now() }
+        Self { rooms: Arc::clone(rooms), record, row, span: span.clone(), revision, began: Instant::now(), exceeded: None }
     }
 
     /// The call never reached its guest.
@@ -72,6 +73,7 @@ impl Entry {
 
     /// It came to no answer of its guest's, if it began at all. Counts only if nothing was written before.
     pub(super) fn without_answer(&mut self, failure: &Failure) {
+        self.exceeded = Some(refused::word(failure)).filter(|word| *word != failure.word());
         let outcome = if *failure == Failure::Revoked { Outcome::Revoked } else { Outcome::Refused };
         self.write(outcome, Some(failure.word()).filter(|_| outcome == Outcome::Refused), None);
     }
@@ -139,6 +141,11 @@ impl Entry {
             }
         }
         let Some(mut record) = self.record.take() else { return };
+        if let Some(word) = self.exceeded.or(reason) {
+            let (principal, server) = (&record.principal, &record.server);
+            let more = |event| Event { principal: principal.clone(), server: server.clone(), ..event };
+            refused::note(&self.rooms.journal, word, "call", &TenantId::of(&record.tenant), more);
+        }
         record.outcome = outcome;
         record.reason = reason.map(Cow::Borrowed);
         record.wall_us = super::micros(self.began.elapsed());
@@ -176,14 +183,25 @@ fn counted(outcome: Outcome, reason: Option<&'static str>) -> metrics::Outcome {
         (Outcome::Revoked, _) => M::Revoked,
         (_, "wall_time" | "cpu_time") => M::Timeout,
         (_, "trap" | "exit" | "stack") => M::Trap,
-        (_, "memory" | "table" | "handles" | "copies" | "result_too_large") => M::Limit,
+        (_, "memory" | "tenant_memory" | "host_memory" | "table" | "handles" | "copies" | "result_too_large") => M::Limit,
         (_, "result_invalid") => M::InvalidResult,
         (_, "arguments") => M::InvalidArguments,
         (_, "policy_denied" | "result_withheld") => M::Denied,
         (_, "policy_unavailable") => M::PolicyFailed,
-        (_, "tenant_full" | "host_full" | "quota" | "pool_full" | "draining" | "task_quota" | "stream_quota" | "store_unavailable") => {
-            M::Refused
-        }
+        (
+            _,
+            "tenant_full"
+            | "host_full"
+            | "processor_full"
+            | "memory_full"
+            | "quota"
+            | "pool_full"
+            | "draining"
+            | "task_quota"
+            | "stream_quota"
+            | "store_unavailable"
+            | "journal_unavailable",
+        ) => M::Refused,
         (_, "unknown_tool" | "unknown_prompt" | "unknown_resource" | "unknown_template") => M::Unknown,
         (Outcome::Fault | Outcome::Refused, _) => M::Failed,
     }
