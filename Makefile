@@ -8,7 +8,7 @@ DATA ?= target/gatehouse-data
 LISTEN ?= 127.0.0.1:8080
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build plugins policies fixtures run test test-unit test-edge conformance fuzz crash powercut fulldisk check fmt neighbours overload bench clean
+.PHONY: help setup build plugins policies fixtures run test test-unit test-edge conformance soak fuzz crash powercut fulldisk check fmt neighbours overload bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,11 +37,19 @@ test-unit: setup
 	$(CARGO) test --release --locked -p gatehouse -p gatehouse-event-store -p gatehouse-mcp -p gatehouse-sandbox -p gatehouse-token
 	$(CARGO) test $(NATIVE_POLICIES) --lib
 
-# Against the shipped binary: real sockets, real components, official clients.
+# Against the shipped binary: real sockets, real components, official clients. The soak takes minutes and little of the machine: it runs beside
+# all other tests, in a process of its own, so that none of them waits for it.
+EDGE = $(CARGO) test --locked -p gatehouse-tests
 test-edge: build plugins policies fixtures
 	@scripts/install-test-clients
 	cd policies/hours && node --test
-	$(CARGO) test --locked -p gatehouse-tests
+	$(EDGE) --no-run
+	$(SOAK) & soak=$$!; $(EDGE) -- --skip integration::soak::; others=$$?; wait $$soak && exit $$others
+
+MINUTES ?= 3
+SOAK = GATEHOUSE_SOAK_MINUTES=$(MINUTES) $(EDGE) -- --nocapture integration::soak::
+soak: build plugins policies fixtures ## Load a gateway with everything for MINUTES=3, and see that all of it comes back (a part of `make test`)
+	$(SOAK)
 
 conformance: build plugins ## Run the official conformance suite, and show its table (a part of `make test`)
 	@scripts/install-test-clients

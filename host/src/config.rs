@@ -8,7 +8,9 @@ mod limits;
 mod names;
 mod origin;
 mod policy;
+mod process;
 mod quota;
+mod reach;
 mod secret;
 mod server;
 mod stamp;
@@ -23,7 +25,9 @@ pub use limits::{CallLimits, HttpLimits, Limits, PluginLimits, SessionLimits, St
 pub use names::{Pattern, ServerId, TenantId};
 pub use origin::{Origin, is_loopback_name};
 pub use policy::{PolicyConfig, PolicyMode};
+pub use process::{Landlock, ProcessConfig};
 pub use quota::{QuotaConfig, Quotas};
+pub use reach::Named;
 pub use secret::read_secret;
 pub use server::ServerConfig;
 pub use stamp::Stamp;
@@ -84,6 +88,8 @@ pub struct Config {
     pub log: LogConfig,
     /// Where spans of requests go; none: there are none.
     pub traces: Option<TracesConfig>,
+    /// What the process gives up at its start.
+    pub process: ProcessConfig,
     /// All limits.
     pub limits: Limits,
     /// What callers may use.
@@ -258,10 +264,8 @@ impl Config {
     /// The files that it is made of, as they are now, and whether the first, the settings themselves, is still as it was read. A change of
     /// one of them makes other settings.
     pub fn stamps(&self) -> (Vec<Stamp>, bool) {
-        let file = self.source.named.as_deref().unwrap_or(Path::new(DEFAULT_FILE));
-        let policies = self.policies.iter().map(|policy| policy.file.as_path());
-        let admin = self.admin.iter().map(|admin| admin.token_file.as_path());
-        let files = [file].into_iter().chain(policies).chain(self.auth.files()).chain(admin);
+        let files = self.files();
+        let files = [self.file()].into_iter().chain(files.iter().map(|named| named.path));
         let stamps: Vec<_> = files.map(Stamp::of).collect();
         let as_read = stamps.first() == Some(&self.source.stamp);
         (stamps, as_read)
@@ -281,6 +285,7 @@ impl Config {
                 ("journal", format!("{:?}", config.journal)),
                 ("log", format!("{:?}", config.log)),
                 ("traces", format!("{:?}", config.traces)),
+                ("process", format!("{:?}", config.process)),
                 ("limits", format!("{:?}", config.limits)),
             ]
         };
@@ -358,6 +363,7 @@ impl Config {
         let log_config = read_log(&root);
 
         let traces = traces::read(&root, base);
+        let process_config = process::read(&root);
 
         let limits = read_limits(&root, &auth_config);
         root.end();
@@ -387,6 +393,7 @@ impl Config {
             store: store_config,
             log: log_config,
             traces,
+            process: process_config,
             limits,
             quotas,
         })

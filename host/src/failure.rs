@@ -73,6 +73,10 @@ pub enum Failure {
     TooManyRounds,
     /// No slot was free.
     NoSlot(Refused),
+    /// Bodies in flight hold as many bytes as they may.
+    BodiesFull,
+    /// Those of the tenant do.
+    TenantBodiesFull,
     /// The guest was stopped, or fell.
     Fault(Fault),
     /// The guest says that it cannot serve the call now.
@@ -165,6 +169,8 @@ impl Failure {
             Self::NoSlot(Refused::Processor) => "processor_full",
             Self::NoSlot(Refused::Memory) => "memory_full",
             Self::NoSlot(Refused::Quota(_)) => "quota",
+            Self::BodiesFull => "bodies_full",
+            Self::TenantBodiesFull => "tenant_bodies_full",
             Self::Fault(fault) => fault.word(),
             Self::Unavailable => "unavailable",
             Self::GuestFailed => "guest_failed",
@@ -213,6 +219,8 @@ impl Failure {
                 | Self::SessionMalformed
                 | Self::AlreadyInitialized
                 | Self::BadEventId
+                | Self::BodiesFull
+                | Self::TenantBodiesFull
         )
     }
 

@@ -7,9 +7,10 @@ mod tidings;
 use crate::auth::{AdminError, AdminToken, IssuerError, Policy, PolicyError};
 use crate::catalog::{Catalog, Problem};
 use crate::config::{Config, StoreBackend};
+use crate::confinement::Confinement;
 use crate::control::{self, Desks, Entrance, Ordered, Reload};
 use crate::generation::Generation;
-use crate::http::{Admin, Failures, Front, OriginPolicy, Readiness, Stalls, accept, admin_router, public_code, public_error, router};
+use crate::http::{Admin, Failures, Front, OriginPolicy, Readiness, Room, Stalls, accept, admin_router, public_code, public_error, router};
 use crate::journal::{Event, Journal, Kind};
 use crate::keys::{Keys, Purpose};
 use crate::method::{Dialogs, Pages, Rooms};
@@ -199,12 +200,13 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Takes the address, makes the sandbox, loads what lies in the plugin directory, and listens.
+    /// Takes the address, makes the sandbox, loads what lies in the plugin directory, and listens. What the process is confined to it
+    /// keeps, for settings that come later.
     ///
     /// # Errors
     ///
     /// When something of it cannot be had.
-    pub async fn build(config: &Config) -> Result<Self, StartError> {
+    pub async fn build(config: &Config, confinement: Confinement) -> Result<Self, StartError> {
         check_plugin_directory(&config.plugin_directory)?;
         let own = config.tenants.iter().filter_map(|tenant| tenant.plugin_directory.as_deref());
         own.into_iter().try_for_each(check_plugin_directory)?;
@@ -217,11 +219,13 @@ impl Gateway {
         // Before anything is compiled: a command that comes meanwhile finds that they are in use.
         let revocations = Arc::new(Revocations::open(&config.revocation_directory())?);
         let (sandbox, authority) = make_sandbox(config, CodeIsKept::Always)?;
-        let mut house = House::build(config, &sandbox, &revocations).await?;
+        let house = House::build(config, &sandbox, &revocations).await?;
         // Read now, and not before the house has noted what its file was like: a change meanwhile must not be missed.
         let admin_token = admin_token(config)?;
         let generation = house.first().await?;
         house::count_calls(&generation);
+        confinement.report();
+        let mut house = house.confined(confinement);
         // Only now, so that whoever can connect is answered at once: a cold start compiles for some seconds.
         let listener = socket.listen(CONNECTIONS_WAITING_MAX).map_err(unusable)?;
 
@@ -268,6 +272,7 @@ impl Gateway {
             readiness: Readiness { draining: draining.clone(), problems: house.problems(), store: kept.then_some(store) },
             event_ids,
             auth_failures: Failures::new(config.limits.http.auth_failures_per_minute_max),
+            room: Arc::new(Room::new(&config.limits.http)),
             stalls: Arc::new(Stalls::new(config.limits.streams.stall_timeout)),
             admin_token: ArcSwapOption::from_pointee(admin_token),
             last_reload: ArcSwapOption::empty(),

@@ -6,6 +6,8 @@
 //! - `endpoint`: the MCP endpoint, gate by gate.
 //! - `arrived`: the span of a request.
 //! - `inbound`: headers and bodies → messages, within limits.
+//! - `panics`: what becomes of a request that meets a fault of ours.
+//! - `room`: how much of memory request bodies may hold.
 //! - `sse`: messages as an event stream.
 //! - `failures`: addresses that show tokens that do not count, again and again.
 //! - `legacy`: event streams of the handshake era, begun and resumed.
@@ -26,6 +28,8 @@ mod inbound;
 mod legacy;
 mod ops;
 mod origin;
+mod panics;
+mod room;
 mod sse;
 mod stall;
 mod wire;
@@ -36,4 +40,5 @@ pub use error::{public_code, public_error};
 pub use failures::Failures;
 pub use ops::Readiness;
 pub use origin::OriginPolicy;
+pub use room::Room;
 pub use stall::Stalls;

@@ -4,6 +4,7 @@
 //!
 //! - [`cli`]: the commands.
 //! - [`config`]: settings and limits.
+//! - [`confinement`]: what the kernel holds the process to.
 //! - [`control`]: what an operator may ask a running gateway.
 //! - [`gateway`]: what the process is made of; start, serve, drain.
 //! - [`http`]: connections, the endpoint's gates, event streams, the table of errors.
@@ -27,6 +28,7 @@ pub mod auth;
 pub mod catalog;
 pub mod cli;
 pub mod config;
+pub mod confinement;
 pub mod control;
 pub mod failure;
 pub mod gateway;

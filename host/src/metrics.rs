@@ -16,7 +16,7 @@ pub use counters::{ByWord, Count, Histogram};
 pub use page::{CONTENT_TYPE, Gauges, page};
 
 /// Requests that HTTP or the protocol's ladder refuses, before any method has a look at them.
-pub static HTTP_REJECTED: ByWord<29> = ByWord::new([
+pub static HTTP_REJECTED: ByWord<31> = ByWord::new([
     "address_full",
     "host_malformed",
     "host",
@@ -45,6 +45,8 @@ pub static HTTP_REJECTED: ByWord<29> = ByWord::new([
     "session_malformed",
     "already_initialized",
     "bad_event_id",
+    "bodies_full",
+    "tenant_bodies_full",
     OTHER,
 ]);
 

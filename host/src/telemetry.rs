@@ -5,7 +5,10 @@ mod pace;
 use crate::config::{LogConfig, LogFormat};
 use pace::{Pace, Paced};
 use parking_lot::Mutex;
-use std::io::IsTerminal;
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd as _;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
@@ -26,11 +29,48 @@ struct Log {
     pace: Arc<Pace>,
 }
 
+/// Lines that could not be written.
+static UNWRITTEN: AtomicU64 = AtomicU64::new(0);
+
+/// Standard error, without the lock that everybody else takes who prints: the thread that writes lines may wait for a reader for ever, and
+/// neither a panic nor the end of the process may wait behind it.
+struct Lines(File);
+
+impl Write for Lines {
+    /// Each is a line. One that nobody can read any more is counted; to try again would not help it.
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if self.0.write_all(line).is_err() {
+            UNWRITTEN.fetch_add(1, Relaxed);
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn lines() -> Box<dyn Write + Send> {
+    match io::stderr().as_fd().try_clone_to_owned() {
+        Ok(own) => Box::new(Lines(own.into())),
+        Err(_) => Box::new(io::stderr()),
+    }
+}
+
+/// From now on panics are lines of the log. What prints them otherwise would wait for the reader of standard error.
+pub fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let message = panic.payload_as_str().unwrap_or("without a text");
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(?message, %place, "a fault of the gateway's own (a panic); only what met it has ended");
+    }));
+}
+
 /// Starts logging. Lines are written by a thread of their own until the guard is dropped.
 ///
 /// Does nothing when logging was started before.
 pub fn start(config: &LogConfig) -> WorkerGuard {
-    let (writer, guard) = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LINES_WAITING_MAX).finish(std::io::stderr());
+    let (writer, guard) = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LINES_WAITING_MAX).finish(lines());
     let dropped = writer.error_counter();
     // The settings were checked when they were read.
     let filter = EnvFilter::try_new(&config.filter).unwrap_or_else(|_| EnvFilter::new("info"));
@@ -39,7 +79,7 @@ pub fn start(config: &LogConfig) -> WorkerGuard {
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     let (started, replace): (_, Box<dyn Fn(EnvFilter) -> bool + Send + Sync>) = match config.format {
         LogFormat::Human => {
-            let builder = builder.with_ansi(std::io::stderr().is_terminal()).with_filter_reloading();
+            let builder = builder.with_ansi(io::stderr().is_terminal()).with_filter_reloading();
             let handle = builder.reload_handle();
             (builder.finish().with(paced()).try_init(), Box::new(move |filter| handle.reload(filter).is_ok()))
         }
@@ -88,7 +128,8 @@ pub fn tell_left_out() {
     }
 }
 
-/// Lines that were dropped so far.
+/// Lines that were dropped so far, because too many waited or nobody can read them any more.
 pub fn dropped() -> u64 {
-    LOG.get().map_or(0, |log| u64::try_from(log.dropped.dropped_lines()).unwrap_or(u64::MAX))
+    let waited = LOG.get().map_or(0, |log| u64::try_from(log.dropped.dropped_lines()).unwrap_or(u64::MAX));
+    waited.saturating_add(UNWRITTEN.load(Relaxed))
 }

@@ -134,6 +134,11 @@ impl Page {
         all.into_iter().find(|((known, at), _)| known == name && *at == labels).map_or(0.0, |(_, value)| *value)
     }
 
+    /// The values of all series of a name together.
+    pub(super) fn sum(&self, name: &str) -> f64 {
+        self.families.values().flat_map(|family| &family.series).filter(|((known, _), _)| known == name).map(|(_, value)| value).sum()
+    }
+
     fn calls(&self, tool: &str, outcome: &str) -> f64 {
         self.value("gatehouse_calls_total", &[("tenant", "default"), ("tool", tool), ("outcome", outcome)])
     }

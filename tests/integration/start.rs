@@ -1,5 +1,6 @@
 //! Starting, answering, stopping.
 
+use super::process::ticks;
 use crate::harness::{Gateway, Setup};
 use serde_json::json;
 use std::io::{Read as _, Write as _};
@@ -62,12 +63,7 @@ async fn a_stop_lets_calls_in_flight_end() {
 #[tokio::test]
 async fn an_idle_gateway_is_idle() {
     let gateway = Gateway::start().await;
-    let ticks = || {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", gateway.pid())).expect("it runs");
-        let fields: Vec<u64> = stat.rsplit(')').next().expect("fields").split_whitespace().filter_map(|field| field.parse().ok()).collect();
-        // utime and stime, in hundredths of a second; the first field behind the name is a letter.
-        fields[10] + fields[11]
-    };
+    let ticks = || ticks(gateway.pid());
     // A change of the directory, so that there was something to look at.
     gateway.drop_in("text-template", &std::fs::read(crate::harness::plugin("text-template")).expect("built"));
     crate::harness::eventually("the plugin", Duration::from_secs(20), async || {

@@ -2,6 +2,7 @@
 
 use super::{Failed, Settings, output, runtime};
 use crate::config::{AuthConfig, Config, TenantId};
+use crate::confinement::Confinement;
 use crate::gateway::Gateway;
 use clap::Args;
 use std::fmt::Write as _;
@@ -22,7 +23,10 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
     let began = Instant::now();
     let config = arguments.settings.load(arguments.listen)?;
+    // Before there is a second thread: one that was there already would not be confined.
+    let confinement = Confinement::enter(&config).map_err(|error| Failed::config(error.to_string()))?;
     let logging = crate::telemetry::start(&config.log);
+    crate::telemetry::log_panics();
     crate::metrics::count_panics();
     let traces = config.traces.as_ref().map(crate::trace::start).transpose().map_err(|error| Failed::config(error.to_string()))?;
     let runtime = runtime()?;
@@ -34,11 +38,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
         // A limit on the size of files is a disk that refuses, which the journal and the store can live with, and nothing to die of.
         let file_size = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
         let _survived = signal(file_size).map_err(|error| Failed::other(error.to_string()))?;
-        let gateway = Gateway::build(&config).await?;
+        let gateway = Gateway::build(&config, confinement).await?;
         let reload = gateway.reload();
         let address = gateway.address();
-        output::print(&screen(&config, &gateway, began));
-        output::note(&format!("gatehouse: ready http://{address}/mcp"));
+        let screen = screen(&config, &gateway, began);
+        output::patiently(move || output::print(&screen));
+        output::patiently(move || output::note(&format!("gatehouse: ready http://{address}/mcp")));
         let stop = CancellationToken::new();
         let mut asked = async || {
             tokio::select! {
@@ -65,14 +70,19 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
         tokio::select! {
             () = hangups => Ok(false),
             drained = gateway.serve(stop.cancelled()) => Ok::<_, Failed>(drained),
-            () = signals => Ok(false),
+            () = signals => {
+                tracing::warn!("asked to stop for the second time: calls in flight are lost");
+                Ok(false)
+            }
         }
     });
     // What still runs after the drain is given up, not waited for.
     runtime.shutdown_background();
     drop(traces);
-    drop(logging);
-    if drained? { Ok(()) } else { Err(Failed::other("stopped with calls in flight")) }
+    let drained = drained?;
+    // Up to here the log has said what there is to say.
+    output::patiently(move || drop(logging));
+    if drained { Ok(()) } else { Err(Failed::shown(1)) }
 }
 
 /// One screen that says where, what and how.

@@ -51,6 +51,10 @@ pub struct HttpLimits {
     pub body_timeout: Duration,
     /// After a grace of five seconds a body must keep this rate.
     pub body_bytes_per_second_min: u64,
+    /// Bytes that bodies in flight hold together, beyond a small part of each.
+    pub bodies_bytes_max: u64,
+    /// Those of one tenant.
+    pub bodies_per_tenant_bytes_max: u64,
     /// Between two comment lines on a quiet event stream.
     pub keep_alive_interval: Duration,
     /// For calls in flight when the gateway is told to stop.
@@ -185,6 +189,7 @@ impl Limits {
         let seconds = |key, default, range| Duration::from_secs(section.number(key, default, range));
         let millis = |key, default, range| Duration::from_millis(section.number(key, default, range));
         let guest = sandbox::Limits::default();
+        let bodies_bytes_max = number("bodies_in_flight_bytes_max", 256 << 20, 1 << 20..=1 << 40);
         Self {
             http: HttpLimits {
                 connections_max: count("connections_max", default_connections(), 1..=1_000_000),
@@ -197,6 +202,8 @@ impl Limits {
                 body_bytes_max: count("body_bytes_max", 4 << 20, 1 << 10..=1 << 30),
                 body_timeout: seconds("body_timeout_s", 30, 1..=3_600),
                 body_bytes_per_second_min: number("body_bytes_per_second_min", 1 << 10, 0..=1 << 30),
+                bodies_bytes_max,
+                bodies_per_tenant_bytes_max: number("bodies_per_tenant_bytes_max", bodies_bytes_max / 2, 1 << 19..=1 << 40),
                 keep_alive_interval: seconds("keep_alive_interval_s", 15, 1..=3_600),
                 drain_timeout: seconds("drain_timeout_s", 30, 0..=3_600),
             },

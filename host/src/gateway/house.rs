@@ -6,6 +6,7 @@ use super::{StartError, check_plugin_directory};
 use crate::auth::{AdminToken, Authenticator, Policies};
 use crate::catalog::{Catalog, Library, LibraryView, Loader, Problem, Shelves};
 use crate::config::{AuthConfig, Config, Stamp, TenantId};
+use crate::confinement::Confinement;
 use crate::control::Reload;
 use crate::generation::Generation;
 use crate::http::{Front, LastReload, OriginPolicy};
@@ -39,6 +40,7 @@ pub(super) struct House {
     files: Files,
     /// What the journal was told of plugins.
     tidings: Tidings,
+    confinement: Confinement,
     /// Fetches the keys that issuers serve.
     keys: Option<AbortOnDropHandle<()>>,
 }
@@ -96,9 +98,15 @@ impl House {
         }
         let (config, sandbox, revocations) = (config.clone(), Arc::clone(sandbox), Arc::clone(revocations));
         let (problems, tidings) = (watch::Sender::default(), Tidings::default());
-        let house = Self { config, sandbox, revocations, loader, told, shared, own, problems, files, tidings, keys: None };
+        let confinement = Confinement::Off;
+        let house = Self { config, sandbox, revocations, loader, told, shared, own, problems, files, tidings, confinement, keys: None };
         house.find_problems();
         Ok(house)
+    }
+
+    /// In a process that cannot reach everything that other settings may name.
+    pub(super) fn confined(self, confinement: Confinement) -> Self {
+        Self { confinement, ..self }
     }
 
     /// The first generation.
@@ -232,6 +240,7 @@ impl House {
         let source = self.config.source.clone();
         let read = tokio::task::spawn_blocking(move || source.load()).await.map_err(|error| NotTaken::new("settings", error))?;
         let config = read.map_err(|error| NotTaken::new("settings", error))?;
+        self.confinement.permits(&config).map_err(|error| NotTaken::new("settings", error))?;
         // The settings were checked against the address that they name, which counts at the next start only.
         if matches!(config.auth, AuthConfig::Open) && !front.address.ip().is_loopback() {
             let reason = format!(

@@ -143,7 +143,9 @@ impl Admin {
             self.admit(headers, head.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer))?;
         }
         let (operation, which) = operation(&head.method, path)?;
-        let body = body::read(content, inbound::content_length(headers), &self.limits).await.map_err(<&Rung>::from)?;
+        let body = body::read(content, inbound::content_length(headers), &self.limits, |_| Ok(()))
+            .await
+            .map_err(|reason: body::NoBody| <&Rung>::from(reason))?;
         let query = head.uri.query().unwrap_or_default();
         if !operation.takes_query() && !query.is_empty() {
             return Err(Problem::new(StatusCode::BAD_REQUEST, "this takes no query"));

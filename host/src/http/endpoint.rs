@@ -4,8 +4,9 @@ use super::challenge::{self, METADATA};
 use super::error::ladder;
 use super::failures::{Failures, TooMany};
 use super::inbound::{self, Accepts, SESSION};
+use super::panics::contained;
 use super::stall::{Cut, Stalls};
-use super::{LastReload, OriginPolicy, Readiness, arrived, body, error, legacy, ops, sse};
+use super::{LastReload, OriginPolicy, Readiness, Room, arrived, body, error, legacy, ops, sse};
 use crate::auth::{AdminToken, Caller, Unknown, Visit};
 use crate::catalog::{Catalog, Server};
 use crate::config::{Limits, ServerId, TenantId};
@@ -25,13 +26,11 @@ use axum::extract::{ConnectInfo, Request as HttpRequest, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, header};
 use axum::routing::{any, get};
-use futures_util::FutureExt as _;
 use mcp::era::EraDecision;
 use mcp::jsonrpc::Outcome;
 use mcp::modern::Envelope;
 use mcp::{Body as Messages, Era, Id, JsonText, Message, Notification, Request, Response as McpResponse, Revision};
 use std::net::{IpAddr, SocketAddr};
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -53,6 +52,8 @@ pub struct Front {
     pub event_ids: Option<EventIds>,
     /// Addresses that show what does not count.
     pub auth_failures: Failures,
+    /// What bodies hold.
+    pub room: Arc<Room>,
     /// Responses whose peers may stop reading.
     pub stalls: Arc<Stalls>,
     /// Who may administrate; none where there is no listener for that.
@@ -137,10 +138,8 @@ impl Front {
             Err(reason) => return reason.into(),
         };
         let path = head.uri.path().to_owned();
-        // A panic is a fault of ours and of one request: the connection's other requests, and everybody else's, go on.
         let generation = self.rooms.generation.load_full();
-        let answered = AssertUnwindSafe(self.gates(&generation, head, content, origin.is_some())).catch_unwind().await;
-        let mut response = answered.unwrap_or_else(|_| error::response(None, &Failure::Internal, Era::Legacy));
+        let mut response = contained(None, self.gates(&generation, head, content, origin.is_some())).await;
         if let Some(bearer) = generation.authenticator.bearer() {
             challenge::step_up(&mut response, bearer, &path);
         }
@@ -197,13 +196,17 @@ impl Front {
             Err(response) => return unread(&headers, *response),
         };
         arrival.authenticated();
-        let bytes = match body::read(content, inbound::content_length(&headers), &self.limits.http).await {
+        let mut share = self.room.share(&caller.tenant().id);
+        let bytes = match body::read(content, inbound::content_length(&headers), &self.limits.http, |bytes| share.grow(bytes)).await {
             Ok(bytes) => bytes,
             Err(reason) => return reason.into(),
         };
         let exchange =
             Exchange { front: Arc::clone(self), caller, catalog: Arc::clone(&generation.catalog), server, headers, accepts, cut, arrival };
-        match mcp::jsonrpc::parse(&bytes, &self.limits.json) {
+        let messages = mcp::jsonrpc::parse(&bytes, &self.limits.json);
+        // They have what they need of it, and it may be large. What they have counts until the answer.
+        drop(bytes);
+        match messages {
             Ok(Messages::One(message)) => exchange.message(message).await,
             Ok(Messages::Batch(messages)) => exchange.batch(messages).await,
             Err(error) => {
@@ -305,6 +308,12 @@ impl Exchange {
             Message::Request(request) => Some(request.id.clone()),
             Message::Notification(_) | Message::Response(_) => None,
         };
+        let of_answer = id.clone();
+        contained(of_answer.as_ref(), self.known_message(id, message)).await
+    }
+
+    /// One whose id is known, if it has one.
+    async fn known_message(self, id: Option<Id>, message: Message) -> Response<Body> {
         let era = mcp::era::era(&message, inbound::version(&self.headers));
         match (era, posted(message)) {
             (EraDecision::Refused(refusal), _) => error::response(id.as_ref(), &Failure::Ladder(refusal), Era::Modern),

@@ -7,6 +7,7 @@ pub(super) mod ladder;
 pub(super) mod later;
 
 use super::origin::NotAnswered;
+use super::room::Unread;
 use crate::failure::Failure;
 use crate::metrics;
 use crate::outbox::End;
@@ -83,6 +84,12 @@ pub(super) fn map(failure: &Failure, era: Era) -> Mapped {
         Failure::NoAnswer => plain(S::OK, ErrorCode::INTERNAL_ERROR, "The plugin asked for input, and no answer came in time"),
         Failure::TooManyRounds => plain(S::OK, ErrorCode::INTERNAL_ERROR, "The plugin asked for input too many times"),
         Failure::NoSlot(refused) => no_slot(refused),
+        Failure::BodiesFull => {
+            come_again(S::SERVICE_UNAVAILABLE, ErrorCode::OVERLOADED, "Requests hold as much memory as they may; try again later")
+        }
+        Failure::TenantBodiesFull => {
+            come_again(S::TOO_MANY_REQUESTS, ErrorCode::QUOTA, "The tenant's requests hold as much memory as they may; try again later")
+        }
         Failure::Fault(fault) => self::fault(fault),
         Failure::Unavailable => {
             come_again(S::SERVICE_UNAVAILABLE, ErrorCode::PLUGIN_UNAVAILABLE, "The plugin is not available now; try again later")
@@ -274,7 +281,11 @@ pub(super) fn refusal(rung: &Rung) -> Response<Body> {
 
 /// As [`refusal`], and the connection ends: what is left of the request is not worth reading.
 pub(super) fn final_refusal(rung: &Rung) -> Response<Body> {
-    let mut response = refusal(rung);
+    last(refusal(rung))
+}
+
+/// The connection ends with it.
+fn last(mut response: Response<Body>) -> Response<Body> {
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }
@@ -296,9 +307,13 @@ impl From<NoBody> for &'static Rung {
     }
 }
 
-impl From<NoBody> for Response<Body> {
-    fn from(reason: NoBody) -> Self {
-        final_refusal(reason.into())
+impl From<Unread> for Response<Body> {
+    fn from(reason: Unread) -> Self {
+        match reason {
+            Unread::NoBody(reason) => final_refusal(reason.into()),
+            Unread::Full => last(response(None, &Failure::BodiesFull, Era::Legacy)),
+            Unread::TenantFull => last(response(None, &Failure::TenantBodiesFull, Era::Legacy)),
+        }
     }
 }
 

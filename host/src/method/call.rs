@@ -121,10 +121,17 @@ pub(super) async fn begin(
     let (session, mut in_flight) = (context.session, context.in_flight);
     let again = session.as_ref().map(|_| about.clone());
     let escalation = taskable.then(|| task::Escalation::of(rooms, &about)).flatten();
+    // Fires while it waits for its turn, too: the client is told at once, and the entry writes that it was cancelled.
+    let cancelled = in_flight.as_ref().map(|in_flight| in_flight.cancelled.clone()).unwrap_or_default();
     let own = if session.is_none() { in_flight.take() } else { None };
     let running = enter(rooms, &about)?;
     let start = Start { about, authorized, in_flight: own, resume, running: Arc::clone(&running) };
-    let run = match start.run(rooms).await? {
+    let started = tokio::select! {
+        biased;
+        () = cancelled.cancelled() => return Err(Failure::Cancelled),
+        started = start.run(rooms) => started?,
+    };
+    let run = match started {
         Started::Answered(end) => return Ok(Answer::Now(Ok(end))),
         Started::Running(run) => run,
     };

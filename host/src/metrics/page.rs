@@ -39,6 +39,10 @@ pub struct Gauges {
     pub store_errors: [u64; 2],
     /// Responses that are streamed now.
     pub streams: u64,
+    /// What request bodies hold of memory.
+    pub bodies_bytes: u64,
+    /// Tasks of the runtime that have not ended.
+    pub tasks: u64,
     /// Plugins that are served, and those with problems.
     pub plugins: [u64; 2],
     /// Log lines that nobody read in time.
@@ -79,6 +83,10 @@ impl Collector for Page {
         writer.by_tenant("sessions_active", "Sessions of the handshake era.", gauges, &gauges.sessions)?;
         writer.gauge("streams_active", "Event streams that are open.", gauges.streams)?;
         writer.count("sse_stalled", "Connections closed because their peer did not read.", SSE_STALLED.get())?;
+
+        let mut bodies = writer.family("bodies", "Bytes that request bodies in flight hold.", Some(&Unit::Bytes), MetricType::Gauge)?;
+        bodies.encode_gauge(&gauges.bodies_bytes)?;
+        writer.gauge("tasks_active", "Tasks of the runtime that have not ended, such as connections.", gauges.tasks)?;
 
         let mut family = writer.family("calls", "Calls of guests by how they ended.", None, MetricType::Counter)?;
         for (tenant, tool, row) in calls.rows() {

@@ -133,11 +133,15 @@ impl Asking {
         let resume = Resume { answers: std::mem::take(&mut self.answers), state: std::mem::take(&mut self.state) };
         let start =
             Start { about: self.again.clone(), authorized, in_flight: None, resume: Some(resume), running: Arc::clone(&self.running) };
-        match start.run(&self.rooms).await? {
+        let cancelled = self.in_flight.as_ref().map(|in_flight| in_flight.cancelled.clone()).unwrap_or_default();
+        let started = tokio::select! {
+            biased;
+            () = cancelled.cancelled() => return Err(Failure::Cancelled),
+            started = start.run(&self.rooms) => started?,
+        };
+        match started {
             Started::Running(mut run) => {
-                if let Some(in_flight) = &self.in_flight {
-                    run.cancelled_by(in_flight.cancelled.clone());
-                }
+                run.cancelled_by(cancelled);
                 self.run = Some(run);
                 Ok(())
             }
