@@ -9,7 +9,7 @@ mod remote;
 
 pub use admin::{AdminError, AdminToken, NotAdmin};
 pub use api_key::NewApiKey;
-pub use bearer::{Bearer, IssuerError, Known, Refusal, Unknown};
+pub use bearer::{Bearer, IssuerError, KeyFetcher, Known, Refusal, Unknown};
 pub use chain::{Blame, NoAnswer, Policies, PolicyError, ResultFilters, Withheld};
 pub use policy::{Authorized, Denied, Item, Policy};
 
@@ -66,6 +66,12 @@ impl Owner {
     /// Issuer and subject; none of them for an anonymous caller.
     pub fn identity(&self) -> (Option<&str>, Option<&str>) {
         (self.issuer.as_deref(), self.subject.as_deref())
+    }
+
+    /// As the ledger names it; none for an anonymous one, who is its tenant.
+    pub fn name(&self) -> Option<(TenantId, Box<str>)> {
+        let (issuer, subject) = self.issuer.as_deref().zip(self.subject.as_deref())?;
+        Some((self.tenant.clone(), format!("{issuer} {subject}").into()))
     }
 
     /// As revocations know it.

@@ -8,17 +8,18 @@ use crate::revocation::Order;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use event_store::{EventStore, Item, Partition, Space, Statistics, StreamKey};
-use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
 use serde_json::{Map, Value};
 use std::io;
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
-use tokio_util::sync::CancellationToken;
 
 /// The last line of an answer.
 pub const END: &str = "{\"end\":true}";
@@ -30,6 +31,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const QUESTION_BYTES_MAX: u64 = 128 << 10;
 /// Questions that are answered at once: a reading of the settings takes its time, and nobody who revokes waits for it.
 const QUESTIONS_MAX: usize = 16;
+/// Without a question.
+const ROUND: Duration = Duration::from_secs(5);
 /// For an order to be carried out.
 const ORDER_WAIT: Duration = Duration::from_secs(30);
 /// For questions that are being answered when the gateway ends.
@@ -116,27 +119,53 @@ impl Drop for Entrance {
     }
 }
 
-/// Answers until `stop` fires.
-pub async fn serve(entrance: Entrance, desks: Arc<Desks>, stop: CancellationToken) {
-    let mut answering = FuturesUnordered::new();
-    loop {
+/// Who answers.
+pub struct Answering {
+    entrance: Entrance,
+    desks: Arc<Desks>,
+    answering: FuturesUnordered<Pin<Box<dyn Future<Output = io::Result<()>> + Send>>>,
+}
+
+impl std::fmt::Debug for Answering {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Answering").field("entrance", &self.entrance).finish_non_exhaustive()
+    }
+}
+
+impl Answering {
+    /// Whoever comes through that entrance, by asking at these desks.
+    pub fn new(entrance: Entrance, desks: Arc<Desks>) -> Self {
+        Self { entrance, desks, answering: FuturesUnordered::new() }
+    }
+
+    /// Waits for the next question, or for the end of an answer, and not for long. Cancel-safe.
+    pub async fn round(&mut self) {
         tokio::select! {
-            () = stop.cancelled() => break,
-            Some(answered) = answering.next() => if let Err(error) = answered {
+            Some(answered) = self.answering.next() => if let Err(error) = answered {
                 tracing::debug!(%error, "a question was not answered to its end");
             },
-            accepted = entrance.listener.accept(), if answering.len() < QUESTIONS_MAX => match accepted {
-                Ok((stream, _)) => answering.push(answer(stream, &desks)),
+            accepted = self.entrance.listener.accept(), if self.answering.len() < QUESTIONS_MAX => match accepted {
+                Ok((stream, _)) => {
+                    let desks = Arc::clone(&self.desks);
+                    // A panic is a fault of ours and of one question.
+                    let answer = AssertUnwindSafe(async move { answer(stream, &desks).await }).catch_unwind();
+                    self.answering.push(Box::pin(answer.map(|said| said.unwrap_or_else(|_| Err(io::Error::other("it panicked"))))));
+                }
                 Err(error) => {
                     tracing::warn!(%error, "questions of commands cannot be taken");
                     tokio::time::sleep(Duration::from_secs(1)).await;
                 }
-            }
+            },
+            () = tokio::time::sleep(ROUND) => {}
         }
     }
-    drop(entrance);
-    // Who stopped the last call is told so.
-    let _ = tokio::time::timeout(LAST_WORDS, async { while answering.next().await.is_some() {} }).await;
+
+    /// Lets nobody in any more. Who stopped the last call is told so.
+    pub async fn end(self) {
+        let Self { entrance, mut answering, .. } = self;
+        drop(entrance);
+        let _ = tokio::time::timeout(LAST_WORDS, async { while answering.next().await.is_some() {} }).await;
+    }
 }
 
 async fn answer(stream: UnixStream, desks: &Desks) -> io::Result<()> {

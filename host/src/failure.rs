@@ -198,6 +198,24 @@ impl Failure {
         }
     }
 
+    /// What there was no room in, where it turns load away.
+    pub fn stage(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::NoSlot(Refused::Tenant) => "tenant",
+            Self::NoSlot(Refused::Host) => "host",
+            Self::NoSlot(Refused::Quota(_)) => "quota",
+            Self::Fault(Fault::Busy) => "pool",
+            Self::TooManySessions => "sessions_host",
+            Self::SessionQuota => "sessions",
+            Self::StreamQuota => "streams",
+            Self::TooManyRequests => "requests",
+            Self::TaskQuota => "tasks",
+            Self::SubscriptionQuota => "subscriptions",
+            Self::Draining => "draining",
+            _ => return None,
+        })
+    }
+
     /// Whether it names what is not there.
     pub fn is_of_name(&self) -> bool {
         matches!(self, Self::UnknownTool(_) | Self::UnknownPrompt(_) | Self::UnknownResource(_) | Self::UnknownTemplate)

@@ -2,13 +2,15 @@
 
 mod house;
 mod orders;
+mod supervise;
 mod tidings;
+mod upkeep;
 
 use crate::auth::{AdminError, AdminToken, IssuerError, Policy, PolicyError};
 use crate::catalog::{Catalog, Problem};
 use crate::config::{Config, StoreBackend};
 use crate::confinement::Confinement;
-use crate::control::{self, Desks, Entrance, Ordered, Reload};
+use crate::control::{self, Answering, Desks, Entrance, Ordered, Reload};
 use crate::generation::Generation;
 use crate::http::{Admin, Failures, Front, OriginPolicy, Readiness, Room, Stalls, accept, admin_router, public_code, public_error, router};
 use crate::journal::{Event, Journal, Kind};
@@ -24,25 +26,25 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use event_store::{EventStore, OpenError};
 use house::House;
 use mcp::result::Implementation;
+use orders::Orders;
 use sandbox::{Authority, CacheError, CodeCache, Compiler, PoolSizes, Sandbox, SandboxConfig, SandboxError};
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use supervise::Supervisor;
+use tidings::Telling;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+use tokio_util::task::TaskTracker;
+use upkeep::{Over, Stalled};
 
 /// The hidden command of this program that compiles one component from standard input.
 pub const COMPILE_WORKER: &str = "compile-worker";
 /// Connections that the kernel keeps waiting.
 const CONNECTIONS_WAITING_MAX: u32 = 1_024;
-/// Between two looks for peers that do not read.
-const STALL_LOOK: Duration = Duration::from_secs(1);
-/// Between two looks for sessions and streams whose time is over.
-const SWEEP: Duration = Duration::from_secs(5);
 /// Changes that a listener may be behind before it is told that everything may have changed.
 const CHANGES_MAX: usize = 64;
 /// Who asks that the settings are read again waits for those before it.
@@ -114,6 +116,17 @@ pub enum StartError {
     /// The gateway's own file is needed to start the compile worker.
     #[error("the gateway's own program file cannot be found: {0}")]
     Program(io::Error),
+}
+
+/// The gateway ended otherwise than by coming to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum StopError {
+    /// Something was still running when the time to stop was over, or somebody did not want to wait for it.
+    #[error("stopped with calls in flight")]
+    InFlight,
+    /// A part of it failed again and again.
+    #[error("stopped because a part of the gateway failed again and again; the log says which")]
+    Failed,
 }
 
 /// Whether compiled code is kept.
@@ -322,18 +335,18 @@ impl Gateway {
         self.house.problems()
     }
 
-    /// Answers until `stop` is done; then takes no new work, lets calls in flight end, and returns. Says whether all of them did.
-    pub async fn serve(self, stop: impl Future<Output = ()>) -> bool {
+    /// Answers until `stop` is done, or a part of it cannot go on; then takes no new work, lets calls in flight end, and returns.
+    ///
+    /// # Errors
+    ///
+    /// When not all of them did, or it did not stop because it was told to.
+    pub async fn serve(self, stop: impl Future<Output = ()>) -> Result<(), StopError> {
         let connections = TaskTracker::new();
-        let generation = Arc::clone(&self.front.rooms.generation);
-        let ledger: control::Ledger = Arc::new(move || crate::tenant::usage(generation.load().authenticator.tenants()));
-        let desks = Desks {
-            store: Arc::clone(&self.front.rooms.store),
-            ledger,
-            reload: self.reload,
-            orders: self.orders,
-            journal: Arc::clone(&self.front.rooms.journal),
-        };
+        let rooms = Arc::clone(&self.front.rooms);
+        let (store, journal) = (Arc::clone(&rooms.store), Arc::clone(&rooms.journal));
+        let usage = move || crate::tenant::usage(rooms.generation.load().authenticator.tenants(), &rooms.kept_open());
+        let ledger: control::Ledger = Arc::new(usage);
+        let desks = Desks { store, ledger, reload: self.reload, orders: self.orders, journal: Arc::clone(&journal) };
         let desks = Arc::new(desks);
         let administrating = self.admin.map(|(address, listener)| {
             tracing::info!(%address, "the admin listener answers");
@@ -342,17 +355,26 @@ impl Gateway {
             let stall_timeout = self.front.limits.streams.stall_timeout;
             connections.spawn(accept::serve(listener, admin_router(admin), limits, stall_timeout, stop, connections.clone()))
         });
+        let supervisor = Supervisor::new(self.tasks.clone());
         // Not among what is waited for: whoever revokes is heard up to the end.
         let (commands, over) = (TaskTracker::new(), CancellationToken::new());
-        let (rooms, journal) = (Arc::clone(&self.front.rooms), Arc::clone(&self.front.rooms.journal));
-        let control = self.entrance.map(|entrance| commands.spawn(control::serve(entrance, desks, over.clone())));
-        let ordered = AbortOnDropHandle::new(commands.spawn(orders::carry_out(Arc::clone(&rooms), self.ordered)));
-        let house = self.house.run(Arc::clone(&self.front), self.tasks.clone(), self.reloads);
-        let watching = AbortOnDropHandle::new(self.tasks.spawn(house));
-        let stalls = AbortOnDropHandle::new(self.tasks.spawn(watch_stalls(Arc::clone(&self.front))));
-        let sweeping = AbortOnDropHandle::new(self.tasks.spawn(sweep(Arc::clone(&self.front))));
-        let telling = AbortOnDropHandle::new(commands.spawn(tidings::watch(rooms)));
-        let accepting = connections.spawn(accept::serve(
+        let control = self.entrance.map(|entrance| {
+            let (mut answering, supervisor, over) = (Answering::new(entrance, desks), supervisor.clone(), over.clone());
+            commands.spawn(async move {
+                tokio::select! {
+                    () = supervisor.keep(&mut answering) => {}
+                    () = over.cancelled() => {}
+                }
+                answering.end().await;
+            })
+        });
+        let to_the_end = supervisor.among(commands.clone());
+        let ordered = to_the_end.start(Orders::new(Arc::clone(&self.front.rooms), self.ordered));
+        let telling = to_the_end.start(Telling::new(Arc::clone(&self.front.rooms)));
+        let watching = supervisor.start(self.house.open(Arc::clone(&self.front), supervisor.clone(), self.reloads));
+        let stalls = supervisor.start(Stalled::new(Arc::clone(&self.front)));
+        let sweeping = supervisor.start(Over::new(Arc::clone(&self.front)));
+        let mut accepting = connections.spawn(accept::serve(
             self.listener,
             router(Arc::clone(&self.front)),
             self.front.limits.http.clone(),
@@ -360,7 +382,15 @@ impl Gateway {
             self.draining.clone(),
             connections.clone(),
         ));
-        stop.await;
+        let failed = tokio::select! {
+            () = stop => false,
+            () = supervisor.failed() => true,
+            // It goes on until it is told to stop.
+            ended = &mut accepting => {
+                tracing::error!(panicked = ended.is_err(), "nobody accepts connections any more; the gateway stops");
+                true
+            }
+        };
 
         journal.note(Event::new(Kind::LifecycleStopping));
         tracing::info!(timeout_s = self.drain_timeout.as_secs(), "stopping: no new work is taken, calls in flight go on to their end");
@@ -390,7 +420,11 @@ impl Gateway {
         } else {
             tracing::warn!("calls were still in flight when the time to stop was over; they are lost");
         }
-        all
+        match (failed, all) {
+            (true, _) => Err(StopError::Failed),
+            (false, false) => Err(StopError::InFlight),
+            (false, true) => Ok(()),
+        }
     }
 }
 
@@ -412,32 +446,6 @@ fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     Ok(socket)
-}
-
-/// Ends connections whose peers do not read. By itself: what waits for the disk must not hold it up.
-async fn watch_stalls(front: Arc<Front>) {
-    let mut ticks = tokio::time::interval(STALL_LOOK);
-    loop {
-        ticks.tick().await;
-        front.stalls.sweep();
-    }
-}
-
-/// Ends what is over, and brings the store up to date.
-async fn sweep(front: Arc<Front>) {
-    let mut ticks = tokio::time::interval(SWEEP);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        let rooms = &front.rooms;
-        for session in rooms.sessions.sweep().await {
-            rooms.streams.forget(&session.partition);
-        }
-        rooms.streams.sweep();
-        rooms.task_store.sweep().await;
-        // A store that cannot be written is swept when it can.
-        while rooms.store.sweep().await.is_ok_and(|swept| swept.more) {}
-    }
 }
 
 /// What outlives the process.

@@ -9,6 +9,7 @@ mod changed;
 mod completion_complete;
 mod discover;
 mod initialize;
+mod kept_open;
 mod listen;
 mod lists;
 mod prompts_get;

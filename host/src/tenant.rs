@@ -3,18 +3,20 @@
 mod account;
 mod admission;
 mod bucket;
+mod census;
 mod memory;
 mod meter;
 mod usage;
 
 pub use account::{Asked, Bill, Exceeded, Whose};
 pub use admission::{Admission, Refused, Slot};
+pub use census::{Ceilings, Census, Of, Open, Row};
 pub use meter::Quantity;
 pub use usage::usage;
 
 pub use crate::config::TenantId;
 
-use crate::config::{Config, Quotas};
+use crate::config::{Config, QuotaConfig, Quotas};
 use account::Account;
 use sandbox::Memory;
 use std::collections::HashMap;
@@ -67,6 +69,13 @@ impl Tenant {
     /// What its guests run on.
     pub fn guests(&self) -> &sandbox::Share {
         &self.account.guests
+    }
+}
+
+impl Tenant {
+    /// How many sessions, or streams, there may be of it and of one of its principals, and at a server with that quota.
+    pub fn ceilings(&self, quantity: Quantity, server: &QuotaConfig, anonymous: bool) -> Ceilings {
+        Ceilings::of(quantity, &self.quotas, server, anonymous)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Failed, Settings, output, runtime};
 use crate::config::{AuthConfig, Config, TenantId};
 use crate::confinement::Confinement;
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, StopError};
 use clap::Args;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -68,11 +68,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
             std::future::pending::<()>().await;
         };
         tokio::select! {
-            () = hangups => Ok(false),
+            () = hangups => Ok(Err(StopError::InFlight)),
             drained = gateway.serve(stop.cancelled()) => Ok::<_, Failed>(drained),
             () = signals => {
                 tracing::warn!("asked to stop for the second time: calls in flight are lost");
-                Ok(false)
+                Ok(Err(StopError::InFlight))
             }
         }
     });
@@ -82,7 +82,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
     let drained = drained?;
     // Up to here the log has said what there is to say.
     output::patiently(move || drop(logging));
-    if drained { Ok(()) } else { Err(Failed::shown(1)) }
+    drained.map_err(|_| Failed::shown(1))
 }
 
 /// One screen that says where, what and how.

@@ -1,9 +1,10 @@
-//! Generations: made of the settings and of what lies in the plugin directories, and made anew when either is another. One task does all of
+//! Generations: made of the settings and of what lies in the plugin directories, and made anew when either is another. One loop does all of
 //! it, so generations follow each other in one order.
 
+use super::supervise::{Rounds, Supervisor};
 use super::tidings::Tidings;
 use super::{StartError, check_plugin_directory};
-use crate::auth::{AdminToken, Authenticator, Policies};
+use crate::auth::{AdminToken, Authenticator, Bearer, Policies};
 use crate::catalog::{Catalog, Library, LibraryView, Loader, Problem, Shelves};
 use crate::config::{AuthConfig, Config, Stamp, TenantId};
 use crate::confinement::Confinement;
@@ -20,8 +21,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::time::Instant;
-use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+use tokio::time::{Instant, Interval, MissedTickBehavior};
+use tokio_util::task::AbortOnDropHandle;
 
 /// Between two looks at the files of the settings. One that changed is read when it was the same twice: what is half-written may well be
 /// settings too, and other ones.
@@ -41,8 +42,8 @@ pub(super) struct House {
     /// What the journal was told of plugins.
     tidings: Tidings,
     confinement: Confinement,
-    /// Fetches the keys that issuers serve.
-    keys: Option<AbortOnDropHandle<()>>,
+    /// Fetch the keys that issuers serve.
+    keys: Vec<AbortOnDropHandle<()>>,
 }
 
 /// One plugin directory.
@@ -63,9 +64,9 @@ impl Wing {
         Ok(Self { directory: directory.to_owned(), view, library: Some(library), watching: None })
     }
 
-    fn watch(&mut self, tasks: &TaskTracker) {
+    fn watch(&mut self, supervisor: &Supervisor) {
         if let Some(library) = self.library.take() {
-            self.watching = Some(AbortOnDropHandle::new(tasks.spawn(library.run())));
+            self.watching = Some(supervisor.start(library));
         }
     }
 }
@@ -98,8 +99,8 @@ impl House {
         }
         let (config, sandbox, revocations) = (config.clone(), Arc::clone(sandbox), Arc::clone(revocations));
         let (problems, tidings) = (watch::Sender::default(), Tidings::default());
-        let confinement = Confinement::Off;
-        let house = Self { config, sandbox, revocations, loader, told, shared, own, problems, files, tidings, confinement, keys: None };
+        let (confinement, keys) = (Confinement::Off, Vec::new());
+        let house = Self { config, sandbox, revocations, loader, told, shared, own, problems, files, tidings, confinement, keys };
         house.find_problems();
         Ok(house)
     }
@@ -144,37 +145,22 @@ impl House {
         self.tidings.tell(journal, &self.shelves(), &self.problems.borrow());
     }
 
-    /// Makes generations until the future is dropped.
-    pub(super) async fn run(mut self, front: Arc<Front>, tasks: TaskTracker, mut asked: mpsc::Receiver<Reload>) {
-        self.watch(&tasks);
-        self.keep_keys(&front.rooms.generation.load().authenticator, &tasks);
+    /// Watches over everything that generations are made of, and makes them.
+    pub(super) fn open(mut self, front: Arc<Front>, supervisor: Supervisor, asked: mpsc::Receiver<Reload>) -> OpenHouse {
+        self.watch(&supervisor);
+        self.keep_keys(&front.rooms.generation.load().authenticator, &supervisor);
         let mut looks = tokio::time::interval(LOOK);
-        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                () = self.told.notified() => self.publish(&front, None).await,
-                Some(answer) = asked.recv() => {
-                    let said = self.reload(&front, &tasks).await;
-                    // Whoever asked may have gone.
-                    let _ = answer.send(said);
-                }
-                _ = looks.tick() => {
-                    if self.config.watch_settings && self.files.look(&self.config).await {
-                        // Logged, and nobody waits for it.
-                        let _ = self.reload(&front, &tasks).await;
-                    }
-                }
-            }
-        }
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        OpenHouse { house: self, front, supervisor, asked, looks, is_behind: false }
     }
 
-    fn watch(&mut self, tasks: &TaskTracker) {
-        [&mut self.shared].into_iter().chain(self.own.values_mut()).for_each(|wing| wing.watch(tasks));
+    fn watch(&mut self, supervisor: &Supervisor) {
+        [&mut self.shared].into_iter().chain(self.own.values_mut()).for_each(|wing| wing.watch(supervisor));
     }
 
     /// Fetches for these rules, and for those of before no more.
-    fn keep_keys(&mut self, authenticator: &Authenticator, tasks: &TaskTracker) {
-        self.keys = authenticator.bearer().map(|bearer| AbortOnDropHandle::new(tasks.spawn(bearer.keep_keys())));
+    fn keep_keys(&mut self, authenticator: &Authenticator, supervisor: &Supervisor) {
+        self.keys = authenticator.bearer().into_iter().flat_map(Bearer::key_fetchers).map(|fetcher| supervisor.start(fetcher)).collect();
     }
 
     /// The next generation, with other rules or with those of before.
@@ -199,8 +185,8 @@ impl House {
     }
 
     /// Reads the settings again. Says what became of it; if anything is wrong the running ones go on.
-    async fn reload(&mut self, front: &Front, tasks: &TaskTracker) -> Result<String, String> {
-        let done = self.reload_now(front, tasks).await;
+    async fn reload(&mut self, front: &Front, supervisor: &Supervisor) -> Result<String, String> {
+        let done = self.reload_now(front, supervisor).await;
         let event = match &done {
             Ok((_, later)) if later.is_empty() => Event::new(Kind::ConfigReloaded),
             Ok((_, later)) => Event::new(Kind::ConfigReloaded).to(&later.join(", ")),
@@ -220,9 +206,9 @@ impl House {
         said
     }
 
-    async fn reload_now(&mut self, front: &Front, tasks: &TaskTracker) -> Result<InForce, NotTaken> {
+    async fn reload_now(&mut self, front: &Front, supervisor: &Supervisor) -> Result<InForce, NotTaken> {
         let began = Instant::now();
-        let done = self.try_reload(front, tasks).await;
+        let done = self.try_reload(front, supervisor).await;
         match &done {
             Ok((generation, later)) => {
                 let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -236,7 +222,7 @@ impl House {
         done
     }
 
-    async fn try_reload(&mut self, front: &Front, tasks: &TaskTracker) -> Result<InForce, NotTaken> {
+    async fn try_reload(&mut self, front: &Front, supervisor: &Supervisor) -> Result<InForce, NotTaken> {
         let source = self.config.source.clone();
         let read = tokio::task::spawn_blocking(move || source.load()).await.map_err(|error| NotTaken::new("settings", error))?;
         let config = read.map_err(|error| NotTaken::new("settings", error))?;
@@ -257,12 +243,12 @@ impl House {
         // From here on nothing can fail.
         let later = self.config.needs_restart(&config);
         self.settle(&config, new);
-        self.watch(tasks);
+        self.watch(supervisor);
         front.origins.store(Arc::new(OriginPolicy::new(&config.http, front.address)));
         // Without one nobody may administrate any more, although the listener is there until the next start.
         front.admin_token.store(admin.map(Arc::new));
         (self.config, self.files) = (config, files);
-        self.keep_keys(&authenticator, tasks);
+        self.keep_keys(&authenticator, supervisor);
         self.publish(front, Some(authenticator)).await;
         Ok((front.rooms.generation.load().catalog.generation, later))
     }
@@ -316,6 +302,44 @@ impl From<StartError> for NotTaken {
             _ => "other",
         };
         Self::new(word, error)
+    }
+}
+
+/// A house whose generations follow each other.
+pub(super) struct OpenHouse {
+    house: House,
+    front: Arc<Front>,
+    supervisor: Supervisor,
+    asked: mpsc::Receiver<Reload>,
+    looks: Interval,
+    /// There is something that is not of a generation yet.
+    is_behind: bool,
+}
+
+impl Rounds for OpenHouse {
+    const TASK: &'static str = "house";
+
+    async fn round(&mut self) {
+        let Self { house, front, supervisor, asked, looks, is_behind } = self;
+        if *is_behind {
+            house.publish(front, None).await;
+            *is_behind = false;
+            return;
+        }
+        tokio::select! {
+            () = house.told.notified() => *is_behind = true,
+            Some(answer) = asked.recv() => {
+                let said = house.reload(front, supervisor).await;
+                // Whoever asked may have gone.
+                let _ = answer.send(said);
+            }
+            _ = looks.tick() => {
+                if house.config.watch_settings && house.files.look(&house.config).await {
+                    // Logged, and nobody waits for it.
+                    let _ = house.reload(front, supervisor).await;
+                }
+            }
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the journal is told of what changes by itself: plugins that come, go and change, and a store that fails and recovers. Each is told once:
 //! what is now is compared with what was told last.
 
+use super::supervise::Rounds;
 use crate::catalog::{Plugin, Problem, Shelves};
 use crate::config::TenantId;
 use crate::journal::{Event, Journal, Kind};
@@ -10,6 +11,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::{Interval, MissedTickBehavior};
 
 /// Between two looks at the store, and at what was only counted.
 const LOOK: Duration = Duration::from_secs(1);
@@ -74,24 +76,38 @@ fn of(kind: Kind, (tenant, name): &Name, part: &str) -> Event {
     }
 }
 
-/// Looks at the store, and writes what was only counted, until the future is dropped.
-pub(super) async fn watch(rooms: Arc<Rooms>) {
-    let mut ticks = tokio::time::interval(LOOK);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let (mut was_degraded, mut set_aside): (bool, Option<PathBuf>) = (false, None);
-    loop {
-        ticks.tick().await;
-        let health = rooms.store.health();
-        if health.quarantined != set_aside {
+/// Looks at the store, and writes what was only counted.
+pub(super) struct Telling {
+    rooms: Arc<Rooms>,
+    ticks: Interval,
+    was_degraded: bool,
+    set_aside: Option<PathBuf>,
+}
+
+impl Telling {
+    pub(super) fn new(rooms: Arc<Rooms>) -> Self {
+        let mut ticks = tokio::time::interval(LOOK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self { rooms, ticks, was_degraded: false, set_aside: None }
+    }
+}
+
+impl Rounds for Telling {
+    const TASK: &'static str = "journal";
+
+    async fn round(&mut self) {
+        self.ticks.tick().await;
+        let (journal, health) = (&self.rooms.journal, self.rooms.store.health());
+        if health.quarantined != self.set_aside {
             let name = health.quarantined.as_ref().and_then(|path| path.file_name()).unwrap_or_default();
-            rooms.journal.note(Event::new(Kind::StoreQuarantined).to(&name.to_string_lossy()));
-            set_aside = health.quarantined;
+            journal.note(Event::new(Kind::StoreQuarantined).to(&name.to_string_lossy()));
+            self.set_aside = health.quarantined;
         }
         let is_degraded = health.degraded.is_some();
-        if std::mem::replace(&mut was_degraded, is_degraded) != is_degraded {
-            rooms.journal.note(Event::new(if is_degraded { Kind::StoreDegraded } else { Kind::StoreRecovered }));
+        if std::mem::replace(&mut self.was_degraded, is_degraded) != is_degraded {
+            journal.note(Event::new(if is_degraded { Kind::StoreDegraded } else { Kind::StoreRecovered }));
         }
-        rooms.journal.sweep();
+        journal.sweep();
         telemetry::tell_left_out();
     }
 }

@@ -51,6 +51,9 @@ pub async fn serve(
     let mut complaints = Complaints::default();
     loop {
         // A place first: with none free, newcomers wait in the kernel's queue and cost nothing here.
+        if shared.places.available_permits() == 0 {
+            metrics::SHED.count("connections");
+        }
         let place = tokio::select! {
             () = stop.cancelled() => return,
             place = Arc::clone(&shared.places).acquire_owned() => place,
@@ -73,6 +76,7 @@ pub async fn serve(
         };
         let Some(guard) = Guard::enter(&shared, peer.ip(), place) else {
             metrics::HTTP_REJECTED.count("address_full");
+            metrics::SHED.count("address");
             tracing::debug!(address = %peer.ip(), "a connection was refused: its address has as many as it may have");
             continue;
         };

@@ -3,6 +3,7 @@
 use super::error::{self, NeededScopes, later};
 use crate::auth::{Bearer, Unknown};
 use crate::config::ServerId;
+use crate::metrics;
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use serde_json::json;
@@ -55,6 +56,7 @@ fn no_answer() -> Response<Body> {
 
 /// An address that has shown too much that does not count. What it shows now is not logged: it can write as fast as it likes.
 pub(super) fn too_many(wait: Duration) -> Response<Body> {
+    metrics::SHED.count("auth_failures");
     let mut response = text(StatusCode::TOO_MANY_REQUESTS, "too many tokens of this address did not count; try again later\n");
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().saturating_add(1)));
     response

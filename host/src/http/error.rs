@@ -216,6 +216,8 @@ fn quota(exceeded: &Exceeded) -> Mapped {
         Quantity::Cpu => "processor time per minute",
         Quantity::Memory => "memory per minute",
         Quantity::BytesOut => "bytes per minute",
+        Quantity::Sessions => "sessions",
+        Quantity::Streams => "event streams",
     };
     // Rounded up. What it waits for leaks steadily, so that some of a long time is worth a try.
     let wait_s = later::after_s(u32::try_from(exceeded.wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1));
@@ -237,7 +239,17 @@ pub fn public_code(failure: &Failure, era: Era) -> i32 {
 pub(super) fn message(id: &Id, end: End, era: Era) -> Vec<u8> {
     match end {
         Ok(result) => mcp::write::success(id, &result),
-        Err(failure) => mcp::write::failure(Some(id), &map(&failure, era).error),
+        Err(failure) => {
+            count(&failure);
+            mcp::write::failure(Some(id), &map(&failure, era).error)
+        }
+    }
+}
+
+/// A client is told of it.
+fn count(failure: &Failure) {
+    if let Some(stage) = failure.stage() {
+        metrics::SHED.count(stage);
     }
 }
 
@@ -251,6 +263,7 @@ pub(super) fn response(id: Option<&Id>, failure: &Failure, era: Era) -> Response
     if failure.is_of_request() {
         metrics::HTTP_REJECTED.count(failure.word());
     }
+    count(failure);
     let mut response = json(mapped.status, mcp::write::failure(id, &mapped.error));
     if let Failure::PolicyDenied { scopes, .. } = failure {
         response.extensions_mut().insert(NeededScopes(scopes.clone()));
@@ -331,5 +344,33 @@ impl From<NotAnswered> for &'static Rung {
 impl From<NotAnswered> for Response<Body> {
     fn from(reason: NotAnswered) -> Self {
         final_refusal(reason.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_stage_is_counted_by_its_name() {
+        let exceeded = Exceeded::open(Whose::Tenant, Quantity::Sessions);
+        let all = [
+            Failure::NoSlot(Refused::Tenant),
+            Failure::NoSlot(Refused::Host),
+            Failure::NoSlot(Refused::Quota(exceeded)),
+            Failure::Fault(Fault::Busy),
+            Failure::TooManySessions,
+            Failure::SessionQuota,
+            Failure::StreamQuota,
+            Failure::TooManyRequests,
+            Failure::TaskQuota,
+            Failure::SubscriptionQuota,
+            Failure::Draining,
+        ];
+        let known: Vec<_> = metrics::SHED.each().map(|(word, _)| word).collect();
+        for failure in all {
+            assert!(failure.stage().is_some_and(|stage| known.contains(&stage)), "{failure:?}");
+        }
+        assert_eq!(Failure::Internal.stage(), None);
     }
 }

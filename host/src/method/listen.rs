@@ -32,7 +32,7 @@ pub(super) async fn listen(rooms: &Arc<Rooms>, mut context: Context, id: &Id, pa
     if rooms.draining.is_cancelled() {
         return Err(Failure::Draining);
     }
-    let place = rooms.stream_places.take(None, context.caller.owner()).ok_or(Failure::StreamQuota)?;
+    let place = rooms.stream_place(None, context.caller.owner(), context.server.id.as_ref())?;
     // Before anything is looked at: what changes from here on is heard.
     let (changes, task_changes) = (rooms.changes.subscribe(), rooms.task_store.changes());
     // What can never come is not acknowledged, nor is a resource that is not there, or not for this caller.

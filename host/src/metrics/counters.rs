@@ -51,7 +51,7 @@ impl<const N: usize> ByWord<N> {
     }
 
     /// All of them.
-    pub(super) fn each(&self) -> impl Iterator<Item = (&'static str, u64)> {
+    pub fn each(&self) -> impl Iterator<Item = (&'static str, u64)> {
         self.words.iter().copied().zip(self.counts.iter().map(Count::get))
     }
 }

@@ -4,7 +4,7 @@ use super::{Attached, InFlight, NotBegun, Session, SessionId, State, partition, 
 use crate::auth::Owner;
 use crate::config::{ServerId, SessionLimits};
 use crate::journal::{Event, Journal, Kind, Source, tag};
-use crate::tenant::TenantId;
+use crate::tenant::{Ceilings, Census, Of, Row, TenantId, Whose};
 use event_store::{EventStore, Partition, Space, StoreError};
 use mcp::capability::ClientCapabilities;
 use mcp::{Id, Revision};
@@ -33,6 +33,8 @@ pub enum NoSession {
     Tenant,
     /// The principal has, all of them in use.
     Principal,
+    /// A quota is used up.
+    Quota(Whose),
     /// The system gave no randomness.
     NoRandomness,
     /// The store is required, and cannot keep it now.
@@ -92,14 +94,18 @@ pub struct Sessions {
 struct All {
     by_name: HashMap<Box<str>, Arc<Session>>,
     by_owner: HashMap<Owner, Vec<Arc<Session>>>,
-    by_tenant: HashMap<TenantId, usize>,
+    census: Census<Owner>,
     /// Who asked to hear of a resource. Sessions that have gone, or think otherwise by now, are left out when it is read.
     by_resource: HashMap<Box<str>, Vec<Weak<Session>>>,
 }
 
+fn of(session: &Session) -> Of<'_, Owner> {
+    Of { tenant: session.owner.tenant(), server: session.server.as_ref(), principal: &session.owner }
+}
+
 impl All {
     fn insert(&mut self, session: Arc<Session>) {
-        *self.by_tenant.entry(session.owner.tenant().clone()).or_default() += 1;
+        self.census.add(of(&session));
         self.by_owner.entry(session.owner.clone()).or_default().push(Arc::clone(&session));
         self.by_name.insert(session.id.as_str().into(), session);
     }
@@ -129,13 +135,17 @@ impl All {
                 self.by_owner.remove(&session.owner);
             }
         }
-        if let Some(count) = self.by_tenant.get_mut(session.owner.tenant()) {
-            *count -= 1;
-            if *count == 0 {
-                self.by_tenant.remove(session.owner.tenant());
-            }
-        }
+        self.census.remove(of(session));
         true
+    }
+
+    /// Whether there is room for one more, whatever its principal has.
+    fn room(&self, session: &Session, limits: &SessionLimits, ceilings: &Ceilings) -> Result<(), NoSession> {
+        self.census.room(of(session), &Ceilings { principal: usize::MAX, ..*ceilings }).map_err(NoSession::Quota)?;
+        if self.census.of_tenant(session.owner.tenant()) >= limits.per_tenant_max {
+            return Err(NoSession::Tenant);
+        }
+        if self.by_name.len() >= limits.sessions_max { Err(NoSession::Host) } else { Ok(()) }
     }
 }
 
@@ -146,7 +156,7 @@ impl Sessions {
         Self { limits, store, journal, required, all: RwLock::default(), generation, loaded, unremoved: Mutex::default() }
     }
 
-    /// Begins one. When this returns, the store has it; if the store cannot be written and is not required, it lives in memory until the
+    /// Begins one, within the limits and these ceilings. When this returns, the store has it; if the store cannot be written and is not required, it lives in memory until the
     /// store can.
     ///
     /// # Errors
@@ -154,10 +164,10 @@ impl Sessions {
     /// When there are too many, when the system gives no randomness for an id, or when the store is required and refuses.
     pub async fn create(
         &self,
-        owner: Owner,
-        server: Option<ServerId>,
+        (owner, server): (Owner, Option<ServerId>),
         revision: Revision,
         capabilities: ClientCapabilities,
+        ceilings: &Ceilings,
     ) -> Result<Arc<Session>, NoSession> {
         let mut id = [0_u8; 16];
         getrandom::fill(&mut id).map_err(|_| NoSession::NoRandomness)?;
@@ -188,11 +198,11 @@ impl Sessions {
                 ended: false,
             }),
         });
-        let replaced = self.admit(&session)?;
+        let replaced = self.admit(&session, ceilings)?;
         if let Some(replaced) = replaced {
             self.end(&replaced, Ending::Replaced).await;
         }
-        self.journal.note(of(Kind::SessionCreated, &session));
+        self.journal.note(event(Kind::SessionCreated, &session));
         if !self.save(&session).await && self.required {
             self.end(&session, Ending::NotKept).await;
             return Err(NoSession::NotKept);
@@ -201,22 +211,23 @@ impl Sessions {
     }
 
     /// Takes it into the list, if there is a place; the session that gives its place up for it.
-    fn admit(&self, session: &Arc<Session>) -> Result<Option<Arc<Session>>, NoSession> {
+    fn admit(&self, session: &Arc<Session>, ceilings: &Ceilings) -> Result<Option<Arc<Session>>, NoSession> {
         let (now, mut all) = (self.store.now(), self.all.write());
+        let (limit, quota) = (self.limits.per_principal_max, ceilings.principal);
+        let full = if quota < limit { NoSession::Quota(Whose::Principal) } else { NoSession::Principal };
         let mut replaced = None;
-        if let Some(theirs) = all.by_owner.get(&session.owner).filter(|theirs| theirs.len() >= self.limits.per_principal_max) {
+        if let Some(theirs) = all.by_owner.get(&session.owner).filter(|theirs| theirs.len() >= limit.min(quota)) {
             let idle = theirs.iter().filter_map(|session| Some((session.idle(now)?, session)));
             let longest = idle.max_by_key(|(idle, _)| *idle).filter(|(idle, _)| *idle >= REPLACED_AFTER);
-            replaced = Some(longest.map(|(_, session)| Arc::clone(session)).ok_or(NoSession::Principal)?);
+            replaced = Some(longest.map(|(_, session)| Arc::clone(session)).ok_or(full)?);
         }
         if let Some(replaced) = &replaced {
             all.remove(replaced);
         }
-        if all.by_tenant.get(session.owner.tenant()).is_some_and(|count| *count >= self.limits.per_tenant_max) {
-            return Err(NoSession::Tenant);
-        }
-        if all.by_name.len() >= self.limits.sessions_max {
-            return Err(NoSession::Host);
+        if let Err(reason) = all.room(session, &self.limits, ceilings) {
+            // It gives its place up for nothing.
+            replaced.into_iter().for_each(|replaced| all.insert(replaced));
+            return Err(reason);
         }
         all.insert(Arc::clone(session));
         Ok(replaced)
@@ -275,7 +286,7 @@ impl Sessions {
     pub async fn end(&self, session: &Session, why: Ending) {
         self.all.write().remove(session);
         if session.end() {
-            self.journal.note(of(Kind::SessionEnded, session).because(why.word()));
+            self.journal.note(event(Kind::SessionEnded, session).because(why.word()));
         }
         if !self.remove(&session.partition).await {
             let mut unremoved = self.unremoved.lock();
@@ -401,7 +412,12 @@ impl Sessions {
 
     /// How many there are of each tenant that has any.
     pub fn by_tenant(&self) -> Vec<(TenantId, usize)> {
-        self.all.read().by_tenant.iter().map(|(tenant, count)| (tenant.clone(), *count)).collect()
+        self.all.read().census.tenants().map(|(tenant, count)| (tenant.clone(), count)).collect()
+    }
+
+    /// How many there are, for the ledger.
+    pub fn counts(&self) -> Vec<(Row, usize)> {
+        self.all.read().census.counts(Owner::name)
     }
 
     /// How many there are.
@@ -411,7 +427,7 @@ impl Sessions {
 }
 
 /// Something that happened to a session, whose id is for nobody to read.
-fn of(kind: Kind, session: &Session) -> Event {
+fn event(kind: Kind, session: &Session) -> Event {
     let event = Event::new(kind).of_tenant(session.owner.tenant().as_str()).by(session.owner.identity());
     event.at_server(session.server.as_ref()).to(&tag(session.id.as_str()))
 }

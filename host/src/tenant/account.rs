@@ -85,22 +85,36 @@ impl Exceeded {
             (W::Tenant, Q::Cpu) => "tenant.cpu",
             (W::Tenant, Q::Memory) => "tenant.memory",
             (W::Tenant, Q::BytesOut) => "tenant.bytes_out",
+            (W::Tenant, Q::Sessions) => "tenant.sessions",
+            (W::Tenant, Q::Streams) => "tenant.streams",
             (W::Server, Q::InFlight) => "server.in_flight",
             (W::Server, Q::Calls) => "server.calls",
             (W::Server, Q::Cpu) => "server.cpu",
             (W::Server, Q::Memory) => "server.memory",
             (W::Server, Q::BytesOut) => "server.bytes_out",
+            (W::Server, Q::Sessions) => "server.sessions",
+            (W::Server, Q::Streams) => "server.streams",
             (W::Principal, Q::InFlight) => "principal.in_flight",
             (W::Principal, Q::Calls) => "principal.calls",
             (W::Principal, Q::Cpu) => "principal.cpu",
             (W::Principal, Q::Memory) => "principal.memory",
             (W::Principal, Q::BytesOut) => "principal.bytes_out",
+            (W::Principal, Q::Sessions) => "principal.sessions",
+            (W::Principal, Q::Streams) => "principal.streams",
             (W::Tool, Q::InFlight) => "tool.in_flight",
             (W::Tool, Q::Calls) => "tool.calls",
             (W::Tool, Q::Cpu) => "tool.cpu",
             (W::Tool, Q::Memory) => "tool.memory",
             (W::Tool, Q::BytesOut) => "tool.bytes_out",
+            (W::Tool, Q::Sessions) => "tool.sessions",
+            (W::Tool, Q::Streams) => "tool.streams",
         }
+    }
+
+    /// Of something that is kept open. Nobody knows when one of them ends; a session is open for long.
+    pub fn open(whose: Whose, quantity: Quantity) -> Self {
+        let seconds = if quantity == Quantity::Sessions { 29 } else { 0 };
+        Self { whose, quantity, wait: Duration::from_secs(seconds) }
     }
 }
 

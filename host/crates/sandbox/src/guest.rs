@@ -132,6 +132,16 @@ impl Sandbox {
         &self.limits
     }
 
+    /// How long ago the thread came round that has guests interrupted: some milliseconds, or their time limits do not hold.
+    pub fn ticker_age(&self) -> Duration {
+        self.engines.ticker.age()
+    }
+
+    /// How many files of compiled code did not bear the cache's seal, since the start.
+    pub fn code_tampered(&self) -> u64 {
+        self.cache.as_ref().map_or(0, |cache| cache.tampered())
+    }
+
     /// Makes a guest of a component's bytes: looks at them, compiles them or finds them compiled, links them, and asks for its lists in
     /// an instance without grants.
     ///

@@ -30,6 +30,9 @@ impl Admin {
             tasks: tokio::runtime::Handle::current().metrics().num_alive_tasks() as u64,
             plugins: [served as u64, front.readiness.problems.borrow().len() as u64],
             log_dropped: telemetry::dropped(),
+            replay_gaps: rooms.streams.replay_gaps(),
+            code_tampered: rooms.sandbox.code_tampered(),
+            ticker_age: rooms.sandbox.ticker_age(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::product::{Ended, Gate, Said};
 use super::run::About;
+use crate::metrics;
 use crate::revocation::Running;
 use crate::tenant::Slot;
 use crate::trace::Span;
@@ -100,7 +101,7 @@ impl Guest {
         Self::Here(Box::pin(async move {
             // Given back when the guest is gone, whenever its answer is read.
             let _occupied = occupied;
-            let limit = call.limits.wall;
+            let (limit, cpu_limit) = (call.limits.wall, call.limits.cpu);
             let deadline = Instant::now() + limit;
             let work = async {
                 let finished = sandbox.call(permit, call).await;
@@ -113,7 +114,10 @@ impl Guest {
             tokio::select! {
                 biased;
                 () = running.revoked.cancelled() => Ended { outcome: Ok(Ok(Said::Revoked)), usage: Usage::default(), stdio: Vec::new() },
-                ended = work => ended,
+                ended = work => {
+                    observe_overshoot(&ended, deadline, cpu_limit);
+                    ended
+                }
             }
         }))
     }
@@ -142,5 +146,14 @@ impl Guest {
         };
         *self = Self::Gone;
         ended
+    }
+}
+
+/// A limit holds as well as the time is short from it to the end.
+fn observe_overshoot(ended: &Ended, deadline: Instant, cpu_limit: Duration) {
+    match ended.outcome {
+        Err(Fault::WallTime { .. }) => metrics::OVERSHOOT.observe(Instant::now().saturating_duration_since(deadline)),
+        Err(Fault::CpuTime { .. }) => metrics::OVERSHOOT.observe(ended.usage.cpu.saturating_sub(cpu_limit)),
+        _ => {}
     }
 }
