@@ -18,8 +18,7 @@ const NO_RATES: &str = "[quotas]\ntenant = { calls_per_second_max = 0 }\nprincip
 /// Says whether all bars were held.
 pub(crate) async fn measure(each: Duration) -> Result<bool> {
     let limits = "[limits]\nconnections_per_address_max = 8000\nconnections_max = 8000\n";
-    let server =
-        Server::start_gatehouse(&Setup { settings: format!("{NO_RATES}{limits}"), fixtures: &["misbehave"], ..Setup::default() }).await?;
+    let server = Server::start_gatehouse(&Setup { settings: format!("{NO_RATES}{limits}"), fixtures: &["misbehave"] }).await?;
     let client = Client::new(server.address());
     let request = calibrated(&server, &client).await?;
     let peak = peak(&client, &request, each).await?;

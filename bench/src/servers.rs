@@ -80,7 +80,7 @@ impl Server {
         };
         tokio::task::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         let pid = child.id().context("it runs")?;
-        Ok(Self { address, pid, _child: child, directory: directory })
+        Ok(Self { address, pid, _child: child, directory })
     }
 
     /// Where components are dropped.

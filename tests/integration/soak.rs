@@ -34,12 +34,15 @@ const TASKS_END: Duration = Duration::from_secs(60);
 /// Threads of the runtime that block go after ten idle seconds.
 const QUIET_LOOKS: usize = 14;
 const REST_LIMIT: Duration = Duration::from_secs(150);
-/// What a leak is: bytes that each request leaves behind. A session's record has some hundred.
-const LEAK_BYTES: f64 = 200.0;
 /// Threads of pools may be so many more after the load. Hundreds would be waited for by nobody.
 const POOLED_MORE_MAX: u64 = 24;
-/// Of memory at rest, after the load: what the allocator may keep.
-const KEPT_KIB: u64 = 32 << 10;
+/// What memory may drift by in the second half of the load, however long it is: measured, it goes up and down by two thirds of that. With 270
+/// requests a second this finds 130 bytes that each leaves behind in a run of three minutes, and 7 in one of an hour.
+const HEAP_DRIFT_KIB: f64 = 3.0 * 1024.0;
+/// The same of all that guests had: a place that is used for the first time keeps a MiB, a component that is not freed has some more.
+const POOLS_DRIFT_KIB: f64 = 12.0 * 1024.0;
+/// At rest after the load, beside what it was before.
+const HEAP_KEPT_KIB: u64 = 8 << 10;
 
 type Step = fn(Arc<Site>, u64) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -53,19 +56,19 @@ macro_rules! lane {
 }
 
 const LANES: &[Lane] = &[
-    lane!(4 every 120 ms: calls::json),
-    lane!(2 every 300 ms: calls::progress),
-    lane!(1 every 400 ms: calls::lists),
-    lane!(1 every 200 ms: calls::others),
-    lane!(1 every 700 ms: calls::dialog),
+    lane!(4 every 40 ms: calls::json),
+    lane!(2 every 150 ms: calls::progress),
+    lane!(1 every 200 ms: calls::lists),
+    lane!(1 every 100 ms: calls::others),
+    lane!(1 every 300 ms: calls::dialog),
     lane!(2 every 1500 ms: calls::task),
     lane!(1 every 500 ms: calls::gone),
     lane!(1 every 700 ms: calls::listen),
     lane!(1 every 500 ms: calls::guests),
-    lane!(2 every 800 ms: sessions::whole),
+    lane!(4 every 800 ms: sessions::whole),
     lane!(1 every 1000 ms: sessions::left),
     lane!(1 every 1100 ms: sessions::dialog),
-    lane!(1 every 60 ms: faults::inputs),
+    lane!(1 every 30 ms: faults::inputs),
     lane!(1 every 1000 ms: faults::bytes),
     lane!(2 every 3000 ms: faults::slow_readers),
     lane!(1 every 5000 ms: faults::greed),
@@ -183,17 +186,51 @@ async fn nothing_grows_and_everything_comes_back() {
     judge(&site, &report).await;
 }
 
+/// What has to have happened in every run: a kind of request, and how an answer's class begins.
+const MUST: [(&str, &str); 22] = [
+    ("broken input", "400 -32700"),
+    ("broken input", "401"),
+    ("broken input", "413"),
+    ("broken input", "429"),
+    ("call beyond a quota", "429 -31005 quota"),
+    ("call of who is restored", "200"),
+    ("call, closed by its client", "closed"),
+    ("call, forbidden", "403 -31006"),
+    ("call, revoked", "403 -31014"),
+    ("guest that misbehaves", "200 -31001"),
+    ("guest that misbehaves", "200 -31002 tool_trap"),
+    ("guest that misbehaves", "200 -31002 stack_exhausted"),
+    ("guest that misbehaves", "200 -31003"),
+    ("guest that misbehaves", "200 -31008"),
+    ("listen, told", "event"),
+    ("operator, broken policy", "422"),
+    ("operator, broken settings", "422"),
+    ("operator, plugin", "served"),
+    ("peer that does not read", "cut off"),
+    ("session, call, cancelled", "200"),
+    ("session, resumed", "200"),
+    ("task, fetched", "200"),
+];
+
 async fn judge(site: &Site, report: &Report) {
     let (base, end) = (report.base, report.end);
     assert_eq!(end.panics, 0);
-    assert!(end.rss_kib <= base.rss_kib + KEPT_KIB, "RSS of {} KiB became {}", base.rss_kib, end.rss_kib);
+    for (kind, class) in MUST {
+        let seen = report.kinds.get(kind).is_some_and(|kind| kind.classes.keys().any(|seen| seen.starts_with(class)));
+        assert!(seen, "{kind}: never {class}");
+    }
     let pooled = (base.pooled_threads, end.pooled_threads);
     assert!(pooled.1 <= pooled.0 + POOLED_MORE_MAX, "threads of pools: {pooled:?}");
-    let rss = |sample: &Sample| sample.rss_kib;
-    let (growth, leaking) = (report.growth_with(rss, 0.0), report.growth_with(rss, LEAK_BYTES));
-    println!("{:.2} {:.2}", growth.bytes_per_request(), leaking.bytes_per_request());
+    type Of = fn(&Sample) -> u64;
+    let memory: [(_, Of, _); 2] =
+        [("heap", |sample| sample.heap_kib, HEAP_DRIFT_KIB), ("pools", |sample| sample.pools_kib, POOLS_DRIFT_KIB)];
+    for (name, of, drift_max_kib) in memory {
+        let (drift_kib, leak_bytes) = (report.growth(of, 0.0).drift_kib(), report.finds_from(of, drift_max_kib));
+        println!("{name}: drifted by {drift_kib:+.0} of {drift_max_kib:.0} KiB; this run finds leaks from {leak_bytes} bytes a request");
+        assert!(drift_kib <= drift_max_kib, "{name} grows");
+    }
+    assert!(end.heap_kib <= base.heap_kib + HEAP_KEPT_KIB, "a heap of {} KiB became one of {}", base.heap_kib, end.heap_kib);
     let (code, said) = site.gateway().command(&["journal", "verify"]).await;
     assert_eq!(code, 0, "{said}");
-    let log = site.gateway().log();
-    assert!(!log.contains("panicked"), "a panic is in the log");
+    println!("{}", said.lines().next().unwrap_or_default());
 }

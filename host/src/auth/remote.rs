@@ -119,7 +119,8 @@ impl Remote {
         let mut state = self.state.lock();
         // Under the lock: a fetch that is under way now tells its end after this.
         let finished = self.finished.subscribe();
-        if state.running || state.asked {
+        // One that is due begins by itself, as at the start: nobody has asked for it, and whoever asks next need not wait.
+        if state.running || state.asked || state.due <= Instant::now() {
             return Some(finished);
         }
         if state.asked_at.is_some_and(|at| at.elapsed() < COOL_DOWN) {

@@ -62,9 +62,11 @@ impl Config {
 
     /// Whether the gateway itself connects to anybody: to issuers that serve their keys, to a collector of traces.
     pub fn connects(&self) -> bool {
-        if self.traces.is_some() {
-            return true;
-        }
+        self.traces.is_some() || self.fetches_keys()
+    }
+
+    /// Whether an issuer serves its keys.
+    pub fn fetches_keys(&self) -> bool {
         let AuthConfig::Tokens(tokens) = &self.auth else { return false };
         tokens.issuers.iter().any(|issuer| matches!(issuer.keys, KeysConfig::JwksUrl(_)))
     }

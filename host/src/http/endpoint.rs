@@ -1,20 +1,20 @@
 //! The MCP endpoint, gate by gate: host and origin → route → method and media types → caller → body → message → era → method.
 
+mod visitor;
+
 use super::challenge::{self, METADATA};
 use super::error::ladder;
-use super::failures::{Failures, TooMany};
+use super::failures::Failures;
 use super::inbound::{self, Accepts, SESSION};
 use super::panics::contained;
 use super::stall::{Cut, Stalls};
 use super::{LastReload, OriginPolicy, Readiness, Room, arrived, body, error, legacy, ops, sse};
-use crate::auth::{AdminToken, Caller, Unknown, Visit};
+use crate::auth::{AdminToken, Caller};
 use crate::catalog::{Catalog, Server};
 use crate::config::{Limits, ServerId, TenantId};
 use crate::failure::Failure;
 use crate::generation::Generation;
-use crate::journal::{Event, Kind, Source};
 use crate::method::{Answer, Context, MirroredHeaders, Rooms, initialize};
-use crate::metrics;
 use crate::outbox::{self, Reply};
 use crate::session::{Ending, NotBegun, Session};
 use crate::stream::EventIds;
@@ -30,9 +30,8 @@ use mcp::era::EraDecision;
 use mcp::jsonrpc::Outcome;
 use mcp::modern::Envelope;
 use mcp::{Body as Messages, Era, Id, JsonText, Message, Notification, Request, Response as McpResponse, Revision};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// What the endpoint works with.
@@ -214,50 +213,6 @@ impl Front {
                 error::response(id.as_ref(), &Failure::Body(error), Era::Legacy)
             }
         }
-    }
-
-    /// H5: who asks, on every request, and at which of its tenant's servers. Another tenant's is answered like one that is not there.
-    async fn visitor(
-        &self,
-        generation: &Generation,
-        path: &str,
-        headers: &HeaderMap,
-        peer: Option<IpAddr>,
-    ) -> Result<(Caller, Arc<Server>), Box<Response<Body>>> {
-        let mut shown = headers.get_all(header::AUTHORIZATION).iter().map(HeaderValue::as_bytes);
-        let visit = Visit { path, server: server_id(path), authorization: [shown.next(), shown.next()], address: peer };
-        let may_ask = || peer.is_none_or(|peer| !self.auth_failures.is_over(peer, Instant::now()));
-        let authenticator = &generation.authenticator;
-        let caller = authenticator.authenticate(&visit, may_ask).await.map_err(|unknown| {
-            metrics::AUTH_FAILURES.count(unknown.word());
-            self.note_unknown(generation, visit.server, peer, unknown.word());
-            let too_many = match (unknown, peer) {
-                (Unknown::Refused(_), Some(peer)) => self.auth_failures.count(peer, Instant::now()).map(|too_many| (peer, too_many)),
-                _ => None,
-            };
-            if let Some((peer, TooMany { is_first: true, .. })) = too_many {
-                self.rooms.journal.note_often(Kind::AuthLockedOut, &Source::Address(peer), "too_many", |event| event);
-            }
-            match (too_many, authenticator.bearer()) {
-                (Some((_, TooMany { wait, .. })), _) => challenge::too_many(wait),
-                (None, _) if unknown == Unknown::Revoked => challenge::revoked(),
-                (None, Some(bearer)) => challenge::refused(bearer, path, unknown),
-                (None, None) => error::response(None, &Failure::Internal, Era::Legacy),
-            }
-        })?;
-        let server = server(&generation.catalog, &caller.tenant().id, path).ok_or_else(not_found)?;
-        Ok((caller, server))
-    }
-
-    /// In the journal, with the true reason, which nobody outside learns.
-    fn note_unknown(&self, generation: &Generation, server: Option<&str>, peer: Option<IpAddr>, reason: &'static str) {
-        let source = peer.map_or(Source::Many, Source::Address);
-        self.rooms.journal.note_often(Kind::AuthDenied, &source, reason, |event: Event| {
-            // A path is the client's own words, unless it names what there is.
-            let known = server.and_then(ServerId::parse);
-            let known = known.filter(|server| generation.catalog.servers().any(|(_, there)| there.id.as_ref() == Some(server)));
-            event.at_server(known.as_ref())
-        });
     }
 
     /// Ends a session (2.7).

@@ -34,6 +34,14 @@ const REVOKED: &str = "The operator has revoked this; it was stopped, and what i
 
 const WITHHELD: &str = "The policy withholds the result";
 
+const BODIES_FULL: &str = "Requests hold as much memory as they may; try again later";
+
+const TENANT_BODIES_FULL: &str = "The tenant's requests hold as much memory as they may; try again later";
+
+const STORE_UNAVAILABLE: &str = "The gateway cannot use its store now; try again later";
+
+const JOURNAL_UNAVAILABLE: &str = "The gateway cannot write its journal now; try again later";
+
 /// Looks a failure up.
 pub(super) fn map(failure: &Failure, era: Era) -> Mapped {
     use StatusCode as S;
@@ -84,12 +92,8 @@ pub(super) fn map(failure: &Failure, era: Era) -> Mapped {
         Failure::NoAnswer => plain(S::OK, ErrorCode::INTERNAL_ERROR, "The plugin asked for input, and no answer came in time"),
         Failure::TooManyRounds => plain(S::OK, ErrorCode::INTERNAL_ERROR, "The plugin asked for input too many times"),
         Failure::NoSlot(refused) => no_slot(refused),
-        Failure::BodiesFull => {
-            come_again(S::SERVICE_UNAVAILABLE, ErrorCode::OVERLOADED, "Requests hold as much memory as they may; try again later")
-        }
-        Failure::TenantBodiesFull => {
-            come_again(S::TOO_MANY_REQUESTS, ErrorCode::QUOTA, "The tenant's requests hold as much memory as they may; try again later")
-        }
+        Failure::BodiesFull => come_again(S::SERVICE_UNAVAILABLE, ErrorCode::OVERLOADED, BODIES_FULL),
+        Failure::TenantBodiesFull => come_again(S::TOO_MANY_REQUESTS, ErrorCode::QUOTA, TENANT_BODIES_FULL),
         Failure::Fault(fault) => self::fault(fault),
         Failure::Unavailable => {
             come_again(S::SERVICE_UNAVAILABLE, ErrorCode::PLUGIN_UNAVAILABLE, "The plugin is not available now; try again later")
@@ -124,12 +128,8 @@ pub(super) fn map(failure: &Failure, era: Era) -> Mapped {
         Failure::BadRequestState => {
             plain(S::OK, ErrorCode::INVALID_PARAMS, "params.requestState was not given out for this request, or its time is over")
         }
-        Failure::StoreUnavailable => {
-            come_again(S::SERVICE_UNAVAILABLE, ErrorCode::OVERLOADED, "The gateway cannot use its store now; try again later")
-        }
-        Failure::JournalUnavailable => {
-            come_again(S::SERVICE_UNAVAILABLE, ErrorCode::OVERLOADED, "The gateway cannot write its journal now; try again later")
-        }
+        Failure::StoreUnavailable => come_again(S::SERVICE_UNAVAILABLE, ErrorCode::OVERLOADED, STORE_UNAVAILABLE),
+        Failure::JournalUnavailable => come_again(S::SERVICE_UNAVAILABLE, ErrorCode::OVERLOADED, JOURNAL_UNAVAILABLE),
         Failure::IdInUse => plain(S::BAD_REQUEST, ErrorCode::INVALID_REQUEST, "Another request with this id is in flight"),
         Failure::TooManyRequests => {
             come_again(S::TOO_MANY_REQUESTS, ErrorCode::QUOTA, "The session has as many requests in flight as it may have")

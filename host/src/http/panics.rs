@@ -46,9 +46,9 @@ mod tests {
         for (at, id) in [Some(Id::Number(7)), Some(Id::String("seven".into())), None].into_iter().enumerate() {
             let lock = Arc::clone(&held);
             let answer = async move {
+                tokio::task::yield_now().await;
                 let mut held = lock.lock();
                 *held += 1;
-                tokio::task::yield_now().await;
                 panic!("a fault of ours with CANARY-DETAIL");
             };
             let (status, message) = told(contained(id.as_ref(), answer).await).await;

@@ -19,8 +19,10 @@ use std::time::{Duration, Instant, SystemTime};
 /// What a power cut may take: lines of that time, or so many. A killed process loses only what was still waiting.
 const SYNC: Duration = Duration::from_secs(1);
 const SYNC_LINES: usize = 100;
-/// Lines that are written in one piece.
+/// Lines that are taken from the queue at once.
 const GROUP_MAX: usize = 4_096;
+/// Lines that are written in one piece: about as many as the smallest segment has, so that none grows much beyond its size.
+const PIECE_LINES: usize = 128;
 /// Between two attempts to write to a disk that refuses.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -166,10 +168,14 @@ impl Writer {
             // A line of its own first: it says how many are missing, and tries the disk although nothing may be there to write.
             self.append(&[Content::Event(Box::new(Event::new(Kind::JournalRecovered)))])?;
         }
-        let group = std::mem::take(&mut self.group);
-        if let Err(error) = self.append(&group) {
-            self.group = group;
-            return Err(error);
+        while !self.group.is_empty() {
+            let rest = self.group.split_off(self.group.len().min(PIECE_LINES));
+            let mut piece = std::mem::replace(&mut self.group, rest);
+            if let Err(error) = self.append(&piece) {
+                piece.append(&mut self.group);
+                self.group = piece;
+                return Err(error);
+            }
         }
         let due = self.dirty_lines >= SYNC_LINES || self.dirty_since.is_some_and(|since| since.elapsed() >= SYNC);
         if due || self.failing || !open || !self.waiting.is_empty() { self.sync() } else { Ok(()) }

@@ -42,9 +42,10 @@ impl MemoryWatch {
 
 /// What the process has in memory, by the kernel's count.
 fn resident_bytes() -> Option<u64> {
-    let counts = std::fs::read_to_string("/proc/self/statm").ok()?;
-    let pages: u64 = counts.split(' ').nth(1)?.parse().ok()?;
-    Some(pages.saturating_mul(rustix::param::page_size() as u64))
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kib.saturating_mul(1 << 10))
 }
 
 #[cfg(test)]

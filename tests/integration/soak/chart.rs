@@ -18,6 +18,7 @@ pub(super) fn svg(samples: &[Sample], (began_s, ended_s): (f64, f64)) -> String 
     });
     let panels = [
         ("RSS, MiB", curve(|sample| sample.rss_kib as f64 / 1024.0)),
+        ("heap, MiB", curve(|sample| sample.heap_kib as f64 / 1024.0)),
         ("descriptors", curve(|sample| sample.fds as f64)),
         ("threads", curve(|sample| sample.threads as f64)),
         ("sessions", curve(|sample| sample.sessions as f64)),

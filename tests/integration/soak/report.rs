@@ -25,20 +25,27 @@ pub(super) struct Report {
     pub(super) kinds: BTreeMap<&'static str, Kind>,
 }
 
-/// How memory went in the second half of the load.
+/// How something went in the second half of the load.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Growth {
     pub(super) kib_per_s: f64,
-    pub(super) requests_per_s: f64,
+    /// How long that half was, and how many requests it had.
+    span_s: f64,
+    requests: f64,
 }
 
 impl Growth {
     pub(super) fn bytes_per_request(self) -> f64 {
-        self.kib_per_s * 1024.0 / self.requests_per_s.max(f64::MIN_POSITIVE)
+        self.drift_kib() * 1024.0 / self.requests.max(1.0)
     }
 
     pub(super) fn mib_per_10_min(self) -> f64 {
         self.kib_per_s * 600.0 / 1024.0
+    }
+
+    /// All of it, from the middle of the load to its end.
+    pub(super) fn drift_kib(self) -> f64 {
+        self.kib_per_s * self.span_s
     }
 }
 
@@ -49,15 +56,21 @@ impl Report {
         self.samples.get(from.midpoint(to)..to).unwrap_or_default()
     }
 
-    /// What grows, if each request had left `leak_bytes` behind beside what it did leave.
-    pub(super) fn growth_with(&self, of: impl Fn(&Sample) -> u64, leak_bytes: f64) -> Growth {
+    /// How this grew, or would have grown if each request had left so many bytes behind beside what it did leave.
+    pub(super) fn growth(&self, of: fn(&Sample) -> u64, leak_bytes: f64) -> Growth {
         let half = self.second_half();
         let leaked = |sample: &Sample| of(sample) as f64 + leak_bytes * sample.requests as f64 / 1024.0;
         let points: Vec<_> = half.iter().map(|sample| (sample.at_s, leaked(sample))).collect();
-        // At least twelve windows, so that there are pairs enough; longer ones in a longer run.
-        let span = points.last().map_or(0.0, |last| last.0 - points[0].0);
-        let requests: Vec<_> = half.iter().map(|sample| (sample.at_s, sample.requests as f64)).collect();
-        Growth { kib_per_s: theil_sen(&floors(&points, WINDOW_S.max(span / 60.0))), requests_per_s: theil_sen(&requests) }
+        let (Some(first), Some(last)) = (half.first(), half.last()) else { return Growth { kib_per_s: 0.0, span_s: 0.0, requests: 0.0 } };
+        let span_s = last.at_s - first.at_s;
+        // Longer windows in a longer run: the pairs of sixty are enough.
+        let kib_per_s = theil_sen(&floors(&points, WINDOW_S.max(span_s / 60.0)));
+        Growth { kib_per_s, span_s, requests: (last.requests - first.requests) as f64 }
+    }
+
+    /// The smallest leak, in bytes a request, with which this run would have drifted by more than that.
+    pub(super) fn finds_from(&self, of: fn(&Sample) -> u64, drift_max_kib: f64) -> f64 {
+        (0..100_000).map(f64::from).find(|leak| self.growth(of, *leak).drift_kib() > drift_max_kib).unwrap_or(f64::INFINITY)
     }
 
     fn over_load(&self, of: impl Fn(&Sample) -> f64) -> f64 {
@@ -85,10 +98,12 @@ impl Report {
             let _ = writeln!(text, "{class:<40} {count:>8}");
         });
         let _ = writeln!(text, "\n{:<16} {:>10} {:>10} {:>10} {:>14}", "resources", "base", "peak", "end", "slope / 10 min");
-        let memory: [(_, fn(&Sample) -> u64); 2] = [("RSS", |sample| sample.rss_kib), ("anonymous", |sample| sample.anonymous_kib)];
+        type Of = fn(&Sample) -> u64;
+        let memory: [(_, Of); 3] =
+            [("RSS", |sample| sample.rss_kib), ("heap", |sample| sample.heap_kib), ("pools", |sample| sample.pools_kib)];
         for (name, of) in memory {
             let mib = |kib: u64| kib as f64 / 1024.0;
-            let (peak, slope) = (self.samples.iter().map(of).max().unwrap_or(0), self.growth_with(of, 0.0).mib_per_10_min());
+            let (peak, slope) = (self.samples.iter().map(of).max().unwrap_or(0), self.growth(of, 0.0).mib_per_10_min());
             let (name, base, peak, end) = (format!("{name}, MiB"), mib(of(&self.base)), mib(peak), mib(of(&self.end)));
             let _ = writeln!(text, "{name:<16} {base:>10.1} {peak:>10.1} {end:>10.1} {slope:>+14.2}");
         }
@@ -99,15 +114,14 @@ impl Report {
             let peak = self.samples.iter().map(|sample| sample.countable()[at].1).max().unwrap_or(0);
             let _ = writeln!(text, "{name:<16} {base:>10} {peak:>10} {:>10}", self.end.countable()[at].1);
         }
-        let growth = self.growth_with(|sample| sample.rss_kib, 0.0);
         let _ = writeln!(
             text,
-            "\n{} s of load: {:.0} requests/s, {:.0} calls/s, {:.2} cores; RSS {:+.1} bytes a request; {} panics\n",
+            "\n{} s of load: {:.0} requests/s, {:.0} calls/s, {:.2} cores; heap {:+.1} bytes a request; {} panics\n",
             self.load.as_secs(),
-            growth.requests_per_s,
+            self.over_load(|sample| sample.requests as f64),
             self.calls_per_s(),
             self.over_load(|sample| sample.cpu_s),
-            growth.bytes_per_request(),
+            self.growth(|sample| sample.heap_kib, 0.0).bytes_per_request(),
             self.end.panics,
         );
         text
@@ -121,13 +135,15 @@ impl Report {
             });
             ((*name).to_owned(), row)
         });
-        let growth = self.growth_with(|sample| sample.rss_kib, 0.0);
+        let growth = |of| self.growth(of, 0.0);
+        let heap = growth(|sample| sample.heap_kib);
         json!({
             "load_s": self.load.as_secs(),
             "load_began_s": self.samples.get(self.loaded.0).map(|sample| sample.at_s),
             "load_ended_s": self.samples.get(self.loaded.1 - 1).map(|sample| sample.at_s),
-            "rss_mib_per_10_min": growth.mib_per_10_min(),
-            "rss_bytes_per_request": growth.bytes_per_request(),
+            "rss_mib_per_10_min": growth(|sample| sample.rss_kib).mib_per_10_min(),
+            "heap_mib_per_10_min": heap.mib_per_10_min(),
+            "heap_bytes_per_request": heap.bytes_per_request(),
             "base": self.base.json(),
             "end": self.end.json(),
             "kinds": kinds.collect::<serde_json::Map<_, _>>(),

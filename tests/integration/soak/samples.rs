@@ -13,7 +13,10 @@ pub(super) struct Sample {
     /// Requests that were answered until then.
     pub(super) requests: u64,
     pub(super) rss_kib: u64,
-    pub(super) anonymous_kib: u64,
+    /// The allocator's.
+    pub(super) heap_kib: u64,
+    /// All other memory that is no file's: above all that of guests, which the engine's pools keep for the next ones, and their stacks.
+    pub(super) pools_kib: u64,
     pub(super) fds: u64,
     /// Those of pools not counted.
     pub(super) threads: u64,
@@ -43,6 +46,26 @@ fn status(pid: u32, name: &str) -> u64 {
     line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
+/// mimalloc takes address space a GiB at a time, readable and writable; nothing else in the process has that much of such a kind in one piece:
+/// a guest's memory has 16 MiB at most here, and what lies between guests cannot be touched.
+fn heap_kib(pid: u32) -> u64 {
+    const HEAP_BYTES_MIN: u64 = 512 << 20;
+    let text = fs::read_to_string(format!("/proc/{pid}/smaps")).expect("the gateway runs");
+    let (mut is_heap, mut kib) = (false, 0);
+    for line in text.lines() {
+        let mut words = line.split_ascii_whitespace();
+        let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        if let Some((from, to)) = first.split_once('-') {
+            let address = |text| u64::from_str_radix(text, 16).expect("an address");
+            is_heap = address(to) - address(from) >= HEAP_BYTES_MIN && second == "rw-p";
+        } else if is_heap && first == "Rss:" {
+            kib += second.parse::<u64>().expect("a number");
+        }
+    }
+    assert!(kib > 0, "the heap is not where it is looked for");
+    kib
+}
+
 /// The names of all threads, with how many have each. The last digits of a name only number it.
 pub(super) fn threads(site: &Site) -> BTreeMap<String, u64> {
     let mut names = BTreeMap::new();
@@ -67,7 +90,8 @@ impl Sample {
         let pid = site.gateway().pid();
         // First what the asking itself would change.
         let fds = fs::read_dir(format!("/proc/{pid}/fd")).expect("the gateway runs").count() as u64;
-        let (rss_kib, anonymous_kib, threads) = (status(pid, "VmRSS"), status(pid, "RssAnon"), threads(site));
+        let (rss_kib, heap_kib, threads) = (status(pid, "VmRSS"), heap_kib(pid), threads(site));
+        let pools_kib = status(pid, "RssAnon").saturating_sub(heap_kib);
         let pooled_threads = POOLS.iter().filter_map(|name| threads.get(*name)).sum();
         let (at_s, requests, cpu_s) = (site.elapsed().as_secs_f64(), site.tally.requests(), cpu_s(pid));
         let page = site.metrics().await;
@@ -79,7 +103,8 @@ impl Sample {
             at_s,
             requests,
             rss_kib,
-            anonymous_kib,
+            heap_kib,
+            pools_kib,
             fds,
             threads: threads.values().sum::<u64>() - pooled_threads,
             pooled_threads,
@@ -108,7 +133,7 @@ impl Sample {
 
     pub(super) fn json(&self) -> Value {
         json!({
-            "at_s": self.at_s, "requests": self.requests, "rss_kib": self.rss_kib, "anonymous_kib": self.anonymous_kib, "fds": self.fds,
+            "at_s": self.at_s, "requests": self.requests, "rss_kib": self.rss_kib, "heap_kib": self.heap_kib, "pools_kib": self.pools_kib, "fds": self.fds,
             "threads": self.threads, "pooled_threads": self.pooled_threads, "cpu_s": self.cpu_s, "sessions": self.sessions, "streams": self.streams, "permits": self.permits,
             "calls": self.calls, "panics": self.panics, "rows": self.rows, "store_bytes": self.store_bytes,
         })

@@ -65,8 +65,13 @@ pub(super) async fn whole(site: Arc<Site>, n: u64) {
     // Cut, and resumed where it was: all of it, once.
     let mut cut = site.events("session, call, events", site.post(who, Some(&session), &count("c", 6, 20))).await;
     let seen = some(&mut cut, 3).await;
-    drop(cut);
-    let rest = site.events("session, resumed", get(site, who, &session, seen.last())).await.rest().await;
+    let rest = if seen[2].id.is_some() {
+        drop(cut);
+        site.events("session, resumed", get(site, who, &session, seen.last())).await.rest().await
+    } else {
+        // The disk had a second for it: there is no place to come back to, and so the connection is kept.
+        cut.rest().await
+    };
     let rest: Vec<_> = rest.into_iter().filter(|event| !event.is_priming()).collect();
     let all: Vec<_> = seen.iter().chain(&rest).map(Event::message).collect();
     let steps: Vec<_> = all.iter().filter_map(|message| message["params"]["progress"].as_u64()).collect();

@@ -28,7 +28,7 @@ impl Kind {
 
     /// Answers that are no success.
     pub(super) fn refusals(&self) -> u64 {
-        let refused = |class: &str| !(class.starts_with('2') && !class.contains(' '));
+        let refused = |class: &str| !class.starts_with('2') || class.contains(' ');
         self.classes.iter().filter(|(class, _)| refused(class)).map(|(_, count)| count).sum()
     }
 
