@@ -63,14 +63,18 @@ impl Client {
     /// One request and its answer: status, whether it is a result, and when to come again.
     pub(crate) async fn exchange(&self, request: &Request) -> Result<(u16, bool, Option<u64>)> {
         let idle = self.idle.lock().await.pop();
-        let mut stream = match idle {
-            Some(stream) => stream,
-            None => {
-                let stream = TcpStream::connect(&*self.address).await?;
-                stream.set_nodelay(true)?;
-                stream
-            }
-        };
+        // The server closes what is idle for long; HTTP clients begin anew then.
+        if let Some(stream) = idle
+            && let Ok(answer) = self.exchange_on(stream, request).await
+        {
+            return Ok(answer);
+        }
+        let stream = TcpStream::connect(&*self.address).await?;
+        stream.set_nodelay(true)?;
+        self.exchange_on(stream, request).await
+    }
+
+    async fn exchange_on(&self, mut stream: TcpStream, request: &Request) -> Result<(u16, bool, Option<u64>)> {
         stream.write_all(request.bytes()).await?;
         let mut buffer = Vec::with_capacity(4 << 10);
         let answer = loop {
