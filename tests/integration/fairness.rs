@@ -3,7 +3,7 @@
 //! How late a neighbour is by that is measured, not tested: `make neighbours`, `make overload`.
 
 use super::tenants::{ADA, House, NO_RATES, OTHER_ADA, Who};
-use crate::harness::{Answer, Gateway, Modern, Setup, binary, eventually, fixture, turn};
+use crate::harness::{Answer, Gateway, Modern, Setup, binary, eventually, fixture, process, turn};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use std::process::Command;
@@ -37,9 +37,7 @@ fn used(gateway: &Gateway, tenant: &str) -> Value {
 
 /// The process's memory now, in bytes.
 fn resident(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line");
-    line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") << 10
+    process::resident_kib(pid) << 10
 }
 
 /// Refused at once, to come again within reason: its status.
@@ -53,7 +51,7 @@ fn told_to_wait(answer: &Answer, code: i64) -> bool {
 #[tokio::test]
 async fn guests_take_turns_by_tenant() {
     let _turn = turn().await;
-    let house = house("call_wall_time_ms = 4000\ncall_cpu_time_ms = 60000\n").await;
+    let house = house("call_wall_time_ms = 4000\ncall_cpu_time_ms = 60000\ncalls_computing_per_core_max = 32\n").await;
     let spin = |who: Who, count: usize| join_all((0..count).map(|_| house.asks(who, Modern::call("spin", json!({})))));
     let (many, few) = tokio::join!(spin(ADA, 24), spin(OTHER_ADA, 4));
     for answer in many.iter().chain(&few) {
@@ -66,6 +64,33 @@ async fn guests_take_turns_by_tenant() {
     let [acme_ms, umbrella_ms] = eventually("all is charged", SOON, all_charged).await;
     // Four of 28 guests: by guests it would be a seventh.
     assert!(umbrella_ms * 100 >= (acme_ms + umbrella_ms) * 35, "acme {acme_ms} ms, umbrella {umbrella_ms} ms");
+}
+
+/// A tenant's short calls do not stand behind its long ones: each of those has had its turn before.
+#[tokio::test]
+async fn short_calls_pass_long_ones_of_their_tenant() {
+    let _turn = turn().await;
+    let house = house("call_wall_time_ms = 20000\ncall_cpu_time_ms = 60000\ncalls_computing_per_core_max = 1000\n").await;
+    let spinning = (0..200).map(|_| house.asks(ADA, Modern::call("spin", json!({}))));
+    let [mut short, mut long] = [const { Vec::new() }; 2];
+    let others = async {
+        eventually("they compute", SOON, async || (used(&house.gateway, "acme")["in_flight"] == 200).then_some(())).await;
+        for _ in 0..9 {
+            for (call, took) in [(echo(), &mut short), (Modern::call("compute", json!({ "rounds": 5_000_000 })), &mut long)] {
+                let began = Instant::now();
+                assert_eq!(house.asks(ADA, call).await.status, 200);
+                took.push(began.elapsed());
+            }
+        }
+    };
+    tokio::select! {
+        _ = join_all(spinning) => panic!("they spin"),
+        () = others => {}
+    }
+    short.sort();
+    long.sort();
+    println!("among 200 that spin, a short call takes {:?} and one of some milliseconds {:?}", short[4], long[4]);
+    assert!(short[4] * 3 < long[4], "{short:?} {long:?}");
 }
 
 /// O01: where more computes than can come to an end, newcomers are refused at once; nobody else is concerned.

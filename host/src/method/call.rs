@@ -199,7 +199,7 @@ impl Start {
             }
             admitted
         };
-        let slot = match admitted {
+        let mut slot = match admitted {
             Ok(slot) => slot,
             Err(failure) => {
                 entry.without_answer(&failure);
@@ -224,6 +224,7 @@ impl Start {
             events: Some(sender),
             spent: Arc::default(),
             share: about.caller.tenant().guests().clone(),
+            claim: slot.take_claim(),
         };
         let Authorized { permit, results, .. } = authorized;
         let gate = Gate::new(&about.target, rooms.json_limits, rooms.limits.result_bytes, results);

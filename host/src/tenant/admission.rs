@@ -12,11 +12,11 @@ use super::account::{Asked, Bill, Exceeded};
 use super::memory::MemoryWatch;
 use super::meter::InFlight;
 use crate::config::CallLimits;
-use fair::{Place, Places, Share};
+use fair::{Claim, Place, Places, Share};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long guests may have too few turns before that is no burst any more.
+/// How long guests of a tenant may be too many before that is no burst any more.
 const BURST: Duration = Duration::from_millis(100);
 /// How long a call waits where the line has been there for longer than any call may wait: it does not get shorter by standing in it.
 const PATIENCE_UNDER_LOAD: Duration = Duration::from_millis(5);
@@ -39,6 +39,7 @@ pub struct Admission {
 #[derive(Debug)]
 pub struct Slot {
     bill: Arc<Bill>,
+    claim: Option<Claim>,
     _in_flight: Vec<InFlight>,
     _tenant: Place,
     _host: Place,
@@ -64,6 +65,11 @@ impl Slot {
     pub fn bill(&self) -> &Arc<Bill> {
         &self.bill
     }
+
+    /// What its guest takes its turns with, if it has to.
+    pub fn take_claim(&mut self) -> Option<Claim> {
+        self.claim.take()
+    }
 }
 
 impl Admission {
@@ -88,7 +94,7 @@ impl Admission {
         let (in_flight, bill) = tenant.account.begin(&tenant.quotas, asked).map_err(Refused::Quota)?;
         let taken = self.shares(tenant).await;
         match taken {
-            Ok((own, host)) => Ok(Slot { bill, _in_flight: in_flight, _tenant: own, _host: host }),
+            Ok((own, host, claim)) => Ok(Slot { bill, claim, _in_flight: in_flight, _tenant: own, _host: host }),
             Err(refused) => {
                 bill.did_not_begin();
                 Err(refused)
@@ -96,25 +102,37 @@ impl Admission {
         }
     }
 
-    async fn shares(&self, tenant: &Tenant) -> Result<(Place, Place), Refused> {
+    async fn shares(&self, tenant: &Tenant) -> Result<(Place, Place, Option<Claim>), Refused> {
         if self.memory.is_short() {
             return Err(Refused::Memory);
         }
-        self.check_processor(&tenant.account.guests.turns)?;
+        let claim = self.begin(&tenant.account.guests.turns).await?;
         let own = self.take(&tenant.calls.places, &tenant.calls.share).await.ok_or(Refused::Tenant)?;
         let host = self.take(&self.host, &tenant.account.calls).await.ok_or(Refused::Host)?;
-        Ok((own, host))
+        Ok((own, host, claim))
     }
 
-    /// Whether guests of this share get so many turns as to come to an end. How many may compute is the less the more others do as well.
-    fn check_processor(&self, share: &Share) -> Result<(), Refused> {
+    /// A guest whose share computes already takes turns with the others from its beginning; as long as few do, it need not. How many may is the
+    /// less the more others do as well: more of them would only make each slower.
+    async fn begin(&self, share: &Share) -> Result<Option<Claim>, Refused> {
+        if share.wanted() < self.turns.total() {
+            share.pressure().found_enough();
+            return Ok(None);
+        }
         let all = self.computing_per_core_max.saturating_mul(self.turns.total());
         let most = all.checked_div(self.turns.active()).unwrap_or(all).max(COMPUTING_MIN);
-        if share.wanted() < most {
-            share.pressure().found_enough();
-            return Ok(());
+        let claiming = match self.turns.claim(share, most).now() {
+            Ok(claim) => {
+                share.pressure().found_enough();
+                return Ok(Some(claim));
+            }
+            Err(claiming) => claiming,
+        };
+        // It counts itself.
+        if share.pressure().found_too_little() >= BURST || share.claiming() > self.queue_max {
+            return Err(Refused::Processor);
         }
-        if share.pressure().found_too_little() < BURST { Ok(()) } else { Err(Refused::Processor) }
+        tokio::time::timeout(self.queue_timeout, claiming).await.map(Some).map_err(|_| Refused::Processor)
     }
 
     async fn take(&self, places: &Places, share: &Share) -> Option<Place> {
@@ -215,18 +233,30 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn guests_that_get_no_turns_are_not_joined_by_more() {
+    async fn guests_that_compute_are_joined_by_so_many_and_no_more() {
         let admission = admission(64, Duration::from_secs(3_600));
-        let a = tenant("a", Quotas::default());
-        let computing: Vec<_> = (0..8).map(|_| admission.turns.ask(&a.account.guests.turns)).collect();
-        let began = Instant::now();
-        while began.elapsed() <= BURST {
-            assert_ne!(admission.admit(&a, &ASKED).await.err(), Some(Refused::Host));
+        let (a, b) = (tenant("a", Quotas::default()), tenant("b", Quotas::default()));
+        // Its places, of which there is one only, are not what this is about.
+        let begin = async || admission.begin(&a.account.guests.turns).await;
+        let mut computing = Vec::new();
+        for at in 0..8 {
+            let claim = begin().await.expect("they may");
+            assert_eq!(claim.is_some(), at >= 2, "as long as there are processors, nobody needs turns");
+            computing.push(claim.map_or_else(|| admission.turns.ask(&a.account.guests.turns), Claim::ask));
+        }
+        let mut waits = Box::pin(begin());
+        assert!(futures_util::poll!(&mut waits).is_pending(), "the ninth of a burst");
+        computing.pop();
+        computing.push(waits.await.expect("one has ended").expect("turns").ask());
+        let came = Instant::now();
+        while came.elapsed() <= BURST {
+            assert!(futures_util::poll!(Box::pin(begin())).is_pending() || came.elapsed() >= BURST);
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         assert_eq!(admission.admit(&a, &ASKED).await.expect_err("for long"), Refused::Processor);
-        admission.admit(&tenant("b", Quotas::default()), &ASKED).await.expect("b is not concerned");
-        drop(computing);
+        let slot = admission.admit(&b, &ASKED).await.expect("b is not concerned");
+        assert!(slot.claim.is_none(), "nor do its guests wait");
+        computing.clear();
         admission.admit(&a, &ASKED).await.expect("they are gone");
     }
 }

@@ -4,10 +4,15 @@
 //! A share that takes a place pays for it by its own clock, which goes the slower the greater its weight is. The one whose clock is furthest
 //! behind is next; one that comes back after a pause starts at the present and cannot claim what it did not ask for.
 //!
+//! A share that has many in line is served no sooner for it, only later each of them. So there may be an end to a line: who would join it says so
+//! first, with a [`Claim`], and waits outside until there are fewer.
+//!
 //! It knows neither what the places are nor whose the shares are: calls that a host may hold, and turns of guests that compute.
 
+mod claim;
 mod pressure;
 
+pub use claim::{Claim, Claiming};
 pub use pressure::Pressure;
 
 use parking_lot::Mutex;
@@ -32,6 +37,11 @@ struct State {
     clock: AtomicU64,
     waiting: AtomicUsize,
     held: AtomicUsize,
+    claims: AtomicUsize,
+    /// Claims to come.
+    claiming: AtomicUsize,
+    /// How many may have or want a place before a further one has to wait for its claim, as it was said last.
+    most: AtomicUsize,
     pressure: Pressure,
 }
 
@@ -45,6 +55,9 @@ impl Share {
             clock: AtomicU64::new(0),
             waiting: AtomicUsize::new(0),
             held: AtomicUsize::new(0),
+            claims: AtomicUsize::new(0),
+            claiming: AtomicUsize::new(0),
+            most: AtomicUsize::new(usize::MAX),
             pressure: Pressure::default(),
         }))
     }
@@ -64,9 +77,14 @@ impl Share {
         self.0.held.load(Relaxed)
     }
 
-    /// How many it has or waits for.
+    /// How many it has, waits for or claims.
     pub fn wanted(&self) -> usize {
-        self.waiting().saturating_add(self.held())
+        self.waiting().saturating_add(self.held()).saturating_add(self.0.claims.load(Relaxed))
+    }
+
+    /// How many claims it waits for.
+    pub fn claiming(&self) -> usize {
+        self.0.claiming.load(Relaxed)
     }
 
     /// For how long it has had too little, as far as its owner said so.
@@ -111,12 +129,17 @@ struct Queue {
     /// The clock of the share that was last served.
     present: u64,
     lines: HashMap<u64, Line>,
+    claimants: HashMap<u64, VecDeque<oneshot::Sender<Claim>>>,
 }
 
 #[derive(Debug)]
 struct Line {
     share: Share,
+    /// Who has had none yet.
+    first: VecDeque<oneshot::Sender<Place>>,
     waiting: VecDeque<oneshot::Sender<Place>>,
+    /// Whether the last of them was a first one.
+    was_first: bool,
 }
 
 /// One of them; given to the next when it is dropped.
@@ -146,17 +169,18 @@ struct Wants(Places, Share);
 
 impl Drop for Wants {
     fn drop(&mut self) {
-        let queue = self.0.0.queue.lock();
+        let mut queue = self.0.0.queue.lock();
         self.1.0.waiting.fetch_sub(1, Relaxed);
-        self.0.left(&self.1);
+        let enters = self.0.left(&mut queue, &self.1);
         drop(queue);
+        claim::give(enters);
     }
 }
 
 impl Places {
     /// So many.
     pub fn new(places: usize) -> Self {
-        let queue = Queue { free: places, present: 0, lines: HashMap::new() };
+        let queue = Queue { free: places, present: 0, lines: HashMap::new(), claimants: HashMap::new() };
         Self(Arc::new(All { total: places, active: AtomicUsize::new(0), queue: Mutex::new(queue) }))
     }
 
@@ -172,6 +196,16 @@ impl Places {
 
     /// A place, when it is this share's turn. It stands in line from now on, not from the first poll.
     pub fn ask(&self, share: &Share) -> Asking {
+        self.ask_as(share, false)
+    }
+
+    /// The same for somebody who has had none yet, and may need no second: these and the others of their share are served by turns, so that a
+    /// newcomer does not wait for as long as many take who come again and again.
+    pub fn ask_first(&self, share: &Share) -> Asking {
+        self.ask_as(share, true)
+    }
+
+    fn ask_as(&self, share: &Share, first: bool) -> Asking {
         let mut queue = self.0.queue.lock();
         if queue.free > 0 {
             // Nobody waits where one is free.
@@ -181,19 +215,14 @@ impl Places {
             return Asking(Asked::Now(Some(self.hold(share))));
         }
         let present = queue.present;
-        let line = queue.lines.entry(share.0.id).or_insert_with(|| Line { share: share.clone(), waiting: VecDeque::new() });
-        // Who went away leaves nothing behind, though no place comes free for long.
-        while line.waiting.front().is_some_and(oneshot::Sender::is_closed) {
-            line.waiting.pop_front();
-        }
-        while line.waiting.back().is_some_and(oneshot::Sender::is_closed) {
-            line.waiting.pop_back();
-        }
-        if line.waiting.is_empty() {
+        let line = queue.lines.entry(share.0.id).or_insert_with(|| Line::of(share));
+        line.first.forget_gone();
+        line.waiting.forget_gone();
+        if line.is_empty() {
             share.be_present(present);
         }
         let (place, comes) = oneshot::channel();
-        line.waiting.push_back(place);
+        if first { &mut line.first } else { &mut line.waiting }.push_back(place);
         self.enters(share);
         share.0.waiting.fetch_add(1, Relaxed);
         Asking(Asked::Waits { comes, _wants: Wants(self.clone(), share.clone()) })
@@ -212,10 +241,49 @@ impl Places {
         }
     }
 
-    fn left(&self, share: &Share) {
+    /// Who may claim a place now that the share wants one less. It is to be told outside of the lock.
+    fn left(&self, queue: &mut Queue, share: &Share) -> claim::Entering {
         if share.wanted() == 0 {
             self.0.active.fetch_sub(1, Relaxed);
         }
+        self.next_claim(queue, share)
+    }
+}
+
+/// Who went away leaves nothing behind, though none of the others may be served for long.
+trait ForgetGone {
+    fn forget_gone(&mut self);
+}
+
+impl<T> ForgetGone for VecDeque<oneshot::Sender<T>> {
+    fn forget_gone(&mut self) {
+        while self.front().is_some_and(oneshot::Sender::is_closed) {
+            self.pop_front();
+        }
+        while self.back().is_some_and(oneshot::Sender::is_closed) {
+            self.pop_back();
+        }
+    }
+}
+
+impl Line {
+    fn of(share: &Share) -> Self {
+        Self { share: share.clone(), first: VecDeque::new(), waiting: VecDeque::new(), was_first: false }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.first.is_empty() && self.waiting.is_empty()
+    }
+
+    /// First ones and others by turns.
+    fn pop(&mut self) -> Option<oneshot::Sender<Place>> {
+        let first = !self.first.is_empty() && (self.waiting.is_empty() || !self.was_first);
+        let next = if first { self.first.pop_front() } else { self.waiting.pop_front() }?;
+        // One that has gone was not served.
+        if !next.is_closed() {
+            self.was_first = first;
+        }
+        Some(next)
     }
 }
 
@@ -225,10 +293,10 @@ impl Queue {
         loop {
             let clock = |line: &Line| (line.share.0.clock.load(Relaxed), line.share.0.id);
             let (id, line) = self.lines.iter_mut().min_by_key(|(_, line)| clock(line))?;
-            let next = line.waiting.pop_front();
+            let next = line.pop();
             let Some(next) = next.filter(|next| !next.is_closed()) else {
                 // It has gone, and costs its share nothing.
-                if line.waiting.is_empty() {
+                if line.is_empty() {
                     let id = *id;
                     self.lines.remove(&id);
                 }
@@ -254,7 +322,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut queue = self.places.0.queue.lock();
         self.share.0.held.fetch_sub(1, Relaxed);
-        self.places.left(&self.share);
+        let enters = self.places.left(&mut queue, &self.share);
         let next = queue.next().map(|(share, next)| (self.places.hold(&share), next));
         if next.is_none() {
             queue.free += 1;
@@ -264,6 +332,7 @@ impl Drop for Place {
             // Who went away in this moment drops it, and that gives it to the next: outside of the lock.
             drop(next.send(place));
         }
+        claim::give(enters);
     }
 }
 

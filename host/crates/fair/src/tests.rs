@@ -92,6 +92,66 @@ fn who_goes_away_leaves_nothing_behind() {
     assert_eq!((free(&places), places.active()), (1, 0));
 }
 
+fn claims(waiting: &mut Claiming) -> Option<Claim> {
+    match Pin::new(waiting).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(claim) => Some(claim),
+        Poll::Pending => None,
+    }
+}
+
+#[test]
+fn a_line_that_is_long_enough_is_joined_when_somebody_leaves_it() {
+    let places = Places::new(1);
+    let (a, b) = (Share::new(1), Share::new(1));
+    let held = places.ask(&a).now().expect("free");
+    let stands = ask(&places, &a);
+    let mut outside: Vec<_> = (0..3).map(|_| places.claim(&a, 2)).collect();
+    assert!(outside.iter_mut().all(|one| claims(one).is_none()));
+    assert_eq!((a.wanted(), a.claiming(), b.wanted()), (2, 3, 0));
+    let other = places.claim(&b, 2).now().expect("another share has a line of its own");
+    // The first of them does not wait any more.
+    drop(outside.remove(0));
+    drop(stands);
+    let [first, second] = outside.as_mut_slice() else { panic!("two") };
+    let claim = claims(first).expect("one has left");
+    assert!(claims(second).is_none(), "one only");
+    assert!(places.claim(&a, 2).now().is_err(), "nobody overtakes");
+    let mut asking = claim.ask();
+    assert_eq!((a.wanted(), places.active()), (2, 2));
+    assert!(claims(second).is_none(), "who has asked stands in line");
+    drop(held);
+    let place = poll(&mut asking).expect("it is next");
+    drop((asking, claims(second).expect("the place was left")));
+    drop((place, outside, other));
+    assert_eq!((free(&places), places.active(), a.wanted(), a.claiming()), (1, 0, 0, 0));
+    let queue = places.0.queue.lock();
+    assert!(queue.claimants.is_empty() && queue.lines.is_empty(), "{queue:?}");
+}
+
+#[test]
+fn a_claim_that_nobody_took_goes_to_the_next() {
+    let places = Places::new(1);
+    let a = Share::new(1);
+    let held = places.ask(&a).now().expect("free");
+    let (gone, mut stays) = (places.claim(&a, 1), places.claim(&a, 1));
+    drop(held);
+    // It has the claim, and does not know it.
+    assert_eq!(a.wanted(), 1);
+    drop(gone);
+    drop(claims(&mut stays).expect("it is next"));
+    assert_eq!((a.wanted(), places.active()), (0, 0));
+}
+
+#[test]
+fn newcomers_and_those_who_come_again_are_served_by_turns() {
+    let places = Places::new(1);
+    let a = Share::new(1);
+    let first = places.ask(&a).now().expect("free");
+    let mut waiting: Vec<_> = (0..3).map(|_| ("a", ask(&places, &a))).collect();
+    waiting.extend((0..4).map(|_| ("n", places.ask_first(&a))));
+    assert_eq!(order(&places, first, waiting), "nananan");
+}
+
 #[test]
 fn one_that_was_away_claims_nothing() {
     let places = Places::new(1);

@@ -41,6 +41,8 @@ pub struct Call {
     pub spent: Arc<Spent>,
     /// On whose account it runs.
     pub share: Share,
+    /// It takes turns with guests of its share that compute already; none: it runs at once, until it turns out to be long.
+    pub claim: Option<fair::Claim>,
 }
 
 /// How a call ended.
@@ -106,11 +108,11 @@ struct Ended<T> {
 impl Runner<'_> {
     pub(crate) async fn call(&self, permit: Permit, call: Call) -> Finished {
         let Permit { guest, work, grants } = permit;
-        let Call { caller, client, resume, meta, limits, events, spent, share } = call;
+        let Call { caller, client, resume, meta, limits, events, spent, share, claim } = call;
         let asked = Asked { caller, client, resume, meta };
         let code = Arc::clone(&guest.0.code);
         let ended = self
-            .run((code.profile, Lane::Calls), limits, grants, (events, spent, share), move |mut store| async move {
+            .run((code.profile, Lane::Calls), limits, grants, (events, spent, share, claim), move |mut store| async move {
                 let answer = match code.pre.instantiate_async(&mut store).await {
                     Ok(instance) => code.exports.run(&mut store, &instance, work, asked).await,
                     Err(error) => Err(error),
@@ -167,7 +169,7 @@ impl Runner<'_> {
         (profile, lane): (Profile, Lane),
         limits: Limits,
         grants: Grants,
-        (events, spent, share): (Option<EventSender>, Arc<Spent>, Share),
+        (events, spent, share, claim): (Option<EventSender>, Arc<Spent>, Share, Option<fair::Claim>),
         work: impl FnOnce(Store<State>) -> W + Send + 'static,
     ) -> Ended<T>
     where
@@ -200,7 +202,7 @@ impl Runner<'_> {
             Lane::Calls => Elsewhere { runtime: self.low.clone(), turns: Some((self.turns.clone(), share.turns)) },
             Lane::Decisions => Elsewhere { runtime: self.bench.clone(), turns: None },
         };
-        let demotable = Demotable::new(call, Arc::clone(&pulse), elsewhere);
+        let demotable = Demotable::new(call, Arc::clone(&pulse), elsewhere, claim);
         // The epoch does not wake a guest that waits in a host function, so the wall is watched from outside as well.
         let mut ended = match tokio::time::timeout_at(deadline.into(), demotable).await {
             Ok(Ok(ended)) => ended,

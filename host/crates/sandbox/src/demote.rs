@@ -31,7 +31,6 @@ pub(crate) struct Demotable<T> {
 }
 
 /// Where a call goes on that computes for long.
-#[derive(Clone)]
 pub(crate) struct Elsewhere {
     pub(crate) runtime: Handle,
     /// The turns that are taken there, and whose; none: it runs whenever a thread is free.
@@ -45,8 +44,33 @@ enum Place<T> {
 }
 
 impl<T: Send + 'static> Demotable<T> {
-    pub(crate) fn new(call: impl Future<Output = T> + Send + 'static, pulse: Arc<Pulse>, elsewhere: Elsewhere) -> Self {
-        Self { place: Place::Here(Metered { call: Box::pin(call), pulse: Arc::clone(&pulse) }), pulse, elsewhere }
+    /// With a claim it is taken for a long one from the start, and goes elsewhere at once: the guests of its share compute already, and have to wait
+    /// for each other.
+    pub(crate) fn new(
+        call: impl Future<Output = T> + Send + 'static,
+        pulse: Arc<Pulse>,
+        elsewhere: Elsewhere,
+        claim: Option<fair::Claim>,
+    ) -> Self {
+        let call = Metered { call: Box::pin(call), pulse: Arc::clone(&pulse) };
+        let place = match claim {
+            Some(claim) => Place::There(elsewhere.go_on(call, Some(claim))),
+            None => Place::Here(call),
+        };
+        Self { place, pulse, elsewhere }
+    }
+}
+
+impl Elsewhere {
+    /// It stands in line from now on, though the other runtime may not come to it soon.
+    fn go_on<T: Send + 'static>(&self, call: Metered<T>, claim: Option<fair::Claim>) -> JoinHandle<T> {
+        match &self.turns {
+            Some((turns, share)) => {
+                let asking = claim.map_or_else(|| turns.ask(share), fair::Claim::ask);
+                self.runtime.spawn(InTurns { call, turns: turns.clone(), share: share.clone(), asking: Some(asking) })
+            }
+            None => self.runtime.spawn(call),
+        }
     }
 }
 
@@ -64,11 +88,7 @@ impl<T: Send + 'static> Future for Demotable<T> {
                 Poll::Pending if !self.pulse.interrupted.load(Relaxed) => return Poll::Pending,
                 Poll::Pending => {
                     if let Place::Here(call) = std::mem::replace(&mut self.place, Place::Gone) {
-                        let Elsewhere { runtime, turns } = self.elsewhere.clone();
-                        self.place = Place::There(match turns {
-                            Some((turns, share)) => runtime.spawn(InTurns { call, turns, share, asking: None }),
-                            None => runtime.spawn(call),
-                        });
+                        self.place = Place::There(self.elsewhere.go_on(call, None));
                     }
                 }
             }
