@@ -5,6 +5,7 @@
 //! - [`Events`] reads an event stream as it comes; [`Gateway::restart`] kills the process and starts another on the same data.
 //! - [`JwksServer`] serves keys to a gateway, or says whatever a test wants.
 //! - [`Collector`] takes traces from a gateway, and reads them.
+//! - [`process`] tells what the kernel says of one.
 //! - [`Answer`] is what came back: status, headers, and the JSON-RPC message or the events.
 //! - [`eventually`] waits for something that takes a moment, without sleeping longer than it takes.
 
@@ -16,6 +17,7 @@ mod gateway;
 pub mod http2;
 mod jwks_server;
 mod paths;
+pub mod process;
 pub mod raw;
 mod requests;
 

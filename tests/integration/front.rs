@@ -3,7 +3,7 @@
 //! Not here, because there is nothing yet to hold: H31 and H33 (tokens), H34 (rates). H24 is as decision 7 has it, and with GET not served.
 
 use crate::harness::raw::{self, Raw, last_status, message, status, status_of};
-use crate::harness::{Gateway, Modern, Setup};
+use crate::harness::{Gateway, Modern, Setup, process};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -47,9 +47,7 @@ fn one_chunk() -> Vec<u8> {
 
 /// The most memory that the gateway had in use so far.
 fn peak_kib(gateway: &Gateway) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", gateway.pid())).expect("it runs");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
-    line.trim().trim_end_matches(" kB").parse().expect("a number")
+    process::status(gateway.pid(), "VmHWM")
 }
 
 /// What comes in time; the limits here are well below those that would end it otherwise.

@@ -3,7 +3,7 @@
 //! Cases R01 to R30 of the catalogue, as far as they apply.
 
 use super::command::Place;
-use crate::harness::{Answer, Gateway, Modern, Setup, call_params, eventually, fixture, rpc};
+use crate::harness::{Answer, Gateway, Modern, Setup, call_params, eventually, fixture, process, rpc};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -29,9 +29,7 @@ async fn well(gateway: &Gateway) {
 }
 
 fn resident_mib(gateway: &Gateway) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", gateway.pid())).expect("it runs");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line");
-    line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") / 1024
+    process::resident_kib(gateway.pid()) / 1024
 }
 
 #[tokio::test]
@@ -301,7 +299,7 @@ async fn r08_a_storm_of_faults_leaves_nothing_behind() {
             }
         }
     };
-    let (pid, files) = (gateway.pid(), || std::fs::read_dir(format!("/proc/{}/fd", gateway.pid())).expect("it runs").count());
+    let (pid, files) = (gateway.pid(), || process::descriptors(gateway.pid()));
     storm(5).await;
     let (memory_before, files_before) = (resident_mib(&gateway), files());
     storm(50).await;

@@ -3,6 +3,7 @@
 
 use super::command::Place;
 use super::tenants::NO_RATES;
+use crate::harness::process::resident_kib;
 use crate::harness::{Answer, Gateway, JwksServer, Modern, Reserved, Says, Setup, eventually, turn};
 use futures_util::StreamExt as _;
 use gatehouse_forge::{Signer, claims, jwks, part, with};
@@ -267,12 +268,6 @@ async fn no_server_of_keys_does_harm() {
     for (name, ..) in &issuers {
         assert_eq!(show(&gateway, &signer.token(&claims_of(name))).await.status, 200, "{name}");
     }
-}
-
-fn resident_kib(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line");
-    line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
 /// X14.

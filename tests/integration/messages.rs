@@ -1,6 +1,6 @@
 //! JSON and JSON-RPC: group J of the catalogue (reliability 3.J). J09 is in `batch`, J22 in `legacy` for each revision.
 
-use crate::harness::{Answer, Gateway, Modern, Setup, call_params, eventually, initialize_params, rpc};
+use crate::harness::{Answer, Gateway, Modern, Setup, call_params, eventually, initialize_params, process, rpc};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -129,9 +129,7 @@ async fn j03_j05_j06_j07_what_is_too_much() {
 }
 
 fn resident_peak_kib(gateway: &Gateway) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", gateway.pid())).expect("it runs");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
-    line.trim().trim_end_matches(" kB").parse().expect("a number")
+    process::status(gateway.pid(), "VmHWM")
 }
 
 #[tokio::test]

@@ -28,6 +28,7 @@ mod fuzz;
 mod guests;
 mod hardening;
 mod http2;
+mod idle_streams;
 mod journal;
 mod jwks;
 mod keys;

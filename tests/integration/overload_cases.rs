@@ -5,6 +5,7 @@ use super::command::Place;
 use super::metrics::Page;
 use super::process::ticks;
 use super::tenants::{ADA, House, NO_RATES, OTHER_ADA, Who};
+use crate::harness::process::{descriptors, status};
 use crate::harness::raw::{self, Raw};
 use crate::harness::{Answer, Modern, Setup, call_params, eventually, plugin, root, rpc, turn};
 use futures_util::StreamExt as _;
@@ -24,17 +25,6 @@ const BODY_BYTES: u64 = 4 * MIB;
 const HELD_BYTES: u64 = BODY_BYTES - 1 - FREE_BYTES;
 /// The third tenant's caller.
 const EVE: Who = Who("third", "eve");
-
-fn descriptors(pid: u32) -> usize {
-    fs::read_dir(format!("/proc/{pid}/fd")).expect("it runs").count()
-}
-
-/// A line of `/proc/PID/status`.
-fn status(pid: u32, name: &str) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
-    let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("the line");
-    line.trim_start_matches(':').split_whitespace().next().and_then(|figure| figure.parse().ok()).expect("a number")
-}
 
 /// A gateway of three tenants whose metrics can be read.
 struct Watched {
@@ -294,8 +284,9 @@ async fn connections_beyond_the_descriptors_wait() {
 async fn a_full_house_answers_what_needs_no_slot() {
     let _turn = turn().await;
     const ROUNDS: usize = 15;
-    let settings =
-        "[limits]\ncalls_in_flight_max = 8\ncall_queue_timeout_ms = 60000\ncall_cpu_time_ms = 300000\ncall_wall_time_ms = 300000\n";
+    // They wait for slots, not for fewer that compute.
+    let settings = "[limits]\ncalls_in_flight_max = 8\ncalls_computing_per_core_max = 1000\ncall_queue_timeout_ms = 60000\n\
+                    call_cpu_time_ms = 300000\ncall_wall_time_ms = 300000\n";
     let admin = Administered::with(vec!["text-toolbox"], vec!["misbehave"], settings).await;
     let gateway = &admin.gateway;
     let (mut for_delete, mut for_cancel) = (Vec::new(), Vec::new());

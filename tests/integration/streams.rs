@@ -1,6 +1,6 @@
 //! Event streams of the handshake era: ids, resuming, who has which, and their limits (reliability group E).
 
-use crate::harness::{Answer, Event, Events, Gateway, Setup, binary, call_params, count, eventually, messages, plugin, raw, rpc};
+use crate::harness::{Answer, Event, Events, Gateway, Setup, binary, call_params, count, eventually, messages, plugin, process, raw, rpc};
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::fs;
@@ -400,11 +400,7 @@ async fn many_peers_that_do_not_read_cost_little() {
     const PEERS: u64 = 100;
     let gateway =
         with("[limits]\nstreams_per_principal_max = 1000\nsessions_per_principal_max = 1000\nstream_stall_timeout_s = 600\n").await;
-    let resident_kib = || {
-        let status = fs::read_to_string(format!("/proc/{}/status", gateway.pid())).expect("it runs");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line");
-        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number")
-    };
+    let resident_kib = || process::resident_kib(gateway.pid());
     let mut call = rpc("c", "tools/call", call_params("progress_flood", json!({ "n": 2_000 })));
     call["params"]["_meta"]["progressToken"] = "t".repeat(250).into();
     // What the pools and as many calls cost is not the subject.

@@ -76,6 +76,11 @@ impl Wire {
             let (now, _) = rest.split_at(count);
             buffer.put_slice(now);
             self.at += count;
+            if self.at == self.first.len() && !matches!(self.check, Check::Refused) && buffer.remaining() > 0 {
+                // With what has come behind it: hyper would take a few bytes for all there is, and double its buffer to ask for more. If
+                // nothing has, or the connection has ended, the next read finds that.
+                let _ = Pin::new(&mut self.stream).poll_read(context, buffer);
+            }
             return Poll::Ready(Ok(()));
         }
         if matches!(self.check, Check::Refused) {

@@ -1,6 +1,7 @@
 //! What the gateway uses and has, looked at from outside.
 
 use super::site::{ACME, HOOLI, INITECH, Site, UMBRELLA};
+use crate::harness::process::{descriptors, status};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
@@ -39,12 +40,6 @@ pub(super) struct Sample {
 const POOLS: [&str; 2] = ["tokio-rt-worker", "sled-io-"];
 /// Ticks of the kernel's clock that `/proc` counts processor time in.
 const TICKS_PER_S: f64 = 100.0;
-
-fn status(pid: u32, name: &str) -> u64 {
-    let text = fs::read_to_string(format!("/proc/{pid}/status")).expect("the gateway runs");
-    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).expect("a line");
-    line.trim().trim_end_matches(" kB").parse().expect("a number")
-}
 
 /// mimalloc takes address space a GiB at a time, readable and writable; nothing else in the process has that much of such a kind in one piece:
 /// a guest's memory has 16 MiB at most here, and what lies between guests cannot be touched.
@@ -89,7 +84,7 @@ impl Sample {
     pub(super) async fn of(site: &Site) -> Self {
         let pid = site.gateway().pid();
         // First what the asking itself would change.
-        let fds = fs::read_dir(format!("/proc/{pid}/fd")).expect("the gateway runs").count() as u64;
+        let fds = descriptors(pid) as u64;
         let (rss_kib, heap_kib, threads) = (status(pid, "VmRSS"), heap_kib(pid), threads(site));
         let pools_kib = status(pid, "RssAnon").saturating_sub(heap_kib);
         let pooled_threads = POOLS.iter().filter_map(|name| threads.get(*name)).sum();
