@@ -31,6 +31,7 @@ mod messages;
 mod metrics;
 mod modern;
 mod pages;
+mod plain;
 mod policies;
 mod policies_shipped;
 mod prompts;

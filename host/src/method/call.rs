@@ -99,6 +99,7 @@ pub(super) async fn begin(
         return Err(Failure::ArgumentsTooLarge);
     }
     let about = About {
+        wall: target.wall(if taskable { rooms.task_store.limits().wall } else { rooms.limits.wall }),
         caller: context.caller,
         server: context.server,
         target,
@@ -108,7 +109,6 @@ pub(super) async fn begin(
         token: meta.progress_token,
         log_level: context.log_level,
         in_session: context.session.is_some(),
-        wall: if taskable { rooms.task_store.limits().wall } else { rooms.limits.wall },
     };
     let resume = if modern { rooms.dialogs.resume(&about, &input)? } else { None };
     let (session, mut in_flight) = (context.session, context.in_flight);

@@ -12,6 +12,8 @@
 //! - [`Authority`] and [`Permit`]: nothing runs that was not permitted; [`Sandbox::call`] takes the permit by value.
 //! - [`Sandbox::call`]: one call in a fresh instance → [`Finished`], or a named [`Fault`].
 //!
+//! A component that knows nothing of the contract is a plain one: its functions stand in its offer as [`Function`]s.
+//!
 //! The shapes that cross the border of the contract (`wit/tool`) are in [`contract`], as generated from it.
 
 mod bindings;
@@ -27,6 +29,7 @@ mod guest;
 mod limits;
 mod meter;
 mod permit;
+mod plain;
 mod policy;
 mod state;
 mod stdio;
@@ -45,6 +48,7 @@ pub use guest::{Guest, Sandbox, SandboxConfig};
 pub use limits::Limits;
 pub use meter::Spent;
 pub use permit::{Authority, Grants, Permit};
+pub use plain::{Function, Skipped};
 pub use policy::{
     Action, Credentials, Decision, Denial, FilteredCall, PolicyGuest, PolicyKinds, Principal, Question, ResultVerdict, Target, TargetKind,
     Verdict,

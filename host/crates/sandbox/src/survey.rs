@@ -1,7 +1,10 @@
 //! What a file is, before anything of it is compiled: one pass over its sections, without trust and without running anything.
 
 use crate::Digest;
+use imported::Types;
 use wasmparser::{ComponentExternalKind, Encoding, Instance, Parser, Payload};
+
+mod imported;
 
 /// A component may have this many bytes.
 pub const COMPONENT_BYTES_MAX: u64 = 32 << 20;
@@ -10,6 +13,10 @@ const FUNCTION_BODY_BYTES_MAX: usize = 1 << 20;
 const MODULES_MAX: u32 = 64;
 const NESTING_MAX: usize = 16;
 const EXTERNS_MAX: usize = 1_000;
+/// What tools that know the WIT of a component write about it, in the format of the crate `wit-parser`.
+const DOCS_SECTION: &str = "package-docs";
+/// Longer docs are as good as none.
+const DOCS_BYTES_MAX: usize = 256 << 10;
 
 /// What a component says about itself.
 #[derive(Debug, Clone)]
@@ -28,6 +35,8 @@ pub struct Survey {
     pub core_instances: u32,
     /// Linear memory that its modules begin with, together.
     pub memory_bytes_min: u64,
+    /// The section with the docs of its WIT, as it stands there.
+    pub(crate) docs: Option<Box<[u8]>>,
 }
 
 /// One import.
@@ -35,6 +44,8 @@ pub struct Survey {
 pub struct Import {
     /// As it stands in the component, for example `wasi:clocks/wall-clock@0.2.6`.
     pub name: String,
+    /// It is an interface of types that name what functions take: there is nothing to supply.
+    pub only_types: bool,
 }
 
 /// What an import could do if it were granted.
@@ -55,6 +66,9 @@ pub enum Reach {
 impl Import {
     /// What it could reach.
     pub fn reach(&self) -> Reach {
+        if self.only_types {
+            return Reach::Nothing;
+        }
         let (interface, version) = self.name.split_once('@').unwrap_or((&self.name, ""));
         match interface.split_once('/') {
             Some(("gatehouse:host", "progress" | "log" | "lists"))
@@ -143,7 +157,9 @@ pub fn survey(bytes: &[u8]) -> Result<Survey, SurveyError> {
         functions: 0,
         core_instances: 0,
         memory_bytes_min: 0,
+        docs: None,
     };
+    let mut types = Types::default();
     let mut modules = 0_u32;
     // The encodings that we are inside of: a nested component's imports are not the file's.
     let mut inside: Vec<Encoding> = Vec::new();
@@ -172,18 +188,39 @@ pub fn survey(bytes: &[u8]) -> Result<Survey, SurveyError> {
             Payload::ComponentImportSection(imports) if inside.len() == 1 => {
                 for import in imports {
                     let import = import?;
-                    survey.imports.push(Import { name: import.name.name.to_owned() });
+                    types.import(&import.ty);
+                    let only_types = types.has_only_types(&import.ty);
+                    survey.imports.push(Import { name: import.name.name.to_owned(), only_types });
                     at_most("imports", survey.imports.len() as u64, EXTERNS_MAX as u64)?;
                 }
             }
             Payload::ComponentExportSection(exports) if inside.len() == 1 => {
                 for export in exports {
                     let export = export?;
+                    types.export(export.kind);
                     if matches!(export.kind, ComponentExternalKind::Instance | ComponentExternalKind::Func) {
                         survey.exports.push(export.name.name.to_owned());
                     }
                     at_most("exports", survey.exports.len() as u64, EXTERNS_MAX as u64)?;
                 }
+            }
+            Payload::ComponentTypeSection(section) if inside.len() == 1 => {
+                for declared in section {
+                    types.declare(&declared?);
+                }
+            }
+            Payload::ComponentAliasSection(aliases) if inside.len() == 1 => {
+                for alias in aliases {
+                    types.alias(&alias?);
+                }
+            }
+            // Of the component itself; toolchains that only know how to write a section of a module are understood as well.
+            Payload::CustomSection(section)
+                if section.name() == DOCS_SECTION
+                    && section.data().len() <= DOCS_BYTES_MAX
+                    && (survey.docs.is_none() || inside.len() == 1) =>
+            {
+                survey.docs = Some(section.data().into());
             }
             Payload::MemorySection(memories) => {
                 for memory in memories {

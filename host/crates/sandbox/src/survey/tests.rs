@@ -126,13 +126,40 @@ fn imports_are_the_outermost_ones() {
     let inner = component(&[types.clone(), import("evil:host/inner")]);
     let outer = component(&[types, import("evil:host/outer@1.0.0"), section(4, &inner)]);
     let imports = survey(&outer).expect("a component").imports;
-    assert_eq!(imports, [Import { name: "evil:host/outer@1.0.0".to_owned() }]);
+    assert_eq!(imports, [Import { name: "evil:host/outer@1.0.0".to_owned(), only_types: true }]);
+}
+
+/// An interface of types has nothing to supply, whatever its name; one with a function or a resource has.
+#[test]
+fn imports_of_nothing_but_types_are_seen() {
+    let name = |name: &str| [&leb(name.len()), name.as_bytes()].concat();
+    // Inside of an instance type: an exported name for the type before it, which is `u8`.
+    let named_type = [&[1, 0x7d, 4, 0][..], &name("t"), &[3, 0, 0]].concat();
+    let function = [&[1, 0x40, 0, 1, 0, 4, 0][..], &name("f"), &[1, 0]].concat();
+    let resource = [&[4, 0][..], &name("r"), &[3, 1]].concat();
+    let instance = |declarations: &[Vec<u8>], count: usize| [&[0x42][..], &leb(count), &declarations.concat()].concat();
+    let import = |at: u8| section(10, &[&[1, 0][..], &name("evil:host/x"), &[5, at]].concat());
+    let imported = |ty: &[u8]| {
+        // A type of the component's own stands before it, and counts.
+        let types = section(7, &[&[2, 0x7d][..], ty].concat());
+        let imports = survey(&component(&[types, import(1)])).expect("a component").imports;
+        (imports[0].only_types, imports[0].reach())
+    };
+    assert_eq!(imported(&instance(&[named_type.clone()], 2)), (true, Reach::Nothing));
+    assert_eq!(imported(&instance(&[function], 2)), (false, Reach::Unknown));
+    assert_eq!(imported(&instance(&[resource.clone()], 1)), (false, Reach::Unknown));
+    assert_eq!(imported(&instance(&[named_type, resource], 3)), (false, Reach::Unknown));
+    // Of a type that is not there, of a function.
+    let of = |import: &[u8]| {
+        survey(&component(&[section(10, &[&[1, 0][..], &name("evil:host/x"), import].concat())])).map(|survey| survey.imports[0].only_types)
+    };
+    assert_eq!((of(&[5, 9]), of(&[1, 0])), (Ok(false), Ok(false)));
 }
 
 /// L11: what an import could do, by its name and version.
 #[test]
 fn imports_are_told_by_what_they_reach() {
-    let reach = |name: &str| Import { name: name.to_owned() }.reach();
+    let reach = |name: &str| Import { name: name.to_owned(), only_types: false }.reach();
     for (name, expected) in [
         ("gatehouse:host/progress@0.1.0", Reach::Nothing),
         ("gatehouse:host/log@0.1.7", Reach::Nothing),
