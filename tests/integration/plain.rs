@@ -137,7 +137,6 @@ async fn every_type_goes_in_and_comes_out() {
         same("large", json!({ "signed": -(1_i64 << 53), "unsigned": "9007199254740993" }), json!([-(1_i64 << 53), "9007199254740993"])),
         same("floats", json!({ "single": 0.1, "double": 0.1 }), json!([0.1, 0.1])),
         same("floats", json!({ "single": "NaN", "double": "-Infinity" }), json!(["NaN", "-Infinity"])),
-        same("floats", json!({ "single": 3.4028234663852886e38, "double": 5e-324 }), json!([3.4028235e38, 5e-324])),
         same("letter", json!({ "letter": "\u{1F600}" }), json!("\u{1F600}")),
         same("bytes", json!({ "bytes": "AAECgP8=" }), json!("AAECgP8=")),
         same("bytes", json!({ "bytes": "" }), json!("")),
@@ -161,8 +160,11 @@ async fn every_type_goes_in_and_comes_out() {
     for (name, arguments, expected) in table {
         let answer = gateway.call(&format!("shapes_{name}"), arguments.clone()).await;
         let result = answer.result();
-        assert_eq!((&result["structuredContent"], &result["isError"]), (&expected, &json!(false)), "{name} {arguments}: {answer:?}");
+        assert_eq!((&result["structuredContent"], result.get("isError")), (&expected, None), "{name} {arguments}: {answer:?}");
     }
+    // To the last digit; compared as text, because this reader of JSON rounds.
+    let floats = gateway.call("shapes_floats", json!({ "single": f64::from(f32::MAX), "double": 5e-324 })).await;
+    assert_eq!(floats.tool_text(), "[3.4028234663852886e+38,5e-324]");
     // A text is its own text form.
     let said = gateway.call("shapes_greeting", json!({ "text": "hé\n", "loud": true })).await;
     assert_eq!((said.tool_text(), &said.result()["structuredContent"]), ("HÉ\n", &json!("HÉ\n")));
@@ -245,9 +247,9 @@ async fn the_same_limits_hold_for_them() {
         assert_eq!(gateway.call("calculator_add", json!({ "a": 1, "b": 1 })).await.result()["structuredContent"], 2);
     };
     check("shapes_spin", json!({}), -31001, "cpu_time").await;
-    check("shapes_trap", json!({}), -31001, "trap").await;
-    check("calculator_add", json!({ "a": u32::MAX, "b": 1 }), -31001, "trap").await;
-    check("shapes_large_text", json!({ "kilobytes": 2_000 }), -31001, "result_too_large").await;
+    check("shapes_trap", json!({}), -31002, "tool_trap").await;
+    check("calculator_add", json!({ "a": u32::MAX, "b": 1 }), -31002, "tool_trap").await;
+    check("shapes_large_text", json!({ "kilobytes": 2_000 }), -31008, "result_too_big").await;
     // Nothing is granted.
     assert_eq!(failed(&gateway.call("shapes_files", json!({})).await), "no directory can be read");
     gateway.call("shapes_say", json!({ "line": "printed by a plain component" })).await.result();
@@ -498,7 +500,7 @@ fn the_example_is_inspected_and_called_from_the_command_line() {
         (32.0, "fahrenheit", 0.0, "celsius"),
         (1.0, "foot", 12.0, "inch"),
         (26.2, "mile", 42.164_812_8, "kilometre"),
-        (1.0, "us-gallon", 3785.411_784, "millilitre"),
+        (1.0, "us-gallon", 3_785.411_784, "millilitre"),
         (0.1, "knot", 0.1852, "kilometre-per-hour"),
     ] {
         let ran = call("units_convert", json!({ "measurement": measured(value, from), "to": to }));

@@ -99,7 +99,7 @@ impl Lanes {
 
 /// What was begun came to its end.
 enum Done {
-    Loaded(Loaded),
+    Loaded(Box<Loaded>),
     Listed(Listed),
 }
 
@@ -243,7 +243,7 @@ impl Library {
                 let _lane = loader.lane(seen.bytes()).await;
                 let began = Instant::now();
                 let (read, result) = loader.load(Arc::from(name.as_str()), &path).await;
-                Done::Loaded(Loaded { name, seen, began, read, result })
+                Done::Loaded(Box::new(Loaded { name, seen, began, read, result }))
             }));
         }
     }
@@ -264,7 +264,7 @@ impl Library {
 
     fn take(&mut self, done: Done) {
         let Loaded { name, seen, began, read, result } = match done {
-            Done::Loaded(loaded) => loaded,
+            Done::Loaded(loaded) => *loaded,
             Done::Listed(listed) => return self.take_listed(listed),
         };
         *self.lanes.of(seen.bytes()) = false;

@@ -164,7 +164,11 @@ pub fn survey(bytes: &[u8]) -> Result<Survey, SurveyError> {
     // The encodings that we are inside of: a nested component's imports are not the file's.
     let mut inside: Vec<Encoding> = Vec::new();
     for payload in Parser::new(0).parse_all(bytes) {
-        match payload? {
+        let payload = payload?;
+        if inside.len() == 1 {
+            types.see(&payload)?;
+        }
+        match payload {
             Payload::Version { encoding, .. } => {
                 if inside.is_empty() && encoding == Encoding::Module {
                     return Err(SurveyError::CoreModule);
@@ -188,7 +192,6 @@ pub fn survey(bytes: &[u8]) -> Result<Survey, SurveyError> {
             Payload::ComponentImportSection(imports) if inside.len() == 1 => {
                 for import in imports {
                     let import = import?;
-                    types.import(&import.ty);
                     let only_types = types.has_only_types(&import.ty);
                     survey.imports.push(Import { name: import.name.name.to_owned(), only_types });
                     at_most("imports", survey.imports.len() as u64, EXTERNS_MAX as u64)?;
@@ -197,21 +200,10 @@ pub fn survey(bytes: &[u8]) -> Result<Survey, SurveyError> {
             Payload::ComponentExportSection(exports) if inside.len() == 1 => {
                 for export in exports {
                     let export = export?;
-                    types.export(export.kind);
                     if matches!(export.kind, ComponentExternalKind::Instance | ComponentExternalKind::Func) {
                         survey.exports.push(export.name.name.to_owned());
                     }
                     at_most("exports", survey.exports.len() as u64, EXTERNS_MAX as u64)?;
-                }
-            }
-            Payload::ComponentTypeSection(section) if inside.len() == 1 => {
-                for declared in section {
-                    types.declare(&declared?);
-                }
-            }
-            Payload::ComponentAliasSection(aliases) if inside.len() == 1 => {
-                for alias in aliases {
-                    types.alias(&alias?);
                 }
             }
             // Of the component itself; toolchains that only know how to write a section of a module are understood as well.

@@ -159,7 +159,7 @@ impl Writer {
 /// A 32-bit float with the fewest digits that are read as it: 0.1, not 0.10000000149011612.
 fn shortest(value: f32) -> f64 {
     let short = value.to_string().parse().unwrap_or(f64::from(value));
-    // Being read is rounding twice, which could end elsewhere.
+    // Being read is rounding twice, which could end elsewhere; and the largest of them rounds up, beyond what its type takes.
     #[expect(clippy::cast_possible_truncation, reason = "this is how it is read")]
-    if short as f32 == value { short } else { f64::from(value) }
+    if short as f32 == value && short.abs() <= f64::from(f32::MAX) { short } else { f64::from(value) }
 }

@@ -85,10 +85,18 @@ fn values(shape: &Shape) -> BoxedStrategy<Val> {
         Shape::Integer(Integer::U16) => any::<u16>().prop_map(Val::U16).boxed(),
         Shape::Integer(Integer::S32) => any::<i32>().prop_map(Val::S32).boxed(),
         Shape::Integer(Integer::U32) => any::<u32>().prop_map(Val::U32).boxed(),
-        Shape::Integer(Integer::S64) => any::<i64>().prop_map(Val::S64).boxed(),
-        Shape::Integer(Integer::U64) => any::<u64>().prop_map(Val::U64).boxed(),
-        Shape::Float32 => any::<u32>().prop_map(|bits| Val::Float32(f32::from_bits(bits))).boxed(),
-        Shape::Float64 => any::<u64>().prop_map(|bits| Val::Float64(f64::from_bits(bits))).boxed(),
+        Shape::Integer(Integer::S64) => prop_oneof![1 => Just(i64::MIN), 1 => Just(i64::MAX), 8 => any::<i64>()].prop_map(Val::S64).boxed(),
+        Shape::Integer(Integer::U64) => prop_oneof![1 => Just(u64::MAX), 1 => 0..1_u64 << 53, 8 => any::<u64>()].prop_map(Val::U64).boxed(),
+        Shape::Float32 => {
+            let edges = [f32::MAX, f32::MIN, f32::MIN_POSITIVE, f32::EPSILON, f32::INFINITY, f32::from_bits(1), -0.0];
+            let bits = any::<u32>().prop_map(f32::from_bits);
+            prop_oneof![1 => prop::sample::select(edges.to_vec()), 9 => bits].prop_map(Val::Float32).boxed()
+        }
+        Shape::Float64 => {
+            let edges = [f64::MAX, f64::MIN, f64::MIN_POSITIVE, f64::NEG_INFINITY, f64::from_bits(1), -0.0, 9_007_199_254_740_993.0];
+            let bits = any::<u64>().prop_map(f64::from_bits);
+            prop_oneof![1 => prop::sample::select(edges.to_vec()), 9 => bits].prop_map(Val::Float64).boxed()
+        }
         Shape::Char => any::<char>().prop_map(Val::Char).boxed(),
         Shape::String => any::<String>().prop_map(Val::String).boxed(),
         Shape::Bytes => prop::collection::vec(any::<u8>().prop_map(Val::U8), 0..8).prop_map(Val::List).boxed(),
@@ -259,6 +267,11 @@ fn floats_have_words_where_json_has_no_numbers() {
         assert_eq!(written(&Shape::Float64, &Val::Float64(value)), expected);
     }
     assert_eq!(leave::json(&Shape::Float32, &Val::Float32(0.1), ROOM).as_deref(), Ok("0.1"));
+    assert_eq!(
+        written(&Shape::Float32, &Val::Float32(f32::MAX)),
+        json!(f64::from(f32::MAX)),
+        "not a digit beyond the bounds of its schema"
+    );
     assert_eq!(enter::value(&Shape::Float32, &json!(1e300), ROOM), Err("the arguments: it is too large for a 32-bit float".to_owned()));
 }
 

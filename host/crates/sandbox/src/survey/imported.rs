@@ -4,7 +4,8 @@
 //! To see that, the types that a component declares are counted as the format counts them, without looking into more than one of them.
 
 use wasmparser::{
-    ComponentAlias, ComponentExternalKind, ComponentOuterAliasKind, ComponentType, ComponentTypeRef, InstanceTypeDeclaration, TypeBounds,
+    BinaryReaderError, ComponentAlias, ComponentExternalKind, ComponentOuterAliasKind, ComponentType, ComponentTypeRef,
+    InstanceTypeDeclaration, Payload, TypeBounds,
 };
 
 /// The component's types so far, by their index: whether each is that of an instance that exports only types.
@@ -12,36 +13,47 @@ use wasmparser::{
 pub(super) struct Types(Vec<bool>);
 
 impl Types {
-    /// A type of its own.
-    pub(super) fn declare(&mut self, declared: &ComponentType<'_>) {
-        self.0.push(match declared {
-            ComponentType::Instance(declarations) => declarations.iter().all(is_type),
-            ComponentType::Defined(_) | ComponentType::Func(_) | ComponentType::Component(_) | ComponentType::Resource { .. } => false,
-        });
+    /// Counts the types of a section of the component: those of its own, and those that it has by another name, exports or imports.
+    pub(super) fn see(&mut self, section: &Payload<'_>) -> Result<(), BinaryReaderError> {
+        match section {
+            Payload::ComponentTypeSection(types) => {
+                for declared in types.clone() {
+                    self.0.push(match declared? {
+                        ComponentType::Instance(declarations) => declarations.iter().all(is_type),
+                        ComponentType::Defined(_)
+                        | ComponentType::Func(_)
+                        | ComponentType::Component(_)
+                        | ComponentType::Resource { .. } => false,
+                    });
+                }
+            }
+            Payload::ComponentAliasSection(aliases) => {
+                for alias in aliases.clone() {
+                    self.other(match alias? {
+                        ComponentAlias::InstanceExport { kind, .. } => kind == ComponentExternalKind::Type,
+                        ComponentAlias::Outer { kind, .. } => kind == ComponentOuterAliasKind::Type,
+                        ComponentAlias::CoreInstanceExport { .. } => false,
+                    });
+                }
+            }
+            Payload::ComponentExportSection(exports) => {
+                for export in exports.clone() {
+                    self.other(export?.kind == ComponentExternalKind::Type);
+                }
+            }
+            Payload::ComponentImportSection(imports) => {
+                for import in imports.clone() {
+                    self.other(matches!(import?.ty, ComponentTypeRef::Type(_)));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
-    /// A type under another name.
-    pub(super) fn alias(&mut self, alias: &ComponentAlias<'_>) {
-        let is_type = match alias {
-            ComponentAlias::InstanceExport { kind, .. } => *kind == ComponentExternalKind::Type,
-            ComponentAlias::Outer { kind, .. } => *kind == ComponentOuterAliasKind::Type,
-            ComponentAlias::CoreInstanceExport { .. } => false,
-        };
+    /// If it is a type, it counts; whether of an instance is not looked at.
+    fn other(&mut self, is_type: bool) {
         if is_type {
-            self.0.push(false);
-        }
-    }
-
-    /// What it exports counts anew.
-    pub(super) fn export(&mut self, kind: ComponentExternalKind) {
-        if kind == ComponentExternalKind::Type {
-            self.0.push(false);
-        }
-    }
-
-    /// What it imports counts as well.
-    pub(super) fn import(&mut self, import: &ComponentTypeRef) {
-        if matches!(import, ComponentTypeRef::Type(_)) {
             self.0.push(false);
         }
     }

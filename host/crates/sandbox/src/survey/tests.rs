@@ -137,7 +137,7 @@ fn imports_of_nothing_but_types_are_seen() {
     let named_type = [&[1, 0x7d, 4, 0][..], &name("t"), &[3, 0, 0]].concat();
     let function = [&[1, 0x40, 0, 1, 0, 4, 0][..], &name("f"), &[1, 0]].concat();
     let resource = [&[4, 0][..], &name("r"), &[3, 1]].concat();
-    let instance = |declarations: &[Vec<u8>], count: usize| [&[0x42][..], &leb(count), &declarations.concat()].concat();
+    let instance = |declarations: &[&[u8]], count: usize| [&[0x42][..], &leb(count), &declarations.concat()].concat();
     let import = |at: u8| section(10, &[&[1, 0][..], &name("evil:host/x"), &[5, at]].concat());
     let imported = |ty: &[u8]| {
         // A type of the component's own stands before it, and counts.
@@ -145,10 +145,10 @@ fn imports_of_nothing_but_types_are_seen() {
         let imports = survey(&component(&[types, import(1)])).expect("a component").imports;
         (imports[0].only_types, imports[0].reach())
     };
-    assert_eq!(imported(&instance(&[named_type.clone()], 2)), (true, Reach::Nothing));
-    assert_eq!(imported(&instance(&[function], 2)), (false, Reach::Unknown));
-    assert_eq!(imported(&instance(&[resource.clone()], 1)), (false, Reach::Unknown));
-    assert_eq!(imported(&instance(&[named_type, resource], 3)), (false, Reach::Unknown));
+    assert_eq!(imported(&instance(&[&named_type], 2)), (true, Reach::Nothing));
+    assert_eq!(imported(&instance(&[&function], 2)), (false, Reach::Unknown));
+    assert_eq!(imported(&instance(&[&resource], 1)), (false, Reach::Unknown));
+    assert_eq!(imported(&instance(&[&named_type, &resource], 3)), (false, Reach::Unknown));
     // Of a type that is not there, of a function.
     let of = |import: &[u8]| {
         survey(&component(&[section(10, &[&[1, 0][..], &name("evil:host/x"), import].concat())])).map(|survey| survey.imports[0].only_types)
