@@ -292,7 +292,8 @@ async fn functions_that_are_no_tools_are_named() {
     let readable = place.run(&["inspect", file.to_str().expect("text")]);
     let checked = place.run(&["check", "--plugins", place.plugins().to_str().expect("text")]);
     for (function, reason) in expected {
-        assert!(gateway.log().lines().any(|line| line.contains(function) && line.contains(reason)), "{function}: {}", gateway.log());
+        let told = || async { gateway.log().lines().any(|line| line.contains(function) && line.contains(reason)).then_some(()) };
+        eventually(function, SOON, told).await;
         assert!(readable.out.contains(&format!("\n    {function}\n      {reason}\n")), "{}", readable.out);
         assert!(checked.out.contains(&format!("`{function}` is no tool: {reason}\n")), "{}", checked.out);
     }
