@@ -8,7 +8,7 @@ DATA ?= target/gatehouse-data
 LISTEN ?= 127.0.0.1:8080
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build plugins policies fixtures run test test-unit test-edge conformance fuzz crash powercut fulldisk check fmt bench clean
+.PHONY: help setup build plugins policies fixtures run test test-unit test-edge conformance soak fuzz crash powercut fulldisk check fmt neighbours overload bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,11 +37,21 @@ test-unit: setup
 	$(CARGO) test --release --locked -p gatehouse -p gatehouse-event-store -p gatehouse-mcp -p gatehouse-sandbox -p gatehouse-token
 	$(CARGO) test $(NATIVE_POLICIES) --lib
 
-# Against the shipped binary: real sockets, real components, official clients.
+# Against the shipped binary: real sockets, real components, official clients. The official suite knows by a clock of its own what is too late, so it
+# has the machine to itself. The soak takes minutes and little of the machine: it runs beside all other tests, in a process of its own, so that
+# none of them waits for it.
+EDGE = $(CARGO) test --locked -p gatehouse-tests
 test-edge: build plugins policies fixtures
 	@scripts/install-test-clients
 	cd policies/hours && node --test
-	$(CARGO) test --locked -p gatehouse-tests
+	$(EDGE) --no-run
+	$(EDGE) -- integration::conformance::
+	$(SOAK) & soak=$$!; $(EDGE) -- --skip integration::soak:: --skip integration::conformance::; others=$$?; wait $$soak && exit $$others
+
+MINUTES ?= 3
+SOAK = GATEHOUSE_SOAK_MINUTES=$(MINUTES) $(EDGE) -- --nocapture integration::soak::
+soak: build plugins policies fixtures ## Load a gateway with everything for MINUTES=3, and see that all of it comes back (a part of `make test`)
+	$(SOAK)
 
 conformance: build plugins ## Run the official conformance suite, and show its table (a part of `make test`)
 	@scripts/install-test-clients
@@ -75,6 +85,14 @@ check: setup ## Check formatting, lints, documentation, dependencies
 fmt: ## Format the sources
 	$(CARGO) fmt --all
 	$(CARGO) fmt --all --manifest-path policies/Cargo.toml
+
+neighbours: SECONDS = 10
+neighbours: build plugins fixtures ## Let one tenant do its worst, each style for SECONDS=10, and look at how late another one gets
+	$(CARGO) run --release --locked -p gatehouse-bench -- neighbours $(SECONDS)
+
+overload: SECONDS = 20
+overload: build plugins fixtures ## Ask for three times what the machine can do, for SECONDS=20
+	$(CARGO) run --release --locked -p gatehouse-bench -- overload $(SECONDS)
 
 bench: build plugins policies ## Measure calls beside a bare route, in one run
 	$(CARGO) run --release --locked -p gatehouse-bench

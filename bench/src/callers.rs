@@ -1,13 +1,11 @@
 //! What it costs to know who calls and to ask a policy: the same echo, each row with one thing more or another one than the row before.
 
 use crate::load::run;
-use crate::servers::{Server, existing};
+use crate::servers::{Server, api_key, existing};
 use crate::{ROUNDS, modern_echo, print};
 use anyhow::{Context, Result};
 use gatehouse_forge::{Signer, claims, jwks, with};
 use serde_json::json;
-use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const PUBLIC: &str = "https://gate.example";
@@ -100,7 +98,7 @@ fn prepare(row: &Row) -> Result<(Settings, Option<String>)> {
     let header = match row.shows {
         Shows::Nothing => None,
         Shows::Key => {
-            let (key, section) = api_key(keys.path())?;
+            let (key, section) = api_key(keys.path(), "bench", None)?;
             text.push_str(&section);
             Some(key)
         }
@@ -114,13 +112,4 @@ fn prepare(row: &Row) -> Result<(Settings, Option<String>)> {
         }
     };
     Ok((Settings { text, _keys: keys }, header.map(|shown| format!("Bearer {shown}"))))
-}
-
-/// A key with its settings, by the shipped binary.
-fn api_key(place: &Path) -> Result<(String, String)> {
-    let binary = existing("target/release/gatehouse", "make build")?;
-    let made = Command::new(binary).args(["token", "key", "bench", "--scope", "text:use", "--json"]).current_dir(place).output()?;
-    let made: serde_json::Value = serde_json::from_slice(&made.stdout)?;
-    let member = |name: &str| made.get(name).and_then(|text| text.as_str()).map(str::to_owned).context("a member");
-    Ok((member("key")?, member("settings")?))
 }

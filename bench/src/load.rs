@@ -15,6 +15,10 @@ pub(crate) const ID_PLACEHOLDER: &str = "id-######";
 pub(crate) struct Request(String);
 
 impl Request {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
     pub(crate) fn post(path: &str, headers: &[(&str, &str)], body: &Value) -> Self {
         let body = body.to_string();
         let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();

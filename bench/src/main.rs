@@ -1,16 +1,23 @@
 //! Measures calls through the shipped binary beside a bare axum route, in one run on one machine: ratios can be compared, absolute figures
 //! only within the run.
 //!
-//! `gatehouse-bench [SECONDS]` prints tables: calls, what it costs to know the caller, then the store. Servers are processes of their own; the load comes from this one.
+//! `gatehouse-bench [SECONDS]` prints tables: calls, what it costs to know the caller, then the store. Servers are processes of their own; the
+//! load comes from this one.
+//!
+//! `gatehouse-bench neighbours [SECONDS]` and `gatehouse-bench overload [SECONDS]` hold a gateway against bars, each part for so long, and end
+//! with 1 where one is broken.
 
 #![expect(clippy::disallowed_methods, reason = "the bans are about the serving process; this one ends with its tasks")]
 
 mod callers;
 mod load;
+mod neighbours;
+mod open;
+mod overload;
 mod servers;
 mod store;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use load::{Measured, Request, run};
 use serde_json::json;
 use servers::{Server, bare_route};
@@ -20,14 +27,28 @@ use std::time::Duration;
 const ROUNDS: usize = 3;
 
 fn main() -> Result<()> {
-    let argument = std::env::args().nth(1);
-    if argument.as_deref() == Some("bare-route") {
-        return bare_route();
-    }
-    let seconds = argument.map(|text| text.parse::<f64>().context("usage: gatehouse-bench [SECONDS]")).transpose()?.unwrap_or(2.0);
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (what, rest) = match arguments.split_first() {
+        Some((what, rest)) if what.parse::<f64>().is_err() => (what.as_str(), rest),
+        _ => ("calls", arguments.as_slice()),
+    };
+    let each = |default_s: f64| {
+        let seconds = rest.first().map(|text| text.parse::<f64>().context(USAGE)).transpose()?;
+        Ok::<_, anyhow::Error>(Duration::from_secs_f64(seconds.unwrap_or(default_s)))
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(measure(Duration::from_secs_f64(seconds)))
+    let held = match what {
+        "bare-route" => return bare_route(),
+        "abuse" => runtime.block_on(neighbours::abuse(rest))?,
+        "calls" => runtime.block_on(measure(each(2.0)?)).map(|()| true)?,
+        "neighbours" => runtime.block_on(neighbours::measure(each(10.0)?))?,
+        "overload" => runtime.block_on(overload::measure(each(20.0)?))?,
+        _ => bail!(USAGE),
+    };
+    if held { Ok(()) } else { bail!("a bar is broken") }
 }
+
+const USAGE: &str = "usage: gatehouse-bench [calls|neighbours|overload] [SECONDS]";
 
 async fn measure(each: Duration) -> Result<()> {
     let cores = std::thread::available_parallelism()?;
@@ -41,10 +62,13 @@ async fn measure(each: Duration) -> Result<()> {
     let bare = Server::bare().await?;
     let gateway = Server::gatehouse().await?;
     let session = gateway.initialize().await?;
+    // The bare one is its collector as well, which costs it little: a post for some hundred spans.
+    let traced = Server::gatehouse_with(&format!("[traces]\nendpoint = \"http://{}\"\nqueue_max = 65536\n", bare.address())).await?;
     let echo = json!({ "message": "x".repeat(100) });
     let rows = [
         ("bare axum JSON route", &bare, Request::post("/echo", &[], &json!({ "jsonrpc": "2.0", "id": 1, "params": echo }))),
         ("echo, 2026-07-28", &gateway, modern_echo(&echo, None)),
+        ("echo, 2026-07-28, traced", &traced, modern_echo(&echo, None)),
         ("echo, 2025-11-25 session", &gateway, legacy_echo(&echo, &session)),
     ];
     print(&format!("\n{:<28}{:>12}{:>12}{:>10}{:>10}{:>12}{:>10}", "", "connections", "calls/s", "p50 µs", "p99 µs", "CPU µs", "of bare"));
@@ -62,16 +86,20 @@ async fn measure(each: Duration) -> Result<()> {
             print(&format!("{name:<28}{connections:>12}{per_second:>12.0}{p50_us:>10.0}{p99_us:>10.0}{cpu_us:>12.1}{ratio:>10.2}"));
         }
     }
-    drop((bare, gateway));
+    drop((bare, gateway, traced));
     callers::measure(each).await?;
     store::measure(each).await
 }
 
 fn modern_echo(arguments: &serde_json::Value, authorization: Option<&str>) -> Request {
+    modern_call("echo", arguments, authorization)
+}
+
+fn modern_call(tool: &str, arguments: &serde_json::Value, authorization: Option<&str>) -> Request {
     let meta = json!({ "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {} });
-    let params = json!({ "name": "echo", "arguments": arguments, "_meta": meta });
+    let params = json!({ "name": tool, "arguments": arguments, "_meta": meta });
     let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
-    let mut headers = vec![("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/call"), ("mcp-name", "echo")];
+    let mut headers = vec![("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/call"), ("mcp-name", tool)];
     headers.extend(authorization.map(|value| ("authorization", value)));
     Request::post("/mcp", &headers, &body)
 }

@@ -11,12 +11,20 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 
+/// What a gateway gets beside the text toolbox.
+#[derive(Default)]
+pub(crate) struct Setup {
+    pub(crate) settings: String,
+    /// Fixtures by name.
+    pub(crate) fixtures: &'static [&'static str],
+}
+
 /// A running server.
 pub(crate) struct Server {
     address: String,
     pid: u32,
     _child: Child,
-    _directory: Option<TempDir>,
+    directory: Option<TempDir>,
 }
 
 impl Server {
@@ -34,6 +42,11 @@ impl Server {
 
     /// The same with settings.
     pub(crate) async fn gatehouse_with(settings: &str) -> Result<Self> {
+        Self::start_gatehouse(&Setup { settings: settings.to_owned(), ..Setup::default() }).await
+    }
+
+    /// The same with more than settings.
+    pub(crate) async fn start_gatehouse(Setup { settings, fixtures }: &Setup) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let config = directory.path().join("gatehouse.toml");
         std::fs::write(&config, settings)?;
@@ -41,6 +54,10 @@ impl Server {
         std::fs::create_dir(&plugins)?;
         let toolbox = existing("target/plugins/text-toolbox.wasm", "make plugins")?;
         std::fs::copy(toolbox, plugins.join("text-toolbox.wasm"))?;
+        for name in *fixtures {
+            let component = existing(&format!("target/fixtures/{name}.wasm"), "make fixtures")?;
+            std::fs::copy(component, plugins.join(format!("{name}.wasm")))?;
+        }
         let mut command = Command::new(existing("target/release/gatehouse", "make build")?);
         command
             .args(["serve", "--listen", "127.0.0.1:0", "--config"])
@@ -63,7 +80,12 @@ impl Server {
         };
         tokio::task::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         let pid = child.id().context("it runs")?;
-        Ok(Self { address, pid, _child: child, _directory: directory })
+        Ok(Self { address, pid, _child: child, directory })
+    }
+
+    /// Where components are dropped.
+    pub(crate) fn plugins(&self) -> PathBuf {
+        self.directory.as_ref().map(|directory| directory.path().join("plugins")).unwrap_or_default()
     }
 
     pub(crate) fn address(&self) -> &str {
@@ -107,6 +129,19 @@ impl Server {
     }
 }
 
+/// A key and the settings that let its owner in, by the shipped binary.
+pub(crate) fn api_key(place: &Path, name: &str, tenant: Option<&str>) -> Result<(String, String)> {
+    let binary = existing("target/release/gatehouse", "make build")?;
+    let mut command = std::process::Command::new(binary);
+    command.args(["token", "key", name, "--scope", "text:use", "--json"]).current_dir(place);
+    if let Some(tenant) = tenant {
+        command.args(["--tenant", tenant]);
+    }
+    let made: Value = serde_json::from_slice(&command.output()?.stdout)?;
+    let member = |name: &str| made.get(name).and_then(|text| text.as_str()).map(str::to_owned).context("a member");
+    Ok((member("key")?, member("settings")?))
+}
+
 pub(crate) fn existing(path: &str, made_by: &str) -> Result<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
     if path.exists() { Ok(path) } else { bail!("{} is missing; `{made_by}` makes it", path.display()) }
@@ -119,7 +154,7 @@ pub(crate) fn bare_route() -> Result<()> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let ready = format!("ready http://{}/\n", listener.local_addr()?);
         tokio::io::stderr().write_all(ready.as_bytes()).await?;
-        let router = Router::new().route("/echo", post(echo));
+        let router = Router::new().route("/echo", post(echo)).route("/v1/traces", post(async || ()));
         let listener = axum::serve::ListenerExt::tap_io(listener, |stream| {
             // As in the gateway.
             let _ = stream.set_nodelay(true);

@@ -9,7 +9,7 @@ mod remote;
 
 pub use admin::{AdminError, AdminToken, NotAdmin};
 pub use api_key::NewApiKey;
-pub use bearer::{Bearer, IssuerError, Known, Refusal, Unknown};
+pub use bearer::{Bearer, IssuerError, KeyFetcher, Known, Refusal, Unknown};
 pub use chain::{Blame, NoAnswer, Policies, PolicyError, ResultFilters, Withheld};
 pub use policy::{Authorized, Denied, Item, Policy};
 
@@ -68,6 +68,12 @@ impl Owner {
         (self.issuer.as_deref(), self.subject.as_deref())
     }
 
+    /// As the ledger names it; none for an anonymous one, who is its tenant.
+    pub fn name(&self) -> Option<(TenantId, Box<str>)> {
+        let (issuer, subject) = self.issuer.as_deref().zip(self.subject.as_deref())?;
+        Some((self.tenant.clone(), format!("{issuer} {subject}").into()))
+    }
+
     /// As revocations know it.
     pub fn who(&self) -> Who<'_> {
         Who { tenant: self.tenant.as_str(), issuer: self.issuer.as_deref(), subject: self.subject.as_deref() }
@@ -115,19 +121,17 @@ impl Caller {
     }
 }
 
-/// What a request says of who sends it.
+/// What a request says of who sends it, as it stands there: most callers are known by less than all of it.
 #[derive(Debug)]
 pub struct Visit<'a> {
     /// The path of the server that it is sent to.
     pub path: &'a str,
-    /// The id of that server; none for the default one.
-    pub server: Option<ServerId>,
-    /// The values of its `Authorization` headers.
-    pub authorization: Vec<&'a [u8]>,
+    /// The id of that server in the path; none for the default one.
+    pub server: Option<&'a str>,
+    /// The values of its first two `Authorization` headers: two are one too many, as all beyond are.
+    pub authorization: [Option<&'a [u8]>; 2],
     /// Where it comes from.
     pub address: Option<IpAddr>,
-    /// Whether policies may be asked about a credential that the gateway does not know by itself: that costs much more than it costs to send one.
-    pub may_ask: bool,
 }
 
 /// Makes callers of requests, by one reading of the settings.
@@ -190,26 +194,28 @@ impl Authenticator {
     }
 
     /// The caller of a request. It waits only where a token names a key that has to be fetched, for some seconds at most, or where policies look
-    /// at the credential. If it is dropped, nothing has happened.
+    /// at the credential, which costs much more than it costs to send one: `may_ask` says whether they may, and is asked only then. If it is
+    /// dropped, nothing has happened.
     ///
     /// # Errors
     ///
     /// Why there is none.
-    pub async fn authenticate(&self, visit: &Visit<'_>) -> Result<Caller, Unknown> {
-        let caller = self.identify(visit).await?;
+    pub async fn authenticate(&self, visit: &Visit<'_>, may_ask: impl Fn() -> bool) -> Result<Caller, Unknown> {
+        let caller = self.identify(visit, may_ask).await?;
         if self.revocations.now().bars(caller.who()) { Err(Unknown::Revoked) } else { Ok(caller) }
     }
 
     /// Who it is, whether or not it may come in.
-    async fn identify(&self, visit: &Visit<'_>) -> Result<Caller, Unknown> {
+    async fn identify(&self, visit: &Visit<'_>, may_ask: impl Fn() -> bool) -> Result<Caller, Unknown> {
         let Some(bearer) = &self.bearer else {
             return self.anonymous().ok_or(Unknown::Refused(Refusal::Tenant));
         };
-        let known = match (bearer.verify(visit.path, visit.authorization.iter().copied()).await, visit.authorization.first()) {
-            (Err(Unknown::Refused(refusal)), Some(header))
-                if refusal.is_foreign() && visit.may_ask && self.policies.knows_credentials() =>
+        let known = match (bearer.verify(visit.path, visit.authorization.into_iter().flatten()).await, visit.authorization) {
+            (Err(Unknown::Refused(refusal)), [Some(header), _])
+                if refusal.is_foreign() && self.policies.knows_credentials() && may_ask() =>
             {
-                self.policies.whose(header, visit.server.as_ref(), visit.address, refusal).await?
+                let server = visit.server.and_then(ServerId::parse);
+                self.policies.whose(header, server.as_ref(), visit.address, refusal).await?
             }
             (known, _) => known?,
         };

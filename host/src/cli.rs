@@ -50,7 +50,7 @@ enum Command {
     Check(check::Arguments),
     /// Call a tool: of a running gateway, or of a component file in a sandbox of its own
     Call(call::Arguments),
-    /// Read the record of calls, and prove that it is whole
+    /// Read the audit log of calls and of what else happened, and prove that it is whole
     Journal(journal::Arguments),
     /// Look after the store of sessions, streams and tasks, of a stopped or a running gateway
     Store(store::Arguments),

@@ -2,16 +2,21 @@
 
 mod admin;
 mod auth;
+mod cgroup;
 mod file;
 mod limits;
 mod names;
 mod origin;
 mod policy;
+mod process;
 mod quota;
+mod reach;
+mod secret;
 mod server;
 mod stamp;
 mod store;
 mod tenant;
+mod traces;
 
 pub use admin::AdminConfig;
 pub use auth::{AuthConfig, IssuerConfig, JwksUrl, KEY_ISSUER, KeyConfig, KeysConfig, POLICY_ISSUER_PREFIX, TenantOf, TokenConfig};
@@ -20,11 +25,15 @@ pub use limits::{CallLimits, HttpLimits, Limits, PluginLimits, SessionLimits, St
 pub use names::{Pattern, ServerId, TenantId};
 pub use origin::{Origin, is_loopback_name};
 pub use policy::{PolicyConfig, PolicyMode};
+pub use process::{Landlock, ProcessConfig};
 pub use quota::{QuotaConfig, Quotas};
+pub use reach::Named;
+pub use secret::read_secret;
 pub use server::ServerConfig;
 pub use stamp::Stamp;
 pub use store::{StoreBackend, StoreConfig};
 pub use tenant::TenantConfig;
+pub use traces::TracesConfig;
 
 use file::{Mistakes, Section};
 use std::fmt;
@@ -73,10 +82,14 @@ pub struct Config {
     pub watch_settings: bool,
     /// Where sessions, streams and tasks are kept.
     pub store: StoreConfig,
-    /// What is recorded of calls; none: nothing.
+    /// What is recorded of calls and other events; none: nothing.
     pub journal: Option<JournalConfig>,
     /// What is logged, and how.
     pub log: LogConfig,
+    /// Where spans of requests go; none: there are none.
+    pub traces: Option<TracesConfig>,
+    /// What the process gives up at its start.
+    pub process: ProcessConfig,
     /// All limits.
     pub limits: Limits,
     /// What callers may use.
@@ -101,7 +114,7 @@ pub struct LegacyConfig {
     pub json_responses: bool,
 }
 
-/// What is recorded of calls, and for how long.
+/// What is recorded of calls and other events, and for how long.
 #[derive(Debug, Clone)]
 pub struct JournalConfig {
     /// Where.
@@ -110,6 +123,17 @@ pub struct JournalConfig {
     pub bytes_max: u64,
     /// Files that were not written for this long go.
     pub age_max: Duration,
+    /// What becomes of calls while it cannot be written.
+    pub on_error: OnError,
+}
+
+/// What becomes of calls while the journal cannot be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnError {
+    /// They go on. Lines that find no room are counted, and the count is written when the journal can be.
+    Continue,
+    /// They are refused before a guest runs: a call that nobody could answer for is worse than none.
+    Refuse,
 }
 
 /// What is logged, and how.
@@ -240,10 +264,8 @@ impl Config {
     /// The files that it is made of, as they are now, and whether the first, the settings themselves, is still as it was read. A change of
     /// one of them makes other settings.
     pub fn stamps(&self) -> (Vec<Stamp>, bool) {
-        let file = self.source.named.as_deref().unwrap_or(Path::new(DEFAULT_FILE));
-        let policies = self.policies.iter().map(|policy| policy.file.as_path());
-        let admin = self.admin.iter().map(|admin| admin.token_file.as_path());
-        let files = [file].into_iter().chain(policies).chain(self.auth.files()).chain(admin);
+        let files = self.files();
+        let files = [self.file()].into_iter().chain(files.iter().map(|named| named.path));
         let stamps: Vec<_> = files.map(Stamp::of).collect();
         let as_read = stamps.first() == Some(&self.source.stamp);
         (stamps, as_read)
@@ -262,6 +284,8 @@ impl Config {
                 ("store", format!("{:?}", config.store)),
                 ("journal", format!("{:?}", config.journal)),
                 ("log", format!("{:?}", config.log)),
+                ("traces", format!("{:?}", config.traces)),
+                ("process", format!("{:?}", config.process)),
                 ("limits", format!("{:?}", config.limits)),
             ]
         };
@@ -338,6 +362,9 @@ impl Config {
 
         let log_config = read_log(&root);
 
+        let traces = traces::read(&root, base);
+        let process_config = process::read(&root);
+
         let limits = read_limits(&root, &auth_config);
         root.end();
 
@@ -365,6 +392,8 @@ impl Config {
             watch_settings,
             store: store_config,
             log: log_config,
+            traces,
+            process: process_config,
             limits,
             quotas,
         })
@@ -414,10 +443,16 @@ fn read_store(root: &Section<'_, '_>, base: &Path, data_directory: &Path) -> Sto
 fn read_journal(root: &Section<'_, '_>, data_directory: &Path) -> Option<JournalConfig> {
     let journal = root.section("journal");
     let enabled = journal.flag("enabled", true);
+    let on_error = journal.parsed("on_error", |text| match text {
+        "continue" => Ok(OnError::Continue),
+        "refuse" => Ok(OnError::Refuse),
+        _ => Err("must be \"continue\" or \"refuse\"".to_owned()),
+    });
     let config = JournalConfig {
         directory: data_directory.join("journal"),
         bytes_max: journal.number("bytes_max", 1 << 30, 1 << 20..=1 << 40),
         age_max: Duration::from_secs(journal.number("age_max_days", 30, 1..=36_500).saturating_mul(86_400)),
+        on_error: on_error.unwrap_or(OnError::Continue),
     };
     journal.end();
     enabled.then_some(config)

@@ -3,21 +3,23 @@
 //! One line asks (`stats`, `walk`, `usage`, `reload`, or an [`Order`] as a JSON object), JSON lines answer, the last one is `{"end":true}`.
 //! Nothing can be changed this way but that the settings are read again, and what is revoked.
 
+use crate::journal::{Event, Journal, Kind};
 use crate::revocation::Order;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use event_store::{EventStore, Item, Partition, Space, Statistics, StreamKey};
-use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
 use serde_json::{Map, Value};
 use std::io;
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
-use tokio_util::sync::CancellationToken;
 
 /// The last line of an answer.
 pub const END: &str = "{\"end\":true}";
@@ -29,6 +31,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const QUESTION_BYTES_MAX: u64 = 128 << 10;
 /// Questions that are answered at once: a reading of the settings takes its time, and nobody who revokes waits for it.
 const QUESTIONS_MAX: usize = 16;
+/// Without a question.
+const ROUND: Duration = Duration::from_secs(5);
 /// For an order to be carried out.
 const ORDER_WAIT: Duration = Duration::from_secs(30);
 /// For questions that are being answered when the gateway ends.
@@ -45,7 +49,7 @@ pub type Ledger = Arc<dyn Fn() -> Vec<Map<String, Value>> + Send + Sync>;
 /// An order; what became of it comes back, line by line.
 pub type Ordered = (Order, oneshot::Sender<Vec<Value>>);
 
-/// Whom questions go to.
+/// Whom questions go to, whoever brings them: a command through the socket, or the admin listener.
 pub struct Desks {
     /// What there is to look at.
     pub store: Arc<dyn EventStore>,
@@ -55,6 +59,30 @@ pub struct Desks {
     pub reload: mpsc::Sender<Reload>,
     /// Who carries orders out.
     pub orders: mpsc::Sender<Ordered>,
+    /// Where it is written down what was asked for, but for what changes nothing and shows nothing of anybody.
+    pub journal: Arc<Journal>,
+}
+
+impl std::fmt::Debug for Desks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Desks").finish_non_exhaustive()
+    }
+}
+
+impl Desks {
+    /// Has an order carried out; what became of it. It is carried out even if nobody waits for that any more.
+    ///
+    /// # Errors
+    ///
+    /// When nobody carries orders out, or it takes longer than 30 seconds.
+    pub async fn order(&self, order: Order) -> io::Result<Vec<Value>> {
+        let (asks, said) = oneshot::channel();
+        let obeyed = async {
+            self.orders.send((order, asks)).await.map_err(io::Error::other)?;
+            said.await.map_err(io::Error::other)
+        };
+        tokio::time::timeout(ORDER_WAIT, obeyed).await?
+    }
 }
 
 /// Where the socket is in a directory.
@@ -62,40 +90,86 @@ pub fn socket(directory: &Path) -> PathBuf {
     directory.join("SOCKET")
 }
 
-/// Answers until `stop` fires.
-pub async fn serve(path: PathBuf, desks: Desks, stop: CancellationToken) {
-    // Left by a process that was killed; the lock beside it says that there is no other.
-    let _ = std::fs::remove_file(&path);
-    let listener = match UnixListener::bind(&path) {
-        Ok(listener) => listener,
-        Err(error) => {
-            tracing::warn!(%error, path = %path.display(), "no command can ask this gateway while it runs");
-            return;
+/// The socket. Its file goes with it.
+#[derive(Debug)]
+pub struct Entrance {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl Entrance {
+    /// Listens at that path: whoever comes from now on waits until somebody answers. None where that cannot be, which the log says: clients
+    /// are served all the same.
+    pub fn open(path: PathBuf) -> Option<Self> {
+        // Left by a process that was killed; the lock beside it says that there is no other.
+        let _ = std::fs::remove_file(&path);
+        match UnixListener::bind(&path) {
+            Ok(listener) => Some(Self { listener, path }),
+            Err(error) => {
+                tracing::warn!(%error, path = %path.display(), "no command can ask this gateway while it runs");
+                None
+            }
         }
-    };
-    let mut answering = FuturesUnordered::new();
-    loop {
+    }
+}
+
+impl Drop for Entrance {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Who answers.
+pub struct Answering {
+    entrance: Entrance,
+    desks: Arc<Desks>,
+    answering: FuturesUnordered<Pin<Box<dyn Future<Output = io::Result<()>> + Send>>>,
+}
+
+impl std::fmt::Debug for Answering {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Answering").field("entrance", &self.entrance).finish_non_exhaustive()
+    }
+}
+
+impl Answering {
+    /// Whoever comes through that entrance, by asking at these desks.
+    pub fn new(entrance: Entrance, desks: Arc<Desks>) -> Self {
+        Self { entrance, desks, answering: FuturesUnordered::new() }
+    }
+
+    /// Waits for the next question, or for the end of an answer, and not for long. Cancel-safe.
+    pub async fn round(&mut self) {
         tokio::select! {
-            () = stop.cancelled() => break,
-            Some(answered) = answering.next() => if let Err(error) = answered {
+            Some(answered) = self.answering.next() => if let Err(error) = answered {
                 tracing::debug!(%error, "a question was not answered to its end");
             },
-            accepted = listener.accept(), if answering.len() < QUESTIONS_MAX => match accepted {
-                Ok((stream, _)) => answering.push(answer(stream, &desks)),
+            accepted = self.entrance.listener.accept(), if self.answering.len() < QUESTIONS_MAX => match accepted {
+                Ok((stream, _)) => {
+                    let desks = Arc::clone(&self.desks);
+                    // A panic is a fault of ours and of one question.
+                    let answer = AssertUnwindSafe(async move { answer(stream, &desks).await }).catch_unwind();
+                    self.answering.push(Box::pin(answer.map(|said| said.unwrap_or_else(|_| Err(io::Error::other("it panicked"))))));
+                }
                 Err(error) => {
                     tracing::warn!(%error, "questions of commands cannot be taken");
                     tokio::time::sleep(Duration::from_secs(1)).await;
                 }
-            }
+            },
+            () = tokio::time::sleep(ROUND) => {}
         }
     }
-    let _ = std::fs::remove_file(&path);
-    // Who stopped the last call is told so.
-    let _ = tokio::time::timeout(LAST_WORDS, async { while answering.next().await.is_some() {} }).await;
+
+    /// Lets nobody in any more. Who stopped the last call is told so.
+    pub async fn end(self) {
+        let Self { entrance, mut answering, .. } = self;
+        drop(entrance);
+        let _ = tokio::time::timeout(LAST_WORDS, async { while answering.next().await.is_some() {} }).await;
+    }
 }
 
 async fn answer(stream: UnixStream, desks: &Desks) -> io::Result<()> {
-    let Desks { store, ledger, reload, orders } = desks;
+    let Desks { store, ledger, reload, journal, .. } = desks;
     let (reader, mut writer) = stream.into_split();
     let mut question = String::new();
     let mut reader = BufReader::new(reader.take(QUESTION_BYTES_MAX));
@@ -111,6 +185,7 @@ async fn answer(stream: UnixStream, desks: &Desks) -> io::Result<()> {
             send(&mut writer, &format!("{}\n", Value::Object(told))).await?;
         }
         "walk" => {
+            journal.note(Event::new(Kind::AdminExport));
             let mut after = None;
             loop {
                 let walk = store.walk(after, PAGE_ITEMS).await.map_err(io::Error::other)?;
@@ -129,6 +204,7 @@ async fn answer(stream: UnixStream, desks: &Desks) -> io::Result<()> {
         "reload" => {
             let (asks, said) = oneshot::channel();
             reload.send(asks).await.map_err(io::Error::other)?;
+            journal.note(Event::new(Kind::AdminReload).because("socket"));
             let told = match tokio::time::timeout(RELOAD_WAIT, said).await?.map_err(io::Error::other)? {
                 Ok(text) => object([("ok", true.into()), ("text", text.into())]),
                 Err(text) => object([("ok", false.into()), ("text", text.into())]),
@@ -137,9 +213,7 @@ async fn answer(stream: UnixStream, desks: &Desks) -> io::Result<()> {
         }
         order if order.starts_with('{') => {
             let order = serde_json::from_str(order).map_err(io::Error::other)?;
-            let (asks, said) = oneshot::channel();
-            orders.send((order, asks)).await.map_err(io::Error::other)?;
-            for told in tokio::time::timeout(ORDER_WAIT, said).await?.map_err(io::Error::other)? {
+            for told in desks.order(order).await? {
                 send(&mut writer, &format!("{told}\n")).await?;
             }
         }

@@ -73,6 +73,10 @@ pub enum Failure {
     TooManyRounds,
     /// No slot was free.
     NoSlot(Refused),
+    /// Bodies in flight hold as many bytes as they may.
+    BodiesFull,
+    /// Those of the tenant do.
+    TenantBodiesFull,
     /// The guest was stopped, or fell.
     Fault(Fault),
     /// The guest says that it cannot serve the call now.
@@ -107,6 +111,8 @@ pub enum Failure {
     BadRequestState,
     /// The store is needed for this, and cannot be used now.
     StoreUnavailable,
+    /// Nothing may be called that leaves no line in the journal, and that cannot be written now.
+    JournalUnavailable,
     /// Another request with this id is in flight in the session.
     IdInUse,
     /// The session has as many requests in flight as it may have.
@@ -160,23 +166,12 @@ impl Failure {
             Self::TooManyRounds => "too_many_rounds",
             Self::NoSlot(Refused::Tenant) => "tenant_full",
             Self::NoSlot(Refused::Host) => "host_full",
+            Self::NoSlot(Refused::Processor) => "processor_full",
+            Self::NoSlot(Refused::Memory) => "memory_full",
             Self::NoSlot(Refused::Quota(_)) => "quota",
-            Self::Fault(fault) => match fault {
-                Fault::WallTime { .. } => "wall_time",
-                Fault::CpuTime { .. } => "cpu_time",
-                Fault::Resource(resource) => match resource {
-                    sandbox::Resource::Memory => "memory",
-                    sandbox::Resource::Table => "table",
-                    sandbox::Resource::Stack => "stack",
-                    sandbox::Resource::Handles => "handles",
-                    sandbox::Resource::Copies => "copies",
-                },
-                Fault::ResultTooLarge { .. } => "result_too_large",
-                Fault::Trap(_) => "trap",
-                Fault::Exit(_) => "exit",
-                Fault::Busy => "pool_full",
-                Fault::Engine(_) => "engine",
-            },
+            Self::BodiesFull => "bodies_full",
+            Self::TenantBodiesFull => "tenant_bodies_full",
+            Self::Fault(fault) => fault.word(),
             Self::Unavailable => "unavailable",
             Self::GuestFailed => "guest_failed",
             Self::ResultInvalid(_) => "result_invalid",
@@ -193,6 +188,7 @@ impl Failure {
             Self::UnknownTask => "unknown_task",
             Self::BadRequestState => "bad_request_state",
             Self::StoreUnavailable => "store_unavailable",
+            Self::JournalUnavailable => "journal_unavailable",
             Self::IdInUse => "id_in_use",
             Self::TooManyRequests => "too_many_requests",
             Self::Cancelled => "cancelled",
@@ -200,6 +196,24 @@ impl Failure {
             Self::Draining => "draining",
             Self::Internal => "internal",
         }
+    }
+
+    /// What there was no room in, where it turns load away.
+    pub fn stage(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::NoSlot(Refused::Tenant) => "tenant",
+            Self::NoSlot(Refused::Host) => "host",
+            Self::NoSlot(Refused::Quota(_)) => "quota",
+            Self::Fault(Fault::Busy) => "pool",
+            Self::TooManySessions => "sessions_host",
+            Self::SessionQuota => "sessions",
+            Self::StreamQuota => "streams",
+            Self::TooManyRequests => "requests",
+            Self::TaskQuota => "tasks",
+            Self::SubscriptionQuota => "subscriptions",
+            Self::Draining => "draining",
+            _ => return None,
+        })
     }
 
     /// Whether it names what is not there.
@@ -223,6 +237,8 @@ impl Failure {
                 | Self::SessionMalformed
                 | Self::AlreadyInitialized
                 | Self::BadEventId
+                | Self::BodiesFull
+                | Self::TenantBodiesFull
         )
     }
 

@@ -2,44 +2,49 @@
 
 mod house;
 mod orders;
+mod supervise;
+mod tidings;
+mod upkeep;
 
 use crate::auth::{AdminError, AdminToken, IssuerError, Policy, PolicyError};
 use crate::catalog::{Catalog, Problem};
 use crate::config::{Config, StoreBackend};
-use crate::control::{self, Desks, Ordered, Reload};
+use crate::confinement::Confinement;
+use crate::control::{self, Answering, Desks, Entrance, Ordered, Reload};
 use crate::generation::Generation;
-use crate::http::{Admin, Failures, Front, OriginPolicy, Readiness, Stalls, accept, admin_router, public_error, router};
-use crate::journal::Journal;
+use crate::http::{Admin, Failures, Front, OriginPolicy, Readiness, Room, Stalls, accept, admin_router, public_code, public_error, router};
+use crate::journal::{Event, Journal, Kind};
 use crate::keys::{Keys, Purpose};
 use crate::method::{Dialogs, Pages, Rooms};
 use crate::revocation::{FileError, Revocations};
 use crate::session::Sessions;
 use crate::stream::{Counter, EventIds, Streams};
 use crate::task::Tasks;
+use crate::telemetry;
 use crate::tenant::Admission;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use event_store::{EventStore, OpenError};
 use house::House;
 use mcp::result::Implementation;
+use orders::Orders;
 use sandbox::{Authority, CacheError, CodeCache, Compiler, PoolSizes, Sandbox, SandboxConfig, SandboxError};
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use supervise::Supervisor;
+use tidings::Telling;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+use tokio_util::task::TaskTracker;
+use upkeep::{Over, Stalled};
 
 /// The hidden command of this program that compiles one component from standard input.
 pub const COMPILE_WORKER: &str = "compile-worker";
 /// Connections that the kernel keeps waiting.
 const CONNECTIONS_WAITING_MAX: u32 = 1_024;
-/// Between two looks for peers that do not read.
-const STALL_LOOK: Duration = Duration::from_secs(1);
-/// Between two looks for sessions and streams whose time is over.
-const SWEEP: Duration = Duration::from_secs(5);
 /// Changes that a listener may be behind before it is told that everything may have changed.
 const CHANGES_MAX: usize = 64;
 /// Who asks that the settings are read again waits for those before it.
@@ -77,8 +82,8 @@ pub enum StartError {
     /// Anybody on the machine could drop a plugin.
     #[error("the plugin directory {} can be written by every user of this machine; take that away with `chmod o-w {}`", .0.display(), .0.display())]
     PluginDirectoryOpen(PathBuf),
-    /// The call journal.
-    #[error("the call journal {path} cannot be written: {source}; mend that, or switch it off with journal.enabled = false")]
+    /// The journal.
+    #[error("the journal {path} cannot be written: {source}; mend that, or switch it off with journal.enabled = false")]
     Journal {
         /// Its directory.
         path: PathBuf,
@@ -113,6 +118,17 @@ pub enum StartError {
     Program(io::Error),
 }
 
+/// The gateway ended otherwise than by coming to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum StopError {
+    /// Something was still running when the time to stop was over, or somebody did not want to wait for it.
+    #[error("stopped with calls in flight")]
+    InFlight,
+    /// A part of it failed again and again.
+    #[error("stopped because a part of the gateway failed again and again; the log says which")]
+    Failed,
+}
+
 /// Whether compiled code is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CodeIsKept {
@@ -136,8 +152,16 @@ pub fn make_sandbox(config: &Config, kept: CodeIsKept) -> Result<(Arc<Sandbox>, 
     let program = std::env::current_exe().map_err(StartError::Program)?;
     let compiler = Compiler::worker(program, vec![COMPILE_WORKER.to_owned()], config.limits.plugins.compile_timeout);
     let pools = PoolSizes { fast: u32::try_from(config.limits.calls.in_flight_max).unwrap_or(u32::MAX), ..PoolSizes::default() };
-    let (sandbox, authority) =
-        Sandbox::new(SandboxConfig { pools, limits: config.limits.guest, compiler, cache, decision_wall: config.limits.policies.wall })?;
+    // As many guests compute at once as there are processors.
+    let turns = fair::Places::new(std::thread::available_parallelism().map_or(1, usize::from));
+    let (sandbox, authority) = Sandbox::new(SandboxConfig {
+        pools,
+        limits: config.limits.guest,
+        compiler,
+        cache,
+        turns,
+        decision_wall: config.limits.policies.wall,
+    })?;
     Ok((Arc::new(sandbox), authority))
 }
 
@@ -184,17 +208,18 @@ pub struct Gateway {
     tasks: TaskTracker,
     draining: CancellationToken,
     drain_timeout: Duration,
-    /// Where questions of commands are taken.
-    control: PathBuf,
+    /// Where questions of commands are taken, if that can be.
+    entrance: Option<Entrance>,
 }
 
 impl Gateway {
-    /// Takes the address, makes the sandbox, loads what lies in the plugin directory, and listens.
+    /// Takes the address, makes the sandbox, loads what lies in the plugin directory, and listens. What the process is confined to it
+    /// keeps, for settings that come later.
     ///
     /// # Errors
     ///
     /// When something of it cannot be had.
-    pub async fn build(config: &Config) -> Result<Self, StartError> {
+    pub async fn build(config: &Config, confinement: Confinement) -> Result<Self, StartError> {
         check_plugin_directory(&config.plugin_directory)?;
         let own = config.tenants.iter().filter_map(|tenant| tenant.plugin_directory.as_deref());
         own.into_iter().try_for_each(check_plugin_directory)?;
@@ -212,6 +237,8 @@ impl Gateway {
         let admin_token = admin_token(config)?;
         let generation = house.first().await?;
         house::count_calls(&generation);
+        confinement.report();
+        let mut house = house.confined(confinement);
         // Only now, so that whoever can connect is answered at once: a cold start compiles for some seconds.
         let listener = socket.listen(CONNECTIONS_WAITING_MAX).map_err(unusable)?;
 
@@ -219,17 +246,20 @@ impl Gateway {
             Some(settings) => Journal::open(settings).map_err(|source| StartError::Journal { path: settings.directory.clone(), source })?,
             None => Journal::off(),
         };
+        let journal = Arc::new(journal);
+        journal.note(Event::new(Kind::LifecycleStarted).to(env!("CARGO_PKG_VERSION")));
+        house.tell(&journal);
         let tasks = TaskTracker::new();
         let draining = CancellationToken::new();
         let rooms = Rooms {
             implementation: implementation(),
             policy: Policy::new(authority, Arc::clone(&revocations)),
             revocations,
-            admission: Admission::new(&config.limits.calls),
-            journal,
+            admission: Admission::new(&config.limits.calls, sandbox.turns().clone()),
+            journal: Arc::clone(&journal),
             sandbox,
             store: Arc::clone(&store),
-            sessions: Sessions::new(config.limits.sessions.clone(), Arc::clone(&store), config.store.required),
+            sessions: Sessions::new(config.limits.sessions.clone(), Arc::clone(&store), config.store.required, Arc::clone(&journal)),
             streams: Arc::new(Streams::new(Arc::clone(&store), event_ids.is_some(), config.limits.streams.keep)),
             stream_places: Arc::new(Counter::new(config.limits.streams.clone())),
             task_store: Tasks::new(Arc::clone(&store), config.limits.tasks.clone()),
@@ -238,6 +268,7 @@ impl Gateway {
             generation: Arc::new(ArcSwap::from_pointee(generation)),
             changes: broadcast::Sender::new(CHANGES_MAX),
             error_text: |failure| public_error(failure).write(),
+            error_code: public_code,
             legacy: config.legacy,
             limits: config.limits.guest,
             json_limits: config.limits.json,
@@ -254,6 +285,7 @@ impl Gateway {
             readiness: Readiness { draining: draining.clone(), problems: house.problems(), store: kept.then_some(store) },
             event_ids,
             auth_failures: Failures::new(config.limits.http.auth_failures_per_minute_max),
+            room: Arc::new(Room::new(&config.limits.http)),
             stalls: Arc::new(Stalls::new(config.limits.streams.stall_timeout)),
             admin_token: ArcSwapOption::from_pointee(admin_token),
             last_reload: ArcSwapOption::empty(),
@@ -273,7 +305,8 @@ impl Gateway {
             tasks,
             draining,
             drain_timeout: config.limits.http.drain_timeout,
-            control: control::socket(&config.control_directory()),
+            // Before it says that it is ready: a command that comes at once waits for its answer.
+            entrance: Entrance::open(control::socket(&config.control_directory())),
         })
     }
 
@@ -302,28 +335,46 @@ impl Gateway {
         self.house.problems()
     }
 
-    /// Answers until `stop` is done; then takes no new work, lets calls in flight end, and returns. Says whether all of them did.
-    pub async fn serve(self, stop: impl Future<Output = ()>) -> bool {
+    /// Answers until `stop` is done, or a part of it cannot go on; then takes no new work, lets calls in flight end, and returns.
+    ///
+    /// # Errors
+    ///
+    /// When not all of them did, or it did not stop because it was told to.
+    pub async fn serve(self, stop: impl Future<Output = ()>) -> Result<(), StopError> {
         let connections = TaskTracker::new();
+        let rooms = Arc::clone(&self.front.rooms);
+        let (store, journal) = (Arc::clone(&rooms.store), Arc::clone(&rooms.journal));
+        let usage = move || crate::tenant::usage(rooms.generation.load().authenticator.tenants(), &rooms.kept_open());
+        let ledger: control::Ledger = Arc::new(usage);
+        let desks = Desks { store, ledger, reload: self.reload, orders: self.orders, journal: Arc::clone(&journal) };
+        let desks = Arc::new(desks);
         let administrating = self.admin.map(|(address, listener)| {
             tracing::info!(%address, "the admin listener answers");
-            let admin = Admin::new(Arc::clone(&self.front), address, self.reload.clone());
+            let admin = Admin::new(Arc::clone(&self.front), address, Arc::clone(&desks));
             let (limits, stop) = (admin.limits(), self.draining.clone());
             let stall_timeout = self.front.limits.streams.stall_timeout;
             connections.spawn(accept::serve(listener, admin_router(admin), limits, stall_timeout, stop, connections.clone()))
         });
-        let generation = Arc::clone(&self.front.rooms.generation);
-        let ledger: control::Ledger = Arc::new(move || crate::tenant::usage(generation.load().authenticator.tenants()));
+        let supervisor = Supervisor::new(self.tasks.clone());
         // Not among what is waited for: whoever revokes is heard up to the end.
         let (commands, over) = (TaskTracker::new(), CancellationToken::new());
-        let desks = Desks { store: Arc::clone(&self.front.rooms.store), ledger, reload: self.reload, orders: self.orders };
-        let control = commands.spawn(control::serve(self.control, desks, over.clone()));
-        let ordered = AbortOnDropHandle::new(commands.spawn(orders::carry_out(Arc::clone(&self.front.rooms), self.ordered)));
-        let house = self.house.run(Arc::clone(&self.front), self.tasks.clone(), self.reloads);
-        let watching = AbortOnDropHandle::new(self.tasks.spawn(house));
-        let stalls = AbortOnDropHandle::new(self.tasks.spawn(watch_stalls(Arc::clone(&self.front))));
-        let sweeping = AbortOnDropHandle::new(self.tasks.spawn(sweep(Arc::clone(&self.front))));
-        let accepting = connections.spawn(accept::serve(
+        let control = self.entrance.map(|entrance| {
+            let (mut answering, supervisor, over) = (Answering::new(entrance, desks), supervisor.clone(), over.clone());
+            commands.spawn(async move {
+                tokio::select! {
+                    () = supervisor.keep(&mut answering) => {}
+                    () = over.cancelled() => {}
+                }
+                answering.end().await;
+            })
+        });
+        let to_the_end = supervisor.among(commands.clone());
+        let ordered = to_the_end.start(Orders::new(Arc::clone(&self.front.rooms), self.ordered));
+        let telling = to_the_end.start(Telling::new(Arc::clone(&self.front.rooms)));
+        let watching = supervisor.start(self.house.open(Arc::clone(&self.front), supervisor.clone(), self.reloads));
+        let stalls = supervisor.start(Stalled::new(Arc::clone(&self.front)));
+        let sweeping = supervisor.start(Over::new(Arc::clone(&self.front)));
+        let mut accepting = connections.spawn(accept::serve(
             self.listener,
             router(Arc::clone(&self.front)),
             self.front.limits.http.clone(),
@@ -331,8 +382,17 @@ impl Gateway {
             self.draining.clone(),
             connections.clone(),
         ));
-        stop.await;
+        let failed = tokio::select! {
+            () = stop => false,
+            () = supervisor.failed() => true,
+            // It goes on until it is told to stop.
+            ended = &mut accepting => {
+                tracing::error!(panicked = ended.is_err(), "nobody accepts connections any more; the gateway stops");
+                true
+            }
+        };
 
+        journal.note(Event::new(Kind::LifecycleStopping));
         tracing::info!(timeout_s = self.drain_timeout.as_secs(), "stopping: no new work is taken, calls in flight go on to their end");
         self.draining.cancel();
         drop((watching, sweeping, stalls));
@@ -347,14 +407,24 @@ impl Gateway {
         administrating.inspect(|administrating| administrating.abort());
         over.cancel();
         // It takes its socket away, and may be telling somebody that the last call was stopped.
-        let _ = tokio::time::timeout(LAST_WORDS, control).await;
-        drop(ordered);
+        if let Some(control) = control {
+            let _ = tokio::time::timeout(LAST_WORDS, control).await;
+        }
+        drop((ordered, telling));
+        telemetry::tell_left_out();
+        journal.note(Event::new(Kind::LifecycleStopped).because(if all { "drained" } else { "calls_lost" }));
+        // What was counted has its lines, and all of it is on the disk, before anybody is told that the gateway has stopped.
+        let _ = tokio::task::spawn_blocking(move || journal.flush(LAST_WORDS)).await;
         if all {
             tracing::info!("stopped; every call in flight came to its end");
         } else {
             tracing::warn!("calls were still in flight when the time to stop was over; they are lost");
         }
-        all
+        match (failed, all) {
+            (true, _) => Err(StopError::Failed),
+            (false, false) => Err(StopError::InFlight),
+            (false, true) => Ok(()),
+        }
     }
 }
 
@@ -376,32 +446,6 @@ fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     Ok(socket)
-}
-
-/// Ends connections whose peers do not read. By itself: what waits for the disk must not hold it up.
-async fn watch_stalls(front: Arc<Front>) {
-    let mut ticks = tokio::time::interval(STALL_LOOK);
-    loop {
-        ticks.tick().await;
-        front.stalls.sweep();
-    }
-}
-
-/// Ends what is over, and brings the store up to date.
-async fn sweep(front: Arc<Front>) {
-    let mut ticks = tokio::time::interval(SWEEP);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        let rooms = &front.rooms;
-        for session in rooms.sessions.sweep().await {
-            rooms.streams.forget(&session.partition);
-        }
-        rooms.streams.sweep();
-        rooms.task_store.sweep().await;
-        // A store that cannot be written is swept when it can.
-        while rooms.store.sweep().await.is_ok_and(|swept| swept.more) {}
-    }
 }
 
 /// What outlives the process.

@@ -4,6 +4,7 @@
 //!
 //! - [`cli`]: the commands.
 //! - [`config`]: settings and limits.
+//! - [`confinement`]: what the kernel holds the process to.
 //! - [`control`]: what an operator may ask a running gateway.
 //! - [`gateway`]: what the process is made of; start, serve, drain.
 //! - [`http`]: connections, the endpoint's gates, event streams, the table of errors.
@@ -17,16 +18,17 @@
 //! - [`stream`]: their event streams, kept and resumed.
 //! - [`keys`]: the gateway's own secret.
 //! - [`outbox`]: the messages of a running call.
-//! - [`journal`]: a record of every call, chained by hashes.
+//! - [`journal`]: the audit log: every call, and what else happened, chained by hashes.
 //! - [`failure`]: every reason why a request has no result.
 //! - [`metrics`]: what happened and how much there is, as numbers.
 //! - [`revocation`]: what an operator has revoked, and the calls in flight that it stops.
-//! - [`telemetry`] writes logs.
+//! - [`telemetry`] writes logs; [`trace`] sends spans of requests to a collector.
 
 pub mod auth;
 pub mod catalog;
 pub mod cli;
 pub mod config;
+pub mod confinement;
 pub mod control;
 pub mod failure;
 pub mod gateway;
@@ -43,3 +45,4 @@ pub mod stream;
 pub mod task;
 pub mod telemetry;
 pub mod tenant;
+pub mod trace;

@@ -9,9 +9,11 @@ mod changed;
 mod completion_complete;
 mod discover;
 mod initialize;
+mod kept_open;
 mod listen;
 mod lists;
 mod prompts_get;
+mod refused;
 mod resources_read;
 mod resources_subscribe;
 mod revoked;
@@ -38,12 +40,13 @@ use crate::session::{InFlight, Session, Sessions};
 use crate::stream::{Counter, Streams};
 use crate::task::Tasks;
 use crate::tenant::Admission;
+use crate::trace::Span;
 use event_store::EventStore;
 use mcp::capability::{ClientCapabilities, ListChanged, ServerCapabilities};
 use mcp::header::HeaderValues;
 use mcp::params::LogLevel;
 use mcp::result::{CacheHints, CacheScope, Implementation, List};
-use mcp::{JsonText, Notification, Request, Revision};
+use mcp::{Era, JsonText, Notification, Request, Revision};
 use sandbox::Sandbox;
 use std::sync::Arc;
 use tokio::sync::broadcast;
@@ -61,8 +64,8 @@ pub struct Rooms {
     pub revocations: Arc<Revocations>,
     /// How much at once.
     pub admission: Admission,
-    /// Where calls are recorded.
-    pub journal: Journal,
+    /// Where calls are recorded, and what else happens.
+    pub journal: Arc<Journal>,
     /// Where guests run.
     pub sandbox: Arc<Sandbox>,
     /// Where sessions and streams are kept.
@@ -85,6 +88,8 @@ pub struct Rooms {
     pub changes: broadcast::Sender<Change>,
     /// What a failure says in public, for a task that keeps it.
     pub error_text: fn(&Failure) -> JsonText,
+    /// The code of its error, for traces.
+    pub error_code: fn(&Failure, Era) -> i32,
     /// How legacy clients are served.
     pub legacy: LegacyConfig,
     /// What a call may use.
@@ -116,6 +121,8 @@ pub struct Context {
     pub session: Option<Arc<Session>>,
     /// Its place in its session.
     pub in_flight: Option<InFlight>,
+    /// The request's own span.
+    pub span: Span,
     /// Headers that repeat arguments.
     pub mirrored: MirroredHeaders,
 }
@@ -164,21 +171,67 @@ pub(crate) fn capabilities(server: &Server, changes: ListChanged) -> ServerCapab
     }
 }
 
+/// The attribute of spans that says how a request ended, in the words that calls are counted by.
+const OUTCOME: &str = "gatehouse.outcome";
+
 /// How long lists may be kept: a dropped plugin shows within seconds, and nobody but the caller may keep what was chosen for it.
 pub(crate) const CACHE: CacheHints = CacheHints { ttl_ms: 1_000, scope: CacheScope::Private };
+
+/// A method as traces know it: of what is no method of the protocol, nothing is repeated.
+pub fn known(method: &str) -> &'static str {
+    const KNOWN: [&str; 18] = [
+        "tools/list",
+        "tools/call",
+        "resources/list",
+        "resources/templates/list",
+        "resources/read",
+        "prompts/list",
+        "prompts/get",
+        "completion/complete",
+        "tasks/get",
+        "tasks/update",
+        "tasks/cancel",
+        "subscriptions/listen",
+        "server/discover",
+        "resources/subscribe",
+        "resources/unsubscribe",
+        "logging/setLevel",
+        "ping",
+        "initialize",
+    ];
+    KNOWN.into_iter().find(|known| *known == method).unwrap_or("_OTHER")
+}
 
 impl Rooms {
     /// Answers a request of either era; `initialize` has its own door, because it makes what the others need.
     pub async fn request(self: &Arc<Self>, context: Context, request: &Request) -> Answer {
-        let tenant = context.caller.tenant().id.clone();
+        let (span, era) = (context.span.clone(), context.revision.era());
+        let (owner, server) = (context.caller.owner(), context.server.id.clone());
         match self.dispatch(context, request).await {
-            Ok(answer) => answer,
+            Ok(answer) => {
+                span.otherwise(OUTCOME, metrics::Outcome::Ok.word());
+                answer
+            }
             Err(failure) => {
+                self.refused(&span, &failure, era);
                 if failure.is_of_name() {
-                    metrics::CALLS.row(tenant.as_str(), None).count(metrics::Outcome::Unknown);
+                    metrics::CALLS.row(owner.tenant().as_str(), None).count(metrics::Outcome::Unknown);
+                }
+                // Calls of guests told of it themselves, each in its line.
+                if !matches!(&*request.method, "tools/call" | "resources/read" | "prompts/get" | "completion/complete") {
+                    self.note_refusal(&owner, server.as_ref(), &failure, &request.method);
                 }
                 Answer::Now(Err(failure))
             }
+        }
+    }
+
+    /// Tells a request's span that it has no result, and why.
+    pub fn refused(&self, span: &Span, failure: &Failure, era: Era) {
+        if span.is_on() {
+            span.word(OUTCOME, call::outcome(failure).word());
+            span.word("gatehouse.reason", failure.word());
+            span.refused(|| (self.error_code)(failure, era));
         }
     }
 

@@ -1,22 +1,25 @@
 //! Metrics: what happened and how much there is, as numbers for Prometheus.
 //!
 //! - [`ByWord`], [`Count`], [`Histogram`]: counting, by atomics alone.
+//! - [`Beat`]: whether the gateway's own loops come round.
 //! - [`CALLS`]: calls by tenant, tool and outcome; resolved once for each generation.
 //! - [`page()`]: all of it as OpenMetrics, with [`Gauges`] that are looked at when somebody asks.
 //!
 //! They are of the process, as logs are: there is one of each, and whoever counts names it. Labels are of closed sets: words that stand here,
 //! tenants of the settings, tools of the catalog. What comes from a client is never a label, so that no client can make series.
 
+mod beats;
 mod calls;
 mod counters;
 mod page;
 
+pub use beats::Beat;
 pub use calls::{CALLS, Calls, Outcome, Row};
 pub use counters::{ByWord, Count, Histogram};
 pub use page::{CONTENT_TYPE, Gauges, page};
 
 /// Requests that HTTP or the protocol's ladder refuses, before any method has a look at them.
-pub static HTTP_REJECTED: ByWord<29> = ByWord::new([
+pub static HTTP_REJECTED: ByWord<31> = ByWord::new([
     "address_full",
     "host_malformed",
     "host",
@@ -45,6 +48,8 @@ pub static HTTP_REJECTED: ByWord<29> = ByWord::new([
     "session_malformed",
     "already_initialized",
     "bad_event_id",
+    "bodies_full",
+    "tenant_bodies_full",
     OTHER,
 ]);
 
@@ -112,11 +117,39 @@ pub static RELOAD: ByWord<2> = ByWord::new([OK, "refused"]);
 /// What policies decided: anew, or a moment ago.
 pub static POLICY_DECISIONS: ByWord<2> = ByWord::new(["kept", "made"]);
 
+/// Load that was turned away, by what there was no room in.
+pub static SHED: ByWord<15> = ByWord::new([
+    "connections",
+    "address",
+    "auth_failures",
+    "tenant",
+    "host",
+    "pool",
+    "quota",
+    "sessions_host",
+    "sessions",
+    "streams",
+    "requests",
+    "tasks",
+    "subscriptions",
+    "draining",
+    OTHER,
+]);
+
+/// How much later than its limit a call ended that was stopped by one.
+pub static OVERSHOOT: Histogram = Histogram::new();
+
+/// The gateway's own loops, each time that one panicked and went on.
+pub static TASK_RESTARTS: ByWord<9> = ByWord::new(["house", "watcher", "keys", "sweep", "stalls", "control", "orders", "journal", OTHER]);
+
 /// Connections that were closed because their peer did not read.
 pub static SSE_STALLED: Count = Count::new();
 
 /// How long calls waited for a slot, those that got none too.
 pub static QUEUE: Histogram = Histogram::new();
+
+/// Spans that no collector got: it took none, or too many waited.
+pub static SPANS_DROPPED: Count = Count::new();
 
 static PANICS: Count = Count::new();
 

@@ -8,7 +8,7 @@
 mod all;
 mod record;
 
-pub use all::{NoSession, Sessions};
+pub use all::{Ending, NoSession, Sessions};
 
 use crate::auth::Owner;
 use crate::config::{ServerId, SessionLimits};
@@ -260,13 +260,17 @@ impl Session {
         Attached { session: Arc::clone(self), store: Arc::clone(store) }
     }
 
-    fn is_over(&self, now: StoreTime, limits: &SessionLimits) -> bool {
+    /// Whether its time is over, and which.
+    fn over(&self, now: StoreTime, limits: &SessionLimits) -> Option<Ending> {
         if now.since(self.began) >= limits.lifetime {
-            return true;
+            return Some(Ending::Lifetime);
         }
         let state = self.state.lock();
-        let patience = if state.initialized { limits.idle_timeout } else { limits.initialization_timeout };
-        !state.in_use() && now.since(state.last_use) >= patience
+        let (patience, ending) = match state.initialized {
+            true => (limits.idle_timeout, Ending::Idle),
+            false => (limits.initialization_timeout, Ending::NotInitialized),
+        };
+        (!state.in_use() && now.since(state.last_use) >= patience).then_some(ending)
     }
 
     /// How long nobody has used it; none while somebody does.
@@ -275,13 +279,14 @@ impl Session {
         (!state.in_use()).then(|| now.since(state.last_use))
     }
 
-    /// Ends it for whoever works with it. Nothing of it is written to the store after this.
-    fn end(&self) {
+    /// Ends it for whoever works with it. Nothing of it is written to the store after this. False if it had ended before.
+    fn end(&self) -> bool {
         let mut state = self.state.lock();
-        state.ended = true;
+        let is_first = !std::mem::replace(&mut state.ended, true);
         state.in_flight.values().for_each(CancellationToken::cancel);
         drop(state);
         self.ended.cancel();
+        is_first
     }
 
     /// Writes it to the store as it is now; none if it has ended.

@@ -10,15 +10,15 @@ mod pump;
 
 pub use follow::{Follow, Next};
 pub use ids::{EventIds, Place};
-pub use places::{Counter, Taken};
+pub use places::{Counter, NoPlace, Taken};
 pub use pump::pump;
 
 use bytes::Bytes;
 use event_store::{EventStore, Header, Kind, NewEvent, Partition, Seq, StoreError, StreamKey};
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
@@ -80,6 +80,8 @@ struct State {
     /// Counts connections; the newest one is the reader.
     readers: u64,
     attached: bool,
+    /// Of the reader: whoever comes next has it as well.
+    place: Weak<Taken>,
     /// Until then the store is not asked to keep what is not final.
     pause: Option<Instant>,
     /// A reader that was waited for long enough; until it has caught up.
@@ -117,9 +119,14 @@ impl Stream {
         self.store.is_some()
     }
 
-    /// Whether a connection reads it now.
-    pub fn is_followed(&self) -> bool {
-        self.state.lock().attached
+    /// The place of the connection that reads it, as long as there is one.
+    pub fn place(&self) -> Option<Arc<Taken>> {
+        self.state.lock().place.upgrade()
+    }
+
+    /// From now on it is read by a connection with that place.
+    pub fn set_place(&self, place: &Arc<Taken>) {
+        self.state.lock().place = Arc::downgrade(place);
     }
 
     /// Adds an event. Its place in the stream is that of this call; it is shown when the future is done, which waits for the disk, but not
@@ -354,6 +361,11 @@ impl Streams {
         if numbers.is_empty() {
             live.remove(&stream.key.partition);
         }
+    }
+
+    /// Streams that were resumed from a place of which some later events are gone, since the start.
+    pub fn replay_gaps(&self) -> u64 {
+        self.replay_gaps.load(Ordering::Relaxed)
     }
 
     /// A session has ended: nothing of it is followed any more.

@@ -3,23 +3,25 @@
 mod account;
 mod admission;
 mod bucket;
-mod fair;
+mod census;
+mod memory;
 mod meter;
 mod usage;
 
 pub use account::{Asked, Bill, Exceeded, Whose};
 pub use admission::{Admission, Refused, Slot};
+pub use census::{Ceilings, Census, Of, Open, Row};
 pub use meter::Quantity;
 pub use usage::usage;
 
 pub use crate::config::TenantId;
 
-use crate::config::{Config, Quotas};
+use crate::config::{Config, QuotaConfig, Quotas};
 use account::Account;
+use sandbox::Memory;
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
-use tokio::sync::Semaphore;
 
 /// On whose behalf something runs. Everything that is kept, counted or limited is kept for a tenant.
 #[derive(Debug)]
@@ -27,12 +29,23 @@ pub struct Tenant {
     /// Its name in settings, logs and metrics.
     pub id: TenantId,
     /// Its share of the calls that may run.
-    calls: Arc<Semaphore>,
-    calls_in_flight_max: usize,
-    /// Of the host, beside other tenants that wait for it.
-    weight: u32,
+    calls: Calls,
     quotas: Quotas,
     account: Arc<Account>,
+}
+
+/// The calls of one tenant.
+#[derive(Debug, Clone)]
+struct Calls {
+    places: fair::Places,
+    /// All of them.
+    share: fair::Share,
+}
+
+impl Calls {
+    fn new(places: usize) -> Self {
+        Self { places: fair::Places::new(places), share: fair::Share::default() }
+    }
 }
 
 /// Time that goes on, in nanoseconds, from some moment on.
@@ -43,53 +56,71 @@ fn clock_ns() -> u64 {
 }
 
 impl Tenant {
-    /// With that share and weight.
-    fn new(id: TenantId, (calls_in_flight_max, weight): (usize, u32), quotas: Quotas, account: Arc<Account>) -> Self {
-        Self { id, calls: Arc::new(Semaphore::new(calls_in_flight_max)), calls_in_flight_max, weight, quotas, account }
+    /// With that share.
+    fn new(id: TenantId, calls_in_flight_max: usize, quotas: Quotas, account: Arc<Account>) -> Self {
+        Self { id, calls: Calls::new(calls_in_flight_max), quotas, account }
+    }
+
+    /// Its calls that run now, and how many there may be. After a reading of the settings that changes its share, those from then on.
+    pub fn in_flight(&self) -> (usize, usize) {
+        (self.calls.share.held(), self.calls.places.total())
+    }
+
+    /// What its guests run on.
+    pub fn guests(&self) -> &sandbox::Share {
+        &self.account.guests
     }
 }
 
 impl Tenant {
-    /// Its calls that run now, and how many there may be. After a reading of the settings that changes its share, those from then on.
-    pub fn in_flight(&self) -> (usize, usize) {
-        (self.calls_in_flight_max.saturating_sub(self.calls.available_permits()), self.calls_in_flight_max)
+    /// How many sessions, or streams, there may be of it and of one of its principals, and at a server with that quota.
+    pub fn ceilings(&self, quantity: Quantity, server: &QuotaConfig, anonymous: bool) -> Ceilings {
+        Ceilings::of(quantity, &self.quotas, server, anonymous)
     }
 }
 
 /// All tenants of one reading of the settings.
 #[derive(Debug, Default)]
-pub struct Tenants(HashMap<TenantId, Arc<Tenant>>);
+pub struct Tenants {
+    by_name: HashMap<TenantId, Arc<Tenant>>,
+    /// Linear memory of all guests.
+    memory: Arc<Memory>,
+}
 
 impl Tenants {
     /// Those of the settings. One that is there already and has the same share goes on, with its calls in flight; one whose share is
     /// another begins to count anew, beside the calls that are in flight. What it used is remembered in any case.
     pub fn load(config: &Config, before: Option<&Self>) -> Self {
+        let limits = &config.limits.calls;
+        let guests_bytes_max = limits.guests_bytes_max();
+        let memory = before.map_or_else(|| Arc::new(Memory::new(guests_bytes_max, None)), |before| Arc::clone(&before.memory));
         let tenants = config.tenants.iter().map(|tenant| {
-            let calls_in_flight_max = tenant.calls_in_flight_max.unwrap_or(config.limits.calls.per_tenant_max);
+            let calls_in_flight_max = tenant.calls_in_flight_max.unwrap_or(limits.per_tenant_max);
             let quotas = Quotas { tenant: tenant.quota, ..config.quotas };
-            let known = before.and_then(|before| before.0.get(&tenant.id));
-            let same = |known: &&Arc<Tenant>| {
-                (known.calls_in_flight_max, known.weight, known.quotas) == (calls_in_flight_max, tenant.weight, quotas)
-            };
-            let tenant = known.filter(same).cloned().unwrap_or_else(|| {
-                let account = known.map(|known| Arc::clone(&known.account)).unwrap_or_default();
+            let known = before.and_then(|before| before.by_name.get(&tenant.id));
+            let account = known
+                .map_or_else(|| Arc::new(Account::new(&memory, limits.memory_per_tenant_bytes_max)), |known| Arc::clone(&known.account));
+            account.calls.set_weight(tenant.weight);
+            account.guests.turns.set_weight(tenant.weight);
+            let known = known.filter(|known| known.calls.places.total() == calls_in_flight_max);
+            let tenant = match known {
+                Some(known) if known.quotas == quotas => Arc::clone(known),
                 // The same calls in flight count where only quotas differ.
-                let calls = known.filter(|known| known.calls_in_flight_max == calls_in_flight_max).map(|known| Arc::clone(&known.calls));
-                let new = Tenant::new(tenant.id.clone(), (calls_in_flight_max, tenant.weight), quotas, account);
-                Arc::new(Tenant { calls: calls.unwrap_or_else(|| Arc::clone(&new.calls)), ..new })
-            });
+                Some(known) => Arc::new(Tenant { id: tenant.id.clone(), calls: known.calls.clone(), quotas, account }),
+                None => Arc::new(Tenant::new(tenant.id.clone(), calls_in_flight_max, quotas, account)),
+            };
             (tenant.id.clone(), tenant)
         });
-        Self(tenants.collect())
+        Self { by_name: tenants.collect(), memory }
     }
 
     /// The one of that name.
     pub fn get(&self, name: &str) -> Option<&Arc<Tenant>> {
-        self.0.get(name)
+        self.by_name.get(name)
     }
 
     /// All of them, in no order.
     pub fn all(&self) -> impl Iterator<Item = &Arc<Tenant>> {
-        self.0.values()
+        self.by_name.values()
     }
 }

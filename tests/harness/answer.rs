@@ -34,6 +34,13 @@ impl Answer {
         Self { status, headers, text, messages }
     }
 
+    /// When it says that it is worth to come again: seconds within their bounds, not the same for all.
+    pub fn retry_after_s(&self) -> u64 {
+        let seconds = self.header("retry-after").unwrap_or_else(|| panic!("a time: {self:?}")).parse().expect("seconds");
+        assert!((1..=30).contains(&seconds), "{seconds}");
+        seconds
+    }
+
     /// A header's value.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()

@@ -46,7 +46,11 @@ pub struct Events {
 impl Events {
     /// Sends a request that is answered with an event stream.
     pub async fn of(request: RequestBuilder) -> Self {
-        let response = request.send().await.expect("an answer");
+        Self::in_response(request.send().await.expect("an answer"))
+    }
+
+    /// Reads what an answer's body brings, which must be an event stream.
+    pub fn in_response(response: reqwest::Response) -> Self {
         let kind = response.headers().get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default().to_owned();
         assert_eq!((response.status().as_u16(), &*kind), (200, "text/event-stream"), "{response:?}");
         Self { response, text: String::new() }

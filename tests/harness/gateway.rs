@@ -33,6 +33,7 @@ pub struct Gateway {
     /// The HTTP client of the test.
     pub client: reqwest::Client,
     child: Child,
+    environment: &'static [(&'static str, &'static str)],
     log: Arc<Mutex<String>>,
     directory: TempDir,
 }
@@ -48,6 +49,11 @@ impl Gateway {
 
     /// With these plugins and settings.
     pub async fn with(setup: Setup) -> Self {
+        Self::in_environment(setup, &[]).await
+    }
+
+    /// The same with variables beside those of the test.
+    pub async fn in_environment(setup: Setup, environment: &'static [(&'static str, &'static str)]) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let plugins = directory.path().join("plugins");
         fs::create_dir(&plugins).expect("a plugin directory");
@@ -60,9 +66,9 @@ impl Gateway {
         write_settings(directory.path(), &setup.settings);
 
         let log = Arc::new(Mutex::new(String::new()));
-        let (child, url) = start(directory.path(), "127.0.0.1:0", &log).await;
+        let (child, url) = start(directory.path(), "127.0.0.1:0", environment, &log).await;
         let origin = url.strip_suffix("/mcp").expect("the line names the endpoint").to_owned();
-        Self { origin, plugins, client: client(), child, log, directory }
+        Self { origin, plugins, client: client(), child, environment, log, directory }
     }
 
     /// The default endpoint.
@@ -94,7 +100,7 @@ impl Gateway {
     /// Starts it again after its end.
     pub async fn start_again(&mut self) {
         let address = self.address();
-        (self.child, _) = start(self.directory.path(), &address, &self.log).await;
+        (self.child, _) = start(self.directory.path(), &address, self.environment, &self.log).await;
         // Connections to the one before are no use any more.
         self.client = client();
     }
@@ -165,7 +171,7 @@ impl Gateway {
 }
 
 /// Starts a process and waits until it is ready.
-async fn start(directory: &Path, listen: &str, log: &Arc<Mutex<String>>) -> Started {
+async fn start(directory: &Path, listen: &str, environment: &[(&str, &str)], log: &Arc<Mutex<String>>) -> Started {
     let mut child = Command::new(binary())
         .arg("serve")
         .args(["--listen", listen])
@@ -175,6 +181,7 @@ async fn start(directory: &Path, listen: &str, log: &Arc<Mutex<String>>) -> Star
         .arg(directory.join("plugins"))
         .arg("--data")
         .arg(directory.join("data"))
+        .envs(environment.iter().copied())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())

@@ -4,10 +4,12 @@
 //! - [`Gateway::modern`] and [`Gateway::legacy`] make requests of the two eras; [`raw`] sends bytes as they are, [`http2`] frames.
 //! - [`Events`] reads an event stream as it comes; [`Gateway::restart`] kills the process and starts another on the same data.
 //! - [`JwksServer`] serves keys to a gateway, or says whatever a test wants.
+//! - [`Collector`] takes traces from a gateway, and reads them.
 //! - [`Answer`] is what came back: status, headers, and the JSON-RPC message or the events.
 //! - [`eventually`] waits for something that takes a moment, without sleeping longer than it takes.
 
 mod answer;
+mod collector;
 mod cutter;
 mod events;
 mod gateway;
@@ -18,6 +20,7 @@ pub mod raw;
 mod requests;
 
 pub use answer::Answer;
+pub use collector::{Collector, Span, Takes};
 pub use cutter::{Cut, Cutter};
 pub use events::{Event, Events, messages};
 pub use gateway::{Gateway, Setup};

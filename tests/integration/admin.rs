@@ -17,7 +17,7 @@ const SOON: Duration = Duration::from_secs(20);
 /// For a client that sends some hundred requests.
 const CLIENT_LIMIT: Duration = Duration::from_secs(240);
 /// Paths that the gateway has on one listener or the other, and some that it has on none.
-const PATHS: [&str; 18] = [
+const PATHS: [&str; 21] = [
     "/metrics",
     "/v1",
     "/v1/",
@@ -26,6 +26,9 @@ const PATHS: [&str; 18] = [
     "/v1/servers",
     "/v1/plugins",
     "/v1/sessions",
+    "/v1/usage",
+    "/v1/revocations",
+    "/v1/revocations/0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f",
     "/v1/reload",
     "/v1/log",
     "/v1/openapi.json",
@@ -93,7 +96,7 @@ impl Administered {
         self.ask(Method::GET, path).bearer_auth(&self.token)
     }
 
-    async fn json(&self, path: &str) -> Value {
+    pub(super) async fn json(&self, path: &str) -> Value {
         let answer = Answer::of(self.get(path)).await;
         assert_eq!((answer.status, answer.header("cache-control")), (200, Some("no-store")), "{path}: {answer:?}");
         answer.message().clone()
@@ -101,6 +104,15 @@ impl Administered {
 
     async fn reload(&self) -> Answer {
         Answer::of(self.ask(Method::POST, "/v1/reload").bearer_auth(&self.token)).await
+    }
+
+    pub(super) async fn revoke(&self, body: impl Into<String>) -> Answer {
+        let request = self.ask(Method::POST, "/v1/revocations").bearer_auth(&self.token).header("content-type", "application/json");
+        Answer::of(request.body(body.into())).await
+    }
+
+    pub(super) async fn restore(&self, id: &str) -> Answer {
+        Answer::of(self.ask(Method::DELETE, &format!("/v1/revocations/{id}")).bearer_auth(&self.token)).await
     }
 
     async fn set_log(&self, body: impl Into<String>) -> Answer {
@@ -121,7 +133,7 @@ fn section(file: &Path, more: &str) -> String {
 }
 
 /// A problem in the words of RFC 9457.
-fn problem(answer: &Answer) -> (u16, String) {
+pub(super) fn problem(answer: &Answer) -> (u16, String) {
     assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{answer:?}");
     let told: Value = serde_json::from_str(&answer.text).expect("JSON");
     let members: BTreeSet<_> = told.as_object().expect("an object").keys().map(String::as_str).collect();
@@ -426,6 +438,8 @@ async fn answers_are_as_described() {
     })
     .await;
     assert_eq!(admin.reload().await.status, 200);
+    assert_eq!(admin.revoke(r#"{"target":{"kind":"tool","tool":"x","server":"one"}}"#).await.status, 200);
+    assert_eq!(admin.gateway.call("echo", json!({ "message": "x" })).await.status, 200);
     let described = admin.json("/v1/openapi.json").await;
     let source = fs::read_to_string(root().join("host/src/http/admin/openapi.json")).expect("it is there");
     assert_eq!(described, serde_json::from_str::<Value>(&source).expect("JSON"));
@@ -435,7 +449,7 @@ async fn answers_are_as_described() {
         fits(&described, schema, &admin.json(path).await, path);
         looked += 1;
     }
-    assert_eq!(looked, 8);
+    assert_eq!(looked, 10);
     let refused = Answer::of(admin.get("/nothing")).await;
     let told = serde_json::from_str(&refused.text).expect("JSON");
     fits(&described, &described["components"]["schemas"]["Problem"], &told, "a problem");
@@ -460,23 +474,28 @@ async fn a_client_of_the_description_finds_nothing_wrong() {
     let ran = tokio::time::timeout(CLIENT_LIMIT, ran).await.expect("it ends in time").expect("it starts");
     let said = [ran.stdout, ran.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
     assert!(ran.status.success(), "{said}");
-    assert!(said.contains("Tested: 11"), "each operation that takes something, or answers: {said}");
+    assert!(said.contains("Tested: 15"), "each operation that takes something, or answers: {said}");
     assert_eq!(admin.metrics().await.value("gatehouse_panics_total", &[]), 0.0);
 }
 
 /// As much of JSON Schema as the description uses.
-fn fits(described: &Value, schema: &Value, value: &Value, place: &str) {
+pub(super) fn fits(described: &Value, schema: &Value, value: &Value, place: &str) {
     if let Some(reference) = schema["$ref"].as_str() {
         let target = described.pointer(reference.trim_start_matches('#')).expect("a place of its own");
         return fits(described, target, value, place);
     }
     if let Some(either) = schema["oneOf"].as_array() {
+        if let Some(kind) = value.get("kind") {
+            let schema = either.iter().find(|schema| schema["properties"]["kind"]["const"] == *kind);
+            return fits(described, schema.unwrap_or_else(|| panic!("{place}: {kind} is not described")), value, place);
+        }
         let null = either.iter().any(|schema| schema["type"] == "null");
         return if value.is_null() { assert!(null, "{place}") } else { fits(described, &either[0], value, place) };
     }
     let kind = match value {
         Value::Null => "null",
         Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_f64() => "number",
         Value::Number(_) => "integer",
         Value::String(_) => "string",
         Value::Array(_) => "array",

@@ -67,7 +67,12 @@ impl Place {
 
     /// Runs a command here to its end.
     pub fn run(&self, arguments: &[&str]) -> Ran {
-        let mut command = Command::new(binary());
+        self.run_under(&[], arguments)
+    }
+
+    /// The same, started by a program that becomes it.
+    pub fn run_under(&self, starter: &[&str], arguments: &[&str]) -> Ran {
+        let mut command = started_by(starter);
         let output = command.args(arguments).current_dir(self.path()).stdin(Stdio::null()).output().expect("it runs");
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
         Ran { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
@@ -80,9 +85,14 @@ impl Place {
 
     /// The same where the settings say.
     pub fn serve_as_set(&self, arguments: &[&str]) -> Serving {
+        self.serve_under(&[], arguments)
+    }
+
+    /// The same, started by a program that becomes it.
+    pub fn serve_under(&self, starter: &[&str], arguments: &[&str]) -> Serving {
         let file = |name: &str| fs::File::create(self.path().join(name)).expect("a file for its output");
         let began = Instant::now();
-        let child = Command::new(binary())
+        let child = started_by(starter)
             .arg("serve")
             .args(arguments)
             .current_dir(self.path())
@@ -101,6 +111,18 @@ impl Place {
         }
         serving.ready_after = began.elapsed();
         serving
+    }
+}
+
+/// The program, or one that becomes it: it gets the program's path as its next argument.
+fn started_by(starter: &[&str]) -> Command {
+    match starter.split_first() {
+        None => Command::new(binary()),
+        Some((first, rest)) => {
+            let mut command = Command::new(first);
+            command.args(rest).arg(binary());
+            command
+        }
     }
 }
 

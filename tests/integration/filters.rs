@@ -75,7 +75,8 @@ async fn recorded(gateway: &Gateway, count: usize) -> Vec<(Value, Value, Value)>
 
 async fn records(gateway: &Gateway, count: usize) -> Vec<Value> {
     eventually("the records", Duration::from_secs(5), async || {
-        let show = Command::new(binary()).args(["journal", "show", "--json", "--data"]).arg(gateway.data()).output().expect("it runs");
+        let show =
+            Command::new(binary()).args(["journal", "show", "--json", "--calls", "--data"]).arg(gateway.data()).output().expect("it runs");
         let text = String::from_utf8(show.stdout).expect("text");
         let records = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("a record"));
         let all: Vec<_> = records.collect();

@@ -195,7 +195,7 @@ async fn each_failure_of_the_contract_has_its_answer() {
     assert_eq!(feature.error()["data"]["requiredCapabilities"], json!({ "elicitation": { "form": {} } }), "{feature:?}");
     let unavailable = gateway.call("fail_unavailable", json!({})).await;
     assert_eq!((unavailable.status, unavailable.code(), unavailable.kind()), (503, -31007, "plugin_unavailable"));
-    assert_eq!(unavailable.header("retry-after"), Some("1"));
+    assert!(unavailable.retry_after_s() <= 5);
 
     let secret = "a secret of the guest";
     for answer in [&internal, &unavailable] {
@@ -376,7 +376,7 @@ async fn r27_a_call_too_many_waits_its_time_and_is_refused() {
     let (first, second, third) = tokio::join!(sleep(), sleep(), third);
     assert_eq!((first.kind(), second.kind()), ("wall_time", "wall_time"));
     assert_eq!((third.status, third.code(), third.kind()), (429, -31005, "quota"));
-    assert_eq!(third.header("retry-after"), Some("1"));
+    assert!(third.retry_after_s() <= 5);
     well(&gateway).await;
 }
 

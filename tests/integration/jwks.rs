@@ -230,7 +230,7 @@ async fn no_server_of_keys_does_harm() {
     let refused = futures_util::future::join_all(ways.iter().map(async |(name, ..)| {
         let began = Instant::now();
         let answer = show(&gateway, &signer.token(&claims_of(name))).await;
-        assert_eq!((answer.status, answer.header("retry-after")), (503, Some("5")), "{name}: {answer:?}");
+        assert_eq!((answer.status, (5..=9).contains(&answer.retry_after_s())), (503, true), "{name}: {answer:?}");
         assert!(!answer.text.contains("example") && answer.header("www-authenticate").is_none(), "{name}: {answer:?}");
         began.elapsed()
     }));

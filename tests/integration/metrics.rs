@@ -2,10 +2,11 @@
 
 use super::admin::Administered;
 use super::tokens::now_s;
-use crate::harness::{Answer, JwksServer, Modern, Says, count, eventually, fixture, raw, root};
+use crate::harness::{Answer, Events, JwksServer, Modern, Says, count, eventually, fixture, initialize_params, raw, root, rpc};
 use futures_util::StreamExt as _;
 use gatehouse_forge::{Signer, claims, jwks};
 use serde_json::json;
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::time::Duration;
@@ -134,6 +135,11 @@ impl Page {
         all.into_iter().find(|((known, at), _)| known == name && *at == labels).map_or(0.0, |(_, value)| *value)
     }
 
+    /// The values of all series of a name together.
+    pub(super) fn sum(&self, name: &str) -> f64 {
+        self.families.values().flat_map(|family| &family.series).filter(|((known, _), _)| known == name).map(|(_, value)| value).sum()
+    }
+
     fn calls(&self, tool: &str, outcome: &str) -> f64 {
         self.value("gatehouse_calls_total", &[("tenant", "default"), ("tool", tool), ("outcome", outcome)])
     }
@@ -242,6 +248,91 @@ async fn calls_are_counted_by_how_they_ended() {
     assert!(page.value("gatehouse_policy_decisions_total", &[("source", "made")]) > 0.0);
     assert_eq!(page.value("gatehouse_queue_seconds_count", &[]), 13.0, "who had a slot, or waited for one");
     assert_eq!(page.value("gatehouse_panics_total", &[]), 0.0);
+    // Two were stopped by a limit. How late they were is a matter of milliseconds, and of the machine.
+    assert_eq!(page.value("gatehouse_call_overshoot_seconds_count", &[]), 2.0);
+    assert!(page.value("gatehouse_call_overshoot_seconds_sum", &[]) < 20.0);
+}
+
+/// The gateway's own loops come round, and the page says of each how long ago.
+#[tokio::test]
+async fn loops_of_the_gateway_beat() {
+    let admin = Administered::start("").await;
+    let page = admin.metrics().await;
+    let names = |family: &str| -> BTreeSet<String> {
+        page.families[family].series.keys().flat_map(|(_, labels)| labels.iter().map(|(_, value)| value.clone())).collect()
+    };
+    let beating = names("gatehouse_task_heartbeat_seconds");
+    assert_eq!(
+        beating,
+        BTreeSet::from(["control", "epoch", "house", "journal", "orders", "stalls", "sweep", "watcher"].map(str::to_owned))
+    );
+    let restarts = names("gatehouse_task_restarts");
+    assert!(beating.iter().all(|task| task == "epoch" || restarts.contains(task)) && restarts.contains("keys"), "{restarts:?}");
+    for task in &beating {
+        assert_eq!(page.value("gatehouse_task_restarts_total", &[("task", task)]), 0.0);
+        // Each comes round in ten seconds at most, so that what is older than it was cannot be for long.
+        let age = async || admin.metrics().await.value("gatehouse_task_heartbeat_seconds", &[("task", task)]);
+        let before = Cell::new(age().await);
+        eventually("it comes round", SOON, async || {
+            let now = age().await;
+            (now < before.replace(now) || now < 0.5).then_some(())
+        })
+        .await;
+    }
+}
+
+/// What is turned away is counted by what there was no room in.
+#[tokio::test]
+async fn what_is_turned_away_is_counted() {
+    let settings = "[limits]\nconnections_per_address_max = 3\nsessions_max = 1\nstreams_per_principal_max = 1\n\
+                    [quotas.tenant]\ncalls_per_second_max = 1\ncalls_burst_max = 2\n";
+    let admin = Administered::start(settings).await;
+    let gateway = &admin.gateway;
+    let shed = async |stage: &str| admin.metrics().await.value("gatehouse_shed_total", &[("stage", stage)]);
+    let session = gateway.session("2025-11-25").await;
+    assert_eq!(gateway.legacy(None, rpc(1, "initialize", initialize_params("2025-11-25"))).await.status, 503);
+    let stream = gateway.events_request(&session, None).send().await.expect("an answer");
+    let listen = Modern::new("subscriptions/listen", json!({ "notifications": { "toolsListChanged": true } }));
+    assert_eq!(gateway.modern(listen).await.status, 429);
+    drop(stream);
+    let mut said = Vec::new();
+    for _ in 0..4 {
+        said.push(gateway.call("echo", json!({ "message": "x" })).await.status);
+    }
+    let refused = said.iter().filter(|status| **status == 429).count();
+    assert!(refused > 0, "{said:?}");
+    for (stage, count) in [("sessions_host", 1.0), ("streams", 1.0), ("quota", refused as f64), ("other", 0.0), ("address", 0.0)] {
+        assert_eq!(shed(stage).await, count, "{stage}");
+    }
+    // More connections than an address may have.
+    let many: Vec<_> = (0..8).map(|_| std::net::TcpStream::connect(gateway.address()).expect("the kernel takes it")).collect();
+    eventually("some are closed", SOON, async || (shed("address").await >= 5.0).then_some(())).await;
+    drop(many);
+}
+
+/// All places are taken: the rest waits for the kernel to be asked again.
+#[tokio::test]
+async fn a_full_listener_is_counted() {
+    let admin = Administered::start("[limits]\nconnections_max = 1\n").await;
+    let held = std::net::TcpStream::connect(admin.gateway.address()).expect("the kernel takes it");
+    let full = async || (admin.metrics().await.value("gatehouse_shed_total", &[("stage", "connections")]) >= 1.0).then_some(());
+    eventually("it accepts no more", SOON, full).await;
+    drop(held);
+}
+
+/// A stream that is resumed behind what was kept.
+#[tokio::test]
+async fn gaps_are_counted() {
+    let admin = Administered::with(vec!["text-toolbox"], vec!["misbehave"], "[store]\nring_events = 5\n").await;
+    let session = admin.gateway.session("2025-11-25").await;
+    let gaps = async || admin.metrics().await.value("gatehouse_replay_gaps_total", &[]);
+    let mut events = Events::of(admin.gateway.legacy_request(Some(&session), &count("c", 40, 1))).await;
+    let first = events.next().await.expect("a first event");
+    while events.next().await.is_some() {}
+    assert_eq!(gaps().await, 0.0);
+    let mut rest = admin.gateway.resume(&session, &first).await;
+    while rest.next().await.is_some() {}
+    assert_eq!(gaps().await, 1.0);
 }
 
 /// Who finds no slot is counted, and so is who has one.
@@ -254,7 +345,8 @@ async fn slots_are_counted() {
     let in_use = async || admin.metrics().await.value("gatehouse_permits_in_use", &[("tenant", "default")]);
     eventually("the sleeper", SOON, async || (in_use().await == 1.0).then_some(())).await;
     assert_eq!(admin.gateway.call("echo", json!({ "message": "x" })).await.status, 429);
-    assert_eq!(admin.metrics().await.calls("echo", "refused"), 1.0);
+    let page = admin.metrics().await;
+    assert_eq!((page.calls("echo", "refused"), page.value("gatehouse_shed_total", &[("stage", "tenant")])), (1.0, 1.0));
     sleeper.abort();
     eventually("its slot", SOON, async || (in_use().await == 0.0).then_some(())).await;
 }
@@ -365,6 +457,8 @@ async fn fetches_and_decisions_are_counted() {
     let admin = Administered::start(&settings).await;
     let fetches = async |result: &str| admin.metrics().await.value("gatehouse_jwks_fetch_total", &[("result", result)]);
     eventually("a fetch", SOON, async || (fetches("ok").await >= 1.0).then_some(())).await;
+    let page = admin.metrics().await;
+    assert!(page.series().iter().any(|(name, labels)| name == "gatehouse_task_heartbeat_seconds" && labels[0].1 == "keys"));
     let token = signer.token(&claims("https://one.example", "https://gate.example/mcp", now_s()));
     let call = || Modern::call("echo", json!({ "message": "x" })).header("authorization", format!("Bearer {token}"));
     assert_eq!(admin.gateway.modern(call()).await.tool_text(), "x");

@@ -1,8 +1,8 @@
 //! Quotas: whose is used up hears it at once and knows when to come back, and nobody else is concerned.
 
-use super::command::Ran;
+use super::command::{Place, Ran};
 use super::tenants::{ADA, House, OTHER_ADA, Who};
-use crate::harness::{Answer, Gateway, Modern, binary, eventually, fixture};
+use crate::harness::{Answer, Events, Gateway, Modern, binary, eventually, fixture, initialize_params, rpc};
 use serde_json::{Value, json};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -26,8 +26,7 @@ fn refused(answer: &Answer) -> Option<String> {
         return None;
     }
     assert_eq!((answer.code(), &answer.message()["error"]["data"]["kind"]), (-31005, &json!("quota")), "{answer:?}");
-    let wait_s: u64 = answer.header("retry-after").expect("a time").parse().expect("seconds");
-    assert!((1..=30).contains(&wait_s), "{wait_s}");
+    answer.retry_after_s();
     Some(answer.message()["error"]["message"].as_str().expect("text").to_owned())
 }
 
@@ -47,10 +46,8 @@ fn row(gateway: &Gateway, tenant: &str, of: &str, name: &str) -> Value {
 
 fn find(gateway: &Gateway, tenant: &str, of: &str, name: &str) -> Option<Value> {
     let ran = usage(gateway, &["--json"]);
-    // A gateway that is ready may take a moment until it can be asked.
-    assert!(ran.code == 0 || ran.code == 69, "{ran:?}");
-    let rows = ran.out.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
-    let mut rows = rows;
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let mut rows = ran.out.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
     rows.find(|row| (&row["tenant"], &row["of"], &row["name"]) == (&json!(tenant), &json!(of), &json!(name)))
 }
 
@@ -233,4 +230,111 @@ async fn tenants_take_turns() {
     assert!(many.iter().all(|answer| answer.status == 200));
     assert_eq!(answer.tool_text(), "hello");
     assert!(between <= 5, "{between} of the other tenant's came first");
+}
+
+fn begins(house: &House, who: Who, path: &str) -> reqwest::RequestBuilder {
+    house.legacy(who, "POST", path, None, Some(&rpc(0, "initialize", initialize_params("2025-11-25"))))
+}
+
+/// Of a tenant, at a server, of a principal: each for itself, and until one ends.
+#[tokio::test]
+async fn sessions_are_limited_by_quotas() {
+    let more = "[quotas.principal]\nsessions_max = 2\n[servers.narrow]\ntools = [\"*\"]\n[servers.narrow.quota]\nsessions_max = 1\n";
+    let acme = "[tenants.acme.quota]\nsessions_max = 4\n";
+    let house = house(acme, more).await;
+    let begin = async |name: &'static str, path: &str| Answer::of(begins(&house, Who("acme", name), path)).await;
+    let refused_to = async |name: &'static str, path: &str, whose: &str| {
+        let answer = begin(name, path).await;
+        assert!(refused(&answer).is_some_and(|text| text.contains(&format!("{whose}: sessions"))), "{answer:?}");
+        assert!(answer.retry_after_s() >= 26 && answer.header("mcp-session-id").is_none());
+    };
+    let [first, second] = [house.session(ADA, "/mcp").await, house.session(ADA, "/servers/narrow/mcp").await];
+    refused_to("ada", "/mcp", "the caller's").await;
+    refused_to("bob", "/servers/narrow/mcp", "the tenant's at this server").await;
+    assert_eq!(begin("bob", "/mcp").await.status, 200);
+    assert_eq!(begin("carol", "/mcp").await.status, 200);
+    refused_to("dave", "/mcp", "the tenant's").await;
+    // Another tenant's are its own.
+    house.session(OTHER_ADA, "/servers/narrow/mcp").await;
+    for (of, name, sessions) in [
+        ("tenant", "acme", 4),
+        ("server", "", 3),
+        ("server", "narrow", 1),
+        ("principal", "https://login.example ada", 2),
+        ("principal", "https://login.example bob", 1),
+    ] {
+        let row = row(&house.gateway, "acme", of, name);
+        assert_eq!((&row["sessions"], &row["streams"], &row["calls"]), (&json!(sessions), &json!(0), &json!(0)), "{row}");
+    }
+    // One that ends makes room, for its server as well.
+    let end = async |session: &str, path: &str| Answer::of(house.legacy(ADA, "DELETE", path, Some(session), None)).await.status;
+    assert_eq!(end(&second, "/servers/narrow/mcp").await, 204);
+    assert_eq!(begin("dave", "/servers/narrow/mcp").await.status, 200);
+    refused_to("erin", "/mcp", "the tenant's").await;
+    // Other quotas count for those from then on.
+    house.gateway.set(&House::settings(&house.place, ("", "", "[quotas.principal]\nsessions_max = 1\n")));
+    let (code, said) = house.gateway.reload().await;
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(begin("erin", "/mcp").await.status, 200);
+    refused_to("ada", "/mcp", "the caller's").await;
+    let ping = house.legacy(ADA, "POST", "/mcp", Some(&first), Some(&rpc(1, "ping", json!({}))));
+    assert_eq!(Answer::of(ping).await.status, 200, "what is there goes on");
+}
+
+/// Sessions of before a restart count.
+#[tokio::test]
+async fn sessions_that_go_on_count() {
+    let mut house = house("", "[quotas.principal]\nsessions_max = 1\n").await;
+    house.session(ADA, "/mcp").await;
+    house.gateway.restart().await;
+    let answer = Answer::of(begins(&house, ADA, "/mcp")).await;
+    assert!(refused(&answer).is_some_and(|text| text.contains("the caller's: sessions")), "{answer:?}");
+    assert_eq!(row(&house.gateway, "acme", "principal", "https://login.example ada")["sessions"], 1);
+}
+
+#[tokio::test]
+async fn streams_are_limited_by_quotas() {
+    let more = "[quotas.principal]\nstreams_max = 1\n[servers.narrow]\ntools = [\"*\"]\n[servers.narrow.quota]\nstreams_max = 2\n";
+    let house = house("[tenants.acme.quota]\nstreams_max = 3\n", more).await;
+    let listen = |path: &str| Modern::new("subscriptions/listen", json!({ "notifications": { "toolsListChanged": true } })).path(path);
+    let opens = async |name: &'static str, path: &str| {
+        let token = house.token(Who("acme", name), path);
+        Events::of(listen(path).header("authorization", format!("Bearer {token}")).build(&house.gateway)).await
+    };
+    let refused_to = async |name: &'static str, path: &str, whose: &str| {
+        let answer = house.asks(Who("acme", name), listen(path)).await;
+        assert!(refused(&answer).is_some_and(|text| text.contains(&format!("{whose}: event streams"))), "{answer:?}");
+    };
+    let session = house.session(ADA, "/servers/narrow/mcp").await;
+    let get = || house.legacy(ADA, "GET", "/servers/narrow/mcp", Some(&session), None);
+    let first = Events::of(get()).await;
+    refused_to("ada", "/mcp", "the caller's").await;
+    // A newer connection takes the place of the one before it.
+    let newer = Events::of(get()).await;
+    drop(first);
+    let bob = opens("bob", "/servers/narrow/mcp").await;
+    refused_to("carol", "/servers/narrow/mcp", "the tenant's at this server").await;
+    let carol = opens("carol", "/mcp").await;
+    refused_to("dave", "/mcp", "the tenant's").await;
+    assert_eq!(house.asks(ADA, echo()).await.tool_text(), "hello", "a call needs no stream");
+    let streams = |of: &str, name: &str| find(&house.gateway, "acme", of, name).map_or(0, |row| row["streams"].as_u64().expect("a number"));
+    assert_eq!((streams("tenant", "acme"), streams("server", "narrow"), streams("principal", "https://login.example bob")), (3, 2, 1));
+    drop((newer, bob, carol));
+    eventually("they are gone", SOON, async || (streams("tenant", "acme") == 0).then_some(())).await;
+    opens("dave", "/mcp").await;
+}
+
+#[test]
+fn a_tool_has_no_sessions() {
+    let place = Place::new();
+    for key in ["sessions_max", "streams_max"] {
+        place.settings(&format!("[quotas.tool]\n{key} = 1\n"));
+        let ran = place.run(&["check"]);
+        assert!(
+            ran.code == 78 && ran.err.contains(&format!("line 2: quotas.tool.{key}: a tool has no sessions and no streams")),
+            "{ran:?}"
+        );
+        place.settings(&format!("[quotas.server]\n{key} = 10000001\n"));
+        assert_eq!(place.run(&["check"]).code, 78);
+    }
 }

@@ -72,13 +72,13 @@ async fn wrong_settings_are_not_taken() {
 /// P03: a policy comes, changes, breaks and goes.
 #[tokio::test]
 async fn policies_come_and_go() {
-    let place = tempfile::tempdir().expect("a directory");
-    let file = place.path().join("policy.wasm");
+    let gateway = open("").await;
+    // Beside the settings: what is elsewhere, a gateway that runs cannot reach.
+    let file = gateway.data().with_file_name("policy.wasm");
     let with = |hidden: &str| {
         format!("[gateway]\npolicies = [\"p\"]\n[policies.p]\nfile = {file:?}\n[policies.p.settings]\nhide = [\"{hidden}\"]\n")
     };
     fs::copy(fixture("verdict"), &file).expect("copied");
-    let gateway = open("").await;
     let listen = Modern::new("subscriptions/listen", json!({ "notifications": { "toolsListChanged": true } }));
     let mut events = Events::of(listen.build(&gateway)).await;
     events.next().await.expect("an acknowledgement");

@@ -71,7 +71,8 @@ pub async fn ran(gateway: &Gateway, last: &str) -> Vec<(String, String, String, 
     gateway.call(last, json!({})).await.result();
     let text = |record: &Value, member: &str| record[member].as_str().map(ToOwned::to_owned);
     let mut records = eventually("the last record", Duration::from_secs(5), async || {
-        let shown = Command::new(binary()).args(["journal", "show", "--json", "--data"]).arg(gateway.data()).output().expect("it runs");
+        let shown =
+            Command::new(binary()).args(["journal", "show", "--json", "--calls", "--data"]).arg(gateway.data()).output().expect("it runs");
         let lines = String::from_utf8(shown.stdout).expect("text");
         let records: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).expect("a record")).collect();
         records.last().is_some_and(|record| record["tool"] == last).then_some(records)

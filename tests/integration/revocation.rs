@@ -17,9 +17,7 @@ const LONG: &str = "call_wall_time_ms = 300000\ncall_cpu_time_ms = 300000\ncall_
 
 /// An order as the command sends it, without the command: the first line of the answer.
 async fn order(gateway: &Gateway, order: &Value) -> Value {
-    // It is there a moment after the gateway is ready.
-    let socket = gateway.data().join("store/SOCKET");
-    let mut stream = eventually("the socket", SOON, async || UnixStream::connect(&socket).await.ok()).await;
+    let mut stream = UnixStream::connect(gateway.data().join("store/SOCKET")).await.expect("it is there");
     stream.write_all(format!("{order}\n").as_bytes()).await.expect("taken");
     let mut told = String::new();
     stream.read_to_string(&mut told).await.expect("answered");
@@ -424,7 +422,7 @@ async fn orders_and_what_they_stopped_are_recorded() {
     assert!(told.iter().any(|line| line["tool"] == "sleep" && line["outcome"] == "revoked"), "{told:?}");
     assert_eq!(gateway.command(&["journal", "verify"]).await.0, 0);
     let (_, shown) = gateway.command(&["journal", "tail"]).await;
-    assert!(shown.contains("revoke tool sleep (wild)  1 calls stopped") && !shown.contains("no record"), "{shown}");
+    assert!(shown.contains("revoke  tool sleep  (wild)  1 calls stopped") && !shown.contains("no record"), "{shown}");
     assert!(gateway.log().contains("what is revoked has changed") && gateway.log().contains("wild"));
 }
 

@@ -1,7 +1,10 @@
 //! Starting, answering, stopping.
 
+use super::process::ticks;
 use crate::harness::{Gateway, Setup};
 use serde_json::json;
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 #[tokio::test]
@@ -14,6 +17,28 @@ async fn it_says_when_it_is_ready_and_answers() {
         let status = client.get(format!("{}{path}", gateway.origin)).send().await.expect("an answer").status().as_u16();
         assert_eq!(status, expected, "{path}");
     }
+}
+
+/// Whoever waits for the line `ready` can ask at once, by each way: nothing is there a moment later.
+#[tokio::test]
+async fn a_command_behind_the_line_is_heard() {
+    let mut gateway = Gateway::start().await;
+    let socket = gateway.data().join("store/SOCKET");
+    for at in 0..8 {
+        let mut stream = UnixStream::connect(&socket).unwrap_or_else(|error| panic!("start {at}: {error}"));
+        stream.set_read_timeout(Some(Duration::from_secs(10))).expect("set");
+        stream.write_all(b"usage\n").expect("taken");
+        let mut told = String::new();
+        stream.read_to_string(&mut told).expect("answered");
+        assert!(told.ends_with("{\"end\":true}\n"), "{told}");
+        // Killed, it leaves its socket behind, which is nobody's then.
+        gateway.kill().await;
+        assert!(UnixStream::connect(&socket).is_err() && socket.exists());
+        gateway.start_again().await;
+    }
+    gateway.terminate();
+    gateway.ended(Duration::from_secs(5)).await;
+    assert!(!socket.exists(), "one that stops takes it away");
 }
 
 #[tokio::test]
@@ -38,12 +63,7 @@ async fn a_stop_lets_calls_in_flight_end() {
 #[tokio::test]
 async fn an_idle_gateway_is_idle() {
     let gateway = Gateway::start().await;
-    let ticks = || {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", gateway.pid())).expect("it runs");
-        let fields: Vec<u64> = stat.rsplit(')').next().expect("fields").split_whitespace().filter_map(|field| field.parse().ok()).collect();
-        // utime and stime, in hundredths of a second; the first field behind the name is a letter.
-        fields[10] + fields[11]
-    };
+    let ticks = || ticks(gateway.pid());
     // A change of the directory, so that there was something to look at.
     gateway.drop_in("text-template", &std::fs::read(crate::harness::plugin("text-template")).expect("built"));
     crate::harness::eventually("the plugin", Duration::from_secs(20), async || {

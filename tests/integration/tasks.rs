@@ -11,7 +11,7 @@ async fn with(settings: &str) -> Gateway {
 }
 
 /// A request that declares the extension, and forms for its user.
-fn declaring(method: &str, params: Value) -> Modern {
+pub(super) fn declaring(method: &str, params: Value) -> Modern {
     let name = params.get("taskId").and_then(Value::as_str).map(ToOwned::to_owned);
     let request = Modern::new(method, params).body(|body| {
         body["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"] =

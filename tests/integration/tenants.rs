@@ -33,6 +33,16 @@ impl House {
 
     /// The same with what is shared.
     pub(super) async fn of(shared: Setup, own: &[(&str, PathBuf)], settings: (&str, &str, &str)) -> Self {
+        Self::in_environment(shared, own, settings, &[]).await
+    }
+
+    /// The same in an environment of its own.
+    pub(super) async fn in_environment(
+        shared: Setup,
+        own: &[(&str, PathBuf)],
+        settings: (&str, &str, &str),
+        environment: &'static [(&'static str, &'static str)],
+    ) -> Self {
         let place = tempfile::tempdir().expect("a directory");
         let signer = Signer::ed25519("k1", 7);
         for tenant in ["acme", "umbrella"] {
@@ -43,7 +53,8 @@ impl House {
             let name = component.file_name().expect("a name");
             fs::copy(component, place.path().join(tenant).join(name)).expect("copied");
         }
-        let gateway = Gateway::with(Setup { settings: Self::settings(&place, settings), ..shared }).await;
+        let setup = Setup { settings: Self::settings(&place, settings), ..shared };
+        let gateway = Gateway::in_environment(setup, environment).await;
         Self { gateway, signer, place }
     }
 

@@ -46,7 +46,8 @@ impl World {
         };
         let (one, two) = (set("one.json", &[&rs, &es, &ed]), set("two.json", &[&of_two, &namesake]));
         let settings = format!(
-            "[limits]\nauth_failures_per_minute_max = 100000\n{more}\n[auth]\nmode = \"tokens\"\npublic_url = \"{PUBLIC}\"\n\
+            // One line for each, however fast they come.
+            "[log]\nfilter = \"info,gatehouse::http=debug\"\n[limits]\nauth_failures_per_minute_max = 100000\n{more}\n[auth]\nmode = \"tokens\"\npublic_url = \"{PUBLIC}\"\n\
              [auth.issuers.two]\nissuer = \"{TWO}\"\njwks_file = \"{two}\"\n\
              [auth.issuers.one]\nissuer = \"{ONE}\"\njwks_file = \"{one}\"\n{issuer}\n"
         );

@@ -1,10 +1,7 @@
 //! The operator's token: who shows it may administrate.
 
 use super::api_key::{Digest, digest, is_equal};
-use crate::config::AdminConfig;
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::os::unix::fs::PermissionsExt as _;
+use crate::config::{AdminConfig, read_secret};
 use token::Key;
 
 /// Of the file, in bytes: a token fits many times.
@@ -27,18 +24,7 @@ impl AdminToken {
     ///
     /// When the file cannot be read or others can read it, and when the token can be guessed or cannot be shown as a bearer token.
     pub fn load(config: &AdminConfig) -> Result<Self, AdminError> {
-        let unreadable = |error: io::Error| AdminError(format!("it cannot be read: {error}"));
-        let file = File::open(&config.token_file).map_err(unreadable)?;
-        let metadata = file.metadata().map_err(unreadable)?;
-        if !metadata.is_file() {
-            return Err(AdminError("it is no file".to_owned()));
-        }
-        // Asked of what was opened: what lies under the name may be another file by now.
-        if metadata.permissions().mode() & 0o077 != 0 {
-            return Err(AdminError("others than its owner can read or write it; `chmod 600` it, and make a new token".to_owned()));
-        }
-        let mut text = String::new();
-        file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(unreadable)?;
+        let text = read_secret(&config.token_file, FILE_BYTES_MAX, "make a new token").map_err(AdminError)?;
         Self::new(text.trim_ascii_end())
     }
 
@@ -75,6 +61,16 @@ pub enum NotAdmin {
     NoToken,
     /// What was shown is not the token.
     Refused,
+}
+
+impl NotAdmin {
+    /// The word for records.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::NoToken => "no_token",
+            Self::Refused => "refused",
+        }
+    }
 }
 
 #[cfg(test)]

@@ -169,8 +169,19 @@ impl From<Refused> for Unknown {
     }
 }
 
+/// Fetches the keys of one issuer.
+#[derive(Debug)]
+pub struct KeyFetcher(Arc<Remote>);
+
+impl KeyFetcher {
+    /// Fetches if it is time, or waits for that, and not for long.
+    pub async fn round(&self) {
+        self.0.round().await;
+    }
+}
+
 impl Bearer {
-    /// Reads the keys of the settings, but for those that issuers serve: [`keep_keys`](Self::keep_keys) fetches them. Where `previous` has an
+    /// Reads the keys of the settings, but for those that issuers serve: [`key_fetchers`](Self::key_fetchers) fetch them. Where `previous` has an
     /// issuer of the same settings, what it has fetched goes on.
     ///
     /// # Errors
@@ -186,12 +197,22 @@ impl Bearer {
         self.sources.iter().filter_map(|source| source.remote.as_ref())
     }
 
-    /// Fetches keys by URL, and fetches them again, without end. Nobody else does; tokens of their issuers count only while this runs. When it
-    /// is dropped, what was fetched stays.
+    /// Who fetches keys by URL, one for each issuer that serves any. Nobody else does; tokens of their issuers count only while these go round.
+    /// When one is dropped, what was fetched stays.
+    pub fn key_fetchers(&self) -> impl Iterator<Item = KeyFetcher> {
+        self.remotes().map(|remote| KeyFetcher(Arc::clone(remote)))
+    }
+
+    /// All of them at once, without end, where nobody else keeps them going round.
     pub fn keep_keys(&self) -> impl Future<Output = ()> + Send + 'static {
-        let remotes: Vec<_> = self.remotes().cloned().collect();
+        let fetchers: Vec<_> = self.key_fetchers().collect();
         async move {
-            futures_util::future::join_all(remotes.iter().map(|remote| remote.keep())).await;
+            let each = fetchers.iter().map(async |fetcher| {
+                loop {
+                    fetcher.round().await;
+                }
+            });
+            futures_util::future::join_all(each).await;
         }
     }
 

@@ -17,9 +17,10 @@ pub use filters::{ResultFilters, Withheld};
 
 use crate::config::{AuthConfig, Config, PolicyConfig, PolicyMode, ServerId, TenantId};
 use crate::metrics;
+use crate::trace::Span;
 use cache::{Asked, Cache, CacheCounts};
 use mcp::JsonLimits;
-use sandbox::{Decision, Denial, Digest, Fault, PolicyGuest, Question, Sandbox};
+use sandbox::{Action, Decision, Denial, Digest, Fault, PolicyGuest, Question, Sandbox};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -64,12 +65,14 @@ pub struct Policies {
     cache: Cache,
 }
 
-/// Where something is asked: on whose behalf, and at which server.
+/// Where something is asked: on whose behalf, at which server, and in which trace.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct At<'a> {
     pub(super) tenant: &'a TenantId,
     /// None for the default server.
     pub(super) server: Option<&'a ServerId>,
+    /// Of the request that it is for.
+    pub(super) span: &'a Span,
 }
 
 /// A policy cannot be attached.
@@ -201,7 +204,11 @@ impl Policies {
                     PolicyMode::DryRun => continue,
                 }
             };
-            let decisions = match (self.decided(policy, present, question, asked.as_ref()).await, policy.mode) {
+            let span = policy_span(at.span.child("policy"), &policy.name, policy.mode, question.what);
+            let decided = self.decided(policy, present, question, (asked.as_ref(), &span)).await;
+            tell(&span, decided.as_deref());
+            drop(span);
+            let decisions = match (decided, policy.mode) {
                 (Ok(decisions), PolicyMode::Enforce) => decisions,
                 (Ok(decisions), PolicyMode::DryRun) => {
                     let denied = decisions.iter().filter(|decision| matches!(decision, Decision::Deny(_))).count();
@@ -241,15 +248,17 @@ impl Policies {
         policy: &Attached,
         present: &Present,
         question: &Question,
-        asked: Option<&Asked>,
+        (asked, span): (Option<&Asked>, &Span),
     ) -> Result<Arc<[Decision]>, Fault> {
         let key = asked.zip(present.kept_as.as_ref()).map(|(asked, policy)| asked.to(policy));
         let now = Instant::now();
         if let Some(kept) = key.as_ref().and_then(|key| self.cache.get(key, now)) {
             metrics::POLICY_DECISIONS.count("kept");
+            span.flag("gatehouse.policy.kept", true);
             tracing::debug!(policy = %policy.name, kept = true, "a policy decided");
             return Ok(kept);
         }
+        span.flag("gatehouse.policy.kept", false);
         let decisions: Arc<[Decision]> = self.sandbox.authorize(&present.guest, present.settings.clone(), question.clone()).await?.into();
         metrics::POLICY_DECISIONS.count("made");
         tracing::debug!(policy = %policy.name, kept = false, "a policy decided");
@@ -283,6 +292,54 @@ impl Attached {
     fn is_pure(&self) -> bool {
         self.present.as_ref().is_some_and(|present| present.kept_as.is_some())
     }
+}
+
+/// What a trace may know of a policy before it answers. Its own words stay out.
+fn policy_span(span: Span, name: &str, mode: PolicyMode, what: Action) -> Span {
+    span.text("gatehouse.policy.name", name);
+    span.word("gatehouse.policy.mode", mode.as_str());
+    span.word("gatehouse.policy.action", action(what));
+    span
+}
+
+fn action(what: Action) -> &'static str {
+    match what {
+        Action::ListTools => "list-tools",
+        Action::CallTool => "call-tool",
+        Action::ListResources => "list-resources",
+        Action::ReadResource => "read-resource",
+        Action::ListPrompts => "list-prompts",
+        Action::GetPrompt => "get-prompt",
+        Action::Complete => "complete",
+        Action::Subscribe => "subscribe",
+    }
+}
+
+/// What it said; of several things, whether it said the same of all.
+fn tell(span: &Span, decided: Result<&[Decision], &Fault>) {
+    if !span.is_on() {
+        return;
+    }
+    match decided {
+        Ok(decisions) => {
+            let word = |decision: &Decision| match decision {
+                Decision::Allow => "allow",
+                Decision::Deny(_) => "deny",
+                Decision::Abstain => "abstain",
+            };
+            let mut words = decisions.iter().map(word);
+            let first = words.next().unwrap_or("abstain");
+            span.word("gatehouse.policy.verdict", if words.all(|word| word == first) { first } else { "mixed" });
+            span.number("gatehouse.policy.targets", decisions.len() as u64);
+        }
+        Err(fault) => no_answer(span, fault),
+    }
+}
+
+/// It came to none.
+fn no_answer(span: &Span, fault: &Fault) {
+    span.word("gatehouse.policy.verdict", "no_answer");
+    span.failed(fault.word());
 }
 
 fn failed((policy, mode): (&Arc<str>, PolicyMode), fault: &Fault) -> NoAnswer {

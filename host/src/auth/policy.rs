@@ -7,6 +7,7 @@ use super::chain::{At, Blame, Filtered, NoAnswer, ResultFilters, Said, Stopped};
 use crate::catalog::{Prompt, Readable, Resource, Server, Template, Tool};
 use crate::config::ServerId;
 use crate::revocation::{Revocations, What};
+use crate::trace::Span;
 use sandbox::{Action, Authority, FilteredCall, Grants, Guest, Permit, Principal, Question, Target, TargetKind, Work};
 use std::sync::Arc;
 
@@ -162,12 +163,12 @@ impl Policy {
     /// # Errors
     ///
     /// When a policy does not come to an answer.
-    pub async fn shown(&self, caller: &Caller, server: &Server, items: &[Item<'_>]) -> Result<Vec<bool>, NoAnswer> {
+    pub async fn shown(&self, caller: &Caller, server: &Server, items: &[Item<'_>], span: &Span) -> Result<Vec<bool>, NoAnswer> {
         let (revoked, tenant) = (self.revocations.now(), caller.tenant().id.as_str());
         let holds = |item: &Item<'_>| holds_scopes(caller, *item) && !revoked.hides(tenant, item.what(server));
         let holds: Vec<bool> = items.iter().map(holds).collect();
         drop(revoked);
-        let (policies, at) = (caller.policies(), at(caller, server));
+        let (policies, at) = (caller.policies(), at(caller, server, span));
         // Of what is not there in any case, nobody is asked.
         let Some(first) = items.first().filter(|_| holds.contains(&true) && !policies.is_silent(at)) else { return Ok(holds) };
         let question = Question {
@@ -186,15 +187,15 @@ impl Policy {
     /// # Errors
     ///
     /// When the caller may not.
-    pub async fn authorize(&self, caller: &Caller, server: &Server, item: Item<'_>, work: Work) -> Result<Authorized, Denied> {
+    pub async fn authorize(&self, caller: &Caller, server: &Server, item: Item<'_>, work: Work, span: &Span) -> Result<Authorized, Denied> {
         let name = match &work {
             Work::ReadResource { uri } => Some(uri.clone()),
             Work::CallTool { .. } | Work::GetPrompt { .. } | Work::Complete { .. } => None,
         };
         let (what, name) = (arguments::action(&work), name.as_deref());
-        self.may(caller, server, item, (what, name, arguments::of(&work))).await?;
+        self.may(caller, server, item, (what, name, arguments::of(&work)), span).await?;
         let permit = |work| self.authority.permit(item.guest(), work, Grants::none());
-        let (policies, at) = (caller.policies(), at(caller, server));
+        let (policies, at) = (caller.policies(), at(caller, server, span));
         if policies.filters_nothing(at) {
             return Ok(Authorized { permit: permit(work), changed: false, results: None });
         }
@@ -218,8 +219,8 @@ impl Policy {
     /// # Errors
     ///
     /// When it may not.
-    pub async fn may_watch(&self, caller: &Caller, server: &Server, readable: &Readable, uri: &str) -> Result<(), Denied> {
-        self.may(caller, server, Item::readable(readable), (Action::Subscribe, Some(uri), None)).await
+    pub async fn may_watch(&self, caller: &Caller, server: &Server, readable: &Readable, uri: &str, span: &Span) -> Result<(), Denied> {
+        self.may(caller, server, Item::readable(readable), (Action::Subscribe, Some(uri), None), span).await
     }
 
     async fn may(
@@ -228,12 +229,13 @@ impl Policy {
         server: &Server,
         item: Item<'_>,
         (what, name, arguments): (Action, Option<&str>, Option<String>),
+        span: &Span,
     ) -> Result<(), Denied> {
         // What a list would not show is not there.
-        if self.shown(caller, server, &[item]).await? != [true] {
+        if self.shown(caller, server, &[item], span).await? != [true] {
             return Err(Denied::Hidden);
         }
-        let (policies, at) = (caller.policies(), at(caller, server));
+        let (policies, at) = (caller.policies(), at(caller, server, span));
         if policies.is_silent(at) {
             return Ok(());
         }
@@ -254,8 +256,8 @@ fn holds_scopes(caller: &Caller, item: Item<'_>) -> bool {
     }
 }
 
-fn at<'a>(caller: &'a Caller, server: &'a Server) -> At<'a> {
-    At { tenant: &caller.tenant().id, server: server.id.as_ref() }
+fn at<'a>(caller: &'a Caller, server: &'a Server, span: &'a Span) -> At<'a> {
+    At { tenant: &caller.tenant().id, server: server.id.as_ref(), span }
 }
 
 fn principal(caller: &Caller) -> Principal {

@@ -20,6 +20,8 @@ use tokio::time::{sleep_until, timeout_at};
 
 /// Between two fetches that requests ask for.
 const COOL_DOWN: Duration = Duration::from_secs(10);
+/// Without a reason to fetch.
+const ROUND: Duration = Duration::from_secs(10);
 /// After the first failure; doubled with each further one.
 const BACK_OFF_MIN: Duration = Duration::from_millis(500);
 /// A server that came back is asked again after this and the time of one fetch at the latest.
@@ -117,7 +119,8 @@ impl Remote {
         let mut state = self.state.lock();
         // Under the lock: a fetch that is under way now tells its end after this.
         let finished = self.finished.subscribe();
-        if state.running || state.asked {
+        // One that is due begins by itself, as at the start: nobody has asked for it, and whoever asks next need not wait.
+        if state.running || state.asked || state.due <= Instant::now() {
             return Some(finished);
         }
         if state.asked_at.is_some_and(|at| at.elapsed() < COOL_DOWN) {
@@ -128,22 +131,21 @@ impl Remote {
         Some(finished)
     }
 
-    /// Fetches whenever it is time. Without end; when it is dropped, what is held stays, and another one can go on.
-    pub(super) async fn keep(&self) {
-        loop {
-            let due = self.state.lock().due;
-            tokio::select! {
-                () = sleep_until(due.into()) => {}
-                () = self.wanted.notified() => {}
-            }
-            let is_time = {
-                let state = self.state.lock();
-                // A word that came while a fetch began is about that one.
-                state.asked || state.due <= Instant::now()
-            };
-            if is_time {
-                self.fetch().await;
-            }
+    /// Fetches if it is time, or waits for that, for some seconds at most. To be called without end; when that is over, what is held stays, and
+    /// another one can go on.
+    pub(super) async fn round(&self) {
+        let due = self.state.lock().due;
+        tokio::select! {
+            () = sleep_until(due.min(Instant::now() + ROUND).into()) => {}
+            () = self.wanted.notified() => {}
+        }
+        let is_time = {
+            let state = self.state.lock();
+            // A word that came while a fetch began is about that one.
+            state.asked || state.due <= Instant::now()
+        };
+        if is_time {
+            self.fetch().await;
         }
     }
 

@@ -194,9 +194,9 @@ impl File {
         self.told = Some((self.stamp.inode(), error.clone()));
     }
 
-    /// What was told and still holds.
-    pub(super) fn problem(&self) -> Option<&str> {
-        self.reason.as_ref().filter(|_| self.is_told()).map(|reason| reason.text.as_str())
+    /// What was told and still holds, by its word and in full.
+    pub(super) fn problem(&self) -> Option<(&'static str, &str)> {
+        self.reason.as_ref().filter(|_| self.is_told()).map(|reason| (reason.word, reason.text.as_str()))
     }
 
     fn is_told(&self) -> bool {

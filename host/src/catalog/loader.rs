@@ -50,6 +50,9 @@ pub enum PluginError {
         /// The plugin that keeps the name.
         other: String,
     },
+    /// The gateway's own code fell over it.
+    #[error("the gateway has a fault that it brings out; the log has more, and the gateway's makers want to hear of it")]
+    Panicked,
 }
 
 impl PluginError {
@@ -68,6 +71,7 @@ impl PluginError {
             },
             Self::Side(_) | Self::Definition(_) => "definition",
             Self::NameTaken { .. } => "name_taken",
+            Self::Panicked => "other",
         }
     }
 
@@ -77,7 +81,7 @@ impl PluginError {
             // What this crate finds wrong with a file comes as `Other`; the rest is the system's.
             Self::Read(error) | Self::ReadSide(error) => error.kind() != io::ErrorKind::Other,
             Self::Load(LoadError::Compile(CompileError::Worker(_))) => true,
-            Self::Load(_) | Self::Side(_) | Self::Definition(_) | Self::NameTaken { .. } => false,
+            Self::Load(_) | Self::Side(_) | Self::Definition(_) | Self::NameTaken { .. } | Self::Panicked => false,
         }
     }
 }

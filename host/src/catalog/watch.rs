@@ -10,11 +10,12 @@ use super::file::File;
 use super::refresh::Refresh;
 use super::{Loader, Plugin, PluginError, Plugins, Shelf};
 use crate::metrics;
-use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
 use notify::Watcher as _;
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -39,6 +40,8 @@ pub struct Problem {
     pub plugin: String,
     /// What is wrong.
     pub reason: String,
+    /// Of what kind that is: a word of a closed set.
+    pub word: &'static str,
     /// An older version of it is served.
     pub last_good_serves: bool,
 }
@@ -62,6 +65,9 @@ pub struct Library {
     told_unreadable: bool,
     told_too_many: bool,
     order: u64,
+    /// The kernel's notices, and of which directory they are.
+    woken: Arc<Notify>,
+    watched: Option<(DirectoryId, notify::RecommendedWatcher)>,
 }
 
 /// A library from outside.
@@ -127,7 +133,7 @@ impl std::fmt::Debug for Library {
 }
 
 impl Library {
-    /// Of a directory; [`Library::scan_once`] or [`Library::run`] fills it, and wakes `told` whenever something is another.
+    /// Of a directory; [`Library::scan_once`] or [`Library::round`] fills it, and wakes `told` whenever something is another.
     pub fn new(directory: PathBuf, loader: Loader, told: Arc<Notify>) -> Self {
         Self {
             directory,
@@ -143,6 +149,8 @@ impl Library {
             told_unreadable: false,
             told_too_many: false,
             order: 0,
+            woken: Arc::default(),
+            watched: None,
         }
     }
 
@@ -164,32 +172,28 @@ impl Library {
         self.settle(true);
     }
 
-    /// Watches the directory until the future is dropped.
-    pub async fn run(mut self) {
-        let woken = Arc::new(Notify::new());
-        let mut watched: Option<(DirectoryId, notify::RecommendedWatcher)> = None;
-        loop {
-            self.look().await;
-            // A watch is on an inode, not on a name: in another directory under the same name it would never notice anything.
-            let watching = watched.as_ref().map(|(id, _)| *id);
-            if let Some(id) = self.read.filter(|id| watching != Some(*id)) {
-                watched = watch_directory(&self.directory, &woken).map(|watcher| (id, watcher));
-                if watched.is_some() {
-                    continue; // What came between the look and the watch was not noticed.
-                }
+    /// Looks at the directory once, and waits for the next reason to, two seconds at most. Without end, it watches the directory.
+    pub async fn round(&mut self) {
+        self.look().await;
+        // A watch is on an inode, not on a name: in another directory under the same name it would never notice anything.
+        let watching = self.watched.as_ref().map(|(id, _)| *id);
+        if let Some(id) = self.read.filter(|id| watching != Some(*id)) {
+            self.watched = watch_directory(&self.directory, &self.woken).map(|watcher| (id, watcher));
+            if self.watched.is_some() {
+                return; // What came between the look and the watch was not noticed.
             }
-            let now = Instant::now();
-            self.remove_gone(now);
-            self.begin_loads(now, false);
-            self.begin_listing(now);
-            self.settle(false);
-            let next = self.next_look();
-            tokio::select! {
-                () = woken.notified() => tokio::time::sleep(BURST).await,
-                () = self.refresh.asked() => {}
-                Some(done) = self.loads.next(), if !self.loads.is_empty() => self.take(done),
-                () = tokio::time::sleep_until(next) => {}
-            }
+        }
+        let now = Instant::now();
+        self.remove_gone(now);
+        self.begin_loads(now, false);
+        self.begin_listing(now);
+        self.settle(false);
+        let next = self.next_look();
+        tokio::select! {
+            () = self.woken.notified() => tokio::time::sleep(BURST).await,
+            () = self.refresh.asked() => {}
+            Some(done) = self.loads.next(), if !self.loads.is_empty() => self.take(done),
+            () = tokio::time::sleep_until(next) => {}
         }
     }
 
@@ -242,7 +246,9 @@ impl Library {
             self.loads.push(Box::pin(async move {
                 let _lane = loader.lane(seen.bytes()).await;
                 let began = Instant::now();
-                let (read, result) = loader.load(Arc::from(name.as_str()), &path).await;
+                let loading = AssertUnwindSafe(loader.load(Arc::from(name.as_str()), &path)).catch_unwind();
+                // What one file does to us is no reason to give up the others.
+                let (read, result) = loading.await.unwrap_or_else(|_| (None, Err(PluginError::Panicked)));
                 Done::Loaded(Box::new(Loaded { name, seen, began, read, result }))
             }));
         }
@@ -258,7 +264,10 @@ impl Library {
                 continue;
             };
             let (loader, name) = (self.loader.clone(), name.to_string());
-            self.loads.push(Box::pin(async move { Done::Listed(Listed { name, result: loader.list_again(&plugin, lists).await }) }));
+            self.loads.push(Box::pin(async move {
+                let listing = AssertUnwindSafe(loader.list_again(&plugin, lists)).catch_unwind();
+                Done::Listed(Listed { name, result: listing.await.unwrap_or(Err(PluginError::Panicked)) })
+            }));
         }
     }
 
@@ -353,7 +362,8 @@ impl Library {
             !same
         });
         let problems = self.files.iter().filter_map(|(name, file)| {
-            Some(Problem { plugin: name.clone(), reason: file.problem()?.to_owned(), last_good_serves: file.serving.is_some() })
+            let (word, reason) = file.problem()?;
+            Some(Problem { plugin: name.clone(), reason: reason.to_owned(), word, last_good_serves: file.serving.is_some() })
         });
         let problems: Vec<_> = problems.collect();
         let otherwise = self.problems.send_if_modified(|known| {

@@ -19,6 +19,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
     let config = arguments.settings.load(None)?;
+    config.traces.as_ref().map_or(Ok(()), crate::trace::check).map_err(|error| Failed::config(error.to_string()))?;
     let (generation, problems) = runtime()?.block_on(async {
         let (sandbox, _) = crate::gateway::make_sandbox(&config, CodeIsKept::WhereOneIs)?;
         Ok::<_, Failed>(crate::gateway::look(&config, &sandbox).await?)

@@ -1,4 +1,4 @@
-//! `gatehouse journal tail|show|verify`
+//! `gatehouse journal tail|show|verify`: calls, and what else happened.
 //!
 //! Reads the files; a gateway that is writing them is not disturbed.
 
@@ -22,11 +22,15 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Show the newest calls
+    /// Show the newest lines: calls, and events such as refused tokens
     Tail(Tail),
-    /// Show calls that fit every filter, oldest first
+    /// Show lines that fit every filter, oldest first
+    ///
+    /// A line is of a call, or of an event: who was not let in (auth.denied), which quota was hit (quota.hit), what an operator did (revoke,
+    /// admin.reload), which plugin came or went (plugin.loaded), and so on. Filters of calls leave out events, and --event leaves out calls;
+    /// --tenant, --principal and --seq are for both.
     Show(Show),
-    /// Prove that nothing in the record was changed, taken out or put in
+    /// Prove that nothing in the journal was changed, taken out or put in
     Verify(Common),
 }
 
@@ -35,7 +39,7 @@ struct Tail {
     /// How many
     #[arg(short = 'n', long, default_value_t = 20, value_name = "COUNT")]
     lines: usize,
-    /// Go on as calls come, until stopped
+    /// Go on as lines come, until stopped
     #[arg(short, long)]
     follow: bool,
     #[command(flatten)]
@@ -61,13 +65,25 @@ struct Filter {
     /// Only calls of this plugin
     #[arg(long)]
     plugin: Option<String>,
-    /// Only calls on behalf of this tenant
+    /// Only what happened on behalf of this tenant
     #[arg(long)]
     tenant: Option<String>,
+    /// Only what this principal did, named as lines name it: issuer, a space, subject
+    #[arg(long)]
+    principal: Option<String>,
     /// Only calls that ended so: result, tool_error, fault, refused, cancelled or revoked
     #[arg(long)]
     outcome: Option<String>,
-    /// Only the call of this number
+    /// Only calls, whichever they are
+    #[arg(long, conflicts_with_all = ["event", "address"])]
+    calls: bool,
+    /// Only events whose word begins so: `auth.denied` is one kind, `auth` all that is about letting in, and `""` every event
+    #[arg(long, value_name = "PREFIX")]
+    event: Option<String>,
+    /// Only events that came from this address
+    #[arg(long)]
+    address: Option<String>,
+    /// Only the line of this number
     #[arg(long)]
     seq: Option<u64>,
 }
@@ -89,7 +105,7 @@ impl Common {
             Ok(journal.directory)
         } else {
             Err(Failed::other(format!(
-                "there is no journal in {}: no call was recorded yet, or --data names another directory",
+                "there is no journal in {}: nothing was recorded yet, or --data names another directory",
                 journal.directory.display()
             )))
         }
@@ -195,10 +211,15 @@ impl Filter {
         let equal = |wanted: &Option<String>, name: &str| {
             wanted.as_deref().is_none_or(|wanted| record.get(name).and_then(Value::as_str) == Some(wanted))
         };
-        // A record that names no method is of the usual one.
-        let method = record.get("method").and_then(Value::as_str).unwrap_or("tools/call");
+        let event = record.get("event").and_then(Value::as_str);
+        // A call that names no method is of the usual one.
+        let method = record.get("method").and_then(Value::as_str).or(event.is_none().then_some("tools/call"));
         equal(&self.tool, "tool")
-            && self.method.as_deref().is_none_or(|wanted| wanted == method)
+            && self.method.as_deref().is_none_or(|wanted| method == Some(wanted))
+            && !(self.calls && event.is_some())
+            && self.event.as_deref().is_none_or(|prefix| event.is_some_and(|event| event.starts_with(prefix)))
+            && equal(&self.address, "address")
+            && equal(&self.principal, "principal")
             && equal(&self.plugin, "plugin")
             && equal(&self.tenant, "tenant")
             && equal(&self.outcome, "outcome")
@@ -225,14 +246,12 @@ fn lines_from(path: &Path, from: u64, mut each: impl FnMut(&str)) -> std::io::Re
     Ok(read)
 }
 
-/// One call on one line.
+/// A call or an event on one line.
 fn readable(line: &str) -> String {
     let value: Value = serde_json::from_str(line).unwrap_or_default();
     let seq = value.get("seq").and_then(Value::as_u64).unwrap_or_default();
     if let Ok(event) = serde_json::from_str::<Event>(line) {
-        let reason = event.reason.as_deref().map(|reason| format!(" ({})", mcp::text::line(reason, 256))).unwrap_or_default();
-        let target = mcp::text::line(&event.target, 512);
-        return format!("{seq:>8}  {}  {} {target}{reason}  {} calls stopped\n", output::utc(event.at_ms), event.event, event.calls);
+        return format!("{seq:>8}  {}\n", readable_event(&event));
     }
     let Ok(record) = serde_json::from_str::<Record>(line) else {
         return format!("(no record) {}\n", mcp::text::line(line, 200));
@@ -257,4 +276,21 @@ fn readable(line: &str) -> String {
         output::size(record.arguments_bytes),
         output::size(record.result_bytes),
     )
+}
+
+/// What is there of it, in one order. Names that others chose are shown as one line each.
+fn readable_event(event: &Event) -> String {
+    let shown = |text: &str| mcp::text::line(text, 512);
+    let mut parts = vec![output::utc(event.at_ms), shown(&event.event)];
+    parts.extend(
+        event.tenant.as_deref().map(|tenant| format!("{} {}", shown(tenant), shown(event.principal.as_deref().unwrap_or("anonymous")))),
+    );
+    parts.extend(event.address.map(|address| format!("from {address}")));
+    parts.extend(event.server.as_deref().map(|server| format!("at server {}", shown(server))));
+    parts.extend(event.target.as_deref().map(shown));
+    parts.extend(event.reason.as_deref().map(|reason| format!("({})", shown(reason))));
+    parts.extend(event.component.as_deref().map(|digest| format!("sha256 {}", digest.get(..12).unwrap_or(digest))));
+    parts.extend(event.calls.map(|calls| format!("{calls} calls stopped")));
+    parts.extend(event.count.map(|count| format!("{count} times more")));
+    parts.join("  ")
 }

@@ -1,6 +1,25 @@
 //! What commands print. A reader that went away ends the printing, not the command.
 
 use std::io::{IsTerminal, Write};
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
+
+/// For a reader that is there and slow.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Does what may wait for a reader, but not for longer than a moment: whoever starts the gateway and does not read what it says must neither
+/// keep it from serving nor from ending. What is not written by then is written when it is read, or never.
+pub(super) fn patiently(work: impl FnOnce() + Send + 'static) {
+    let (sender, done) = sync_channel(1);
+    let working = std::thread::Builder::new().name("output".to_owned()).spawn(move || {
+        work();
+        // Nobody waits any more, after a while.
+        let _ = sender.send(());
+    });
+    if working.is_ok() {
+        let _ = done.recv_timeout(PATIENCE);
+    }
+}
 
 /// Text on standard output, as it stands.
 pub(super) fn print(text: &str) {
@@ -10,7 +29,8 @@ pub(super) fn print(text: &str) {
 
 /// One line on standard error.
 pub(super) fn note(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    // In one piece: lines of the log are written by another thread, and must not come between a line and its end.
+    let _ = std::io::stderr().lock().write_all(format!("{text}\n").as_bytes());
 }
 
 /// Why the command failed.

@@ -2,7 +2,8 @@
 
 use super::{Failed, Settings, output, runtime};
 use crate::config::{AuthConfig, Config, TenantId};
-use crate::gateway::Gateway;
+use crate::confinement::Confinement;
+use crate::gateway::{Gateway, StopError};
 use clap::Args;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -22,19 +23,27 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
     let began = Instant::now();
     let config = arguments.settings.load(arguments.listen)?;
+    // Before there is a second thread: one that was there already would not be confined.
+    let confinement = Confinement::enter(&config).map_err(|error| Failed::config(error.to_string()))?;
     let logging = crate::telemetry::start(&config.log);
+    crate::telemetry::log_panics();
     crate::metrics::count_panics();
+    let traces = config.traces.as_ref().map(crate::trace::start).transpose().map_err(|error| Failed::config(error.to_string()))?;
     let runtime = runtime()?;
     let drained = runtime.block_on(async {
         // Before anything is announced: a signal that comes early must not kill.
         let mut terminate = signal(SignalKind::terminate()).map_err(|error| Failed::other(error.to_string()))?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| Failed::other(error.to_string()))?;
         let mut hangup = signal(SignalKind::hangup()).map_err(|error| Failed::other(error.to_string()))?;
-        let gateway = Gateway::build(&config).await?;
+        // A limit on the size of files is a disk that refuses, which the journal and the store can live with, and nothing to die of.
+        let file_size = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
+        let _survived = signal(file_size).map_err(|error| Failed::other(error.to_string()))?;
+        let gateway = Gateway::build(&config, confinement).await?;
         let reload = gateway.reload();
         let address = gateway.address();
-        output::print(&screen(&config, &gateway, began));
-        output::note(&format!("gatehouse: ready http://{address}/mcp"));
+        let screen = screen(&config, &gateway, began);
+        output::patiently(move || output::print(&screen));
+        output::patiently(move || output::note(&format!("gatehouse: ready http://{address}/mcp")));
         let stop = CancellationToken::new();
         let mut asked = async || {
             tokio::select! {
@@ -59,15 +68,21 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
             std::future::pending::<()>().await;
         };
         tokio::select! {
-            () = hangups => Ok(false),
+            () = hangups => Ok(Err(StopError::InFlight)),
             drained = gateway.serve(stop.cancelled()) => Ok::<_, Failed>(drained),
-            () = signals => Ok(false),
+            () = signals => {
+                tracing::warn!("asked to stop for the second time: calls in flight are lost");
+                Ok(Err(StopError::InFlight))
+            }
         }
     });
     // What still runs after the drain is given up, not waited for.
     runtime.shutdown_background();
-    drop(logging);
-    if drained? { Ok(()) } else { Err(Failed::other("stopped with calls in flight")) }
+    drop(traces);
+    let drained = drained?;
+    // Up to here the log has said what there is to say.
+    output::patiently(move || drop(logging));
+    drained.map_err(|_| Failed::shown(1))
 }
 
 /// One screen that says where, what and how.

@@ -177,16 +177,6 @@ impl AuthConfig {
         }
     }
 
-    /// The files that keys are in.
-    pub(super) fn files(&self) -> Vec<&Path> {
-        let Self::Tokens(tokens) = self else { return Vec::new() };
-        let files = tokens.issuers.iter().filter_map(|issuer| match &issuer.keys {
-            KeysConfig::Jwks(file) | KeysConfig::PublicKey { file, .. } | KeysConfig::Secret { file, .. } => Some(file.as_path()),
-            KeysConfig::JwksUrl(settings) => settings.ca_file.as_deref(),
-        });
-        files.collect()
-    }
-
     /// Refuses callers of tenants that there are not.
     pub(super) fn check_tenants(&self, auth: &Section<'_, '_>, tenants: &[TenantConfig]) {
         let known = |id: &TenantId| tenants.iter().any(|tenant| tenant.id == *id);

@@ -137,6 +137,17 @@ impl<'a, 't> Section<'a, 't> {
         self.expect(key, value, &expected, number.filter(|number| range.contains(number))).unwrap_or(default)
     }
 
+    /// A number from 0 to 1, with or without a fraction.
+    pub(super) fn ratio(&self, key: &str, default: f64) -> f64 {
+        let Some(value) = self.value(key) else { return default };
+        let number = match value.get_ref() {
+            DeValue::Float(number) => number.as_str().parse::<f64>().ok(),
+            DeValue::Integer(number) => number.as_str().parse::<f64>().ok(),
+            _ => None,
+        };
+        self.expect(key, value, "a number from 0.0 to 1.0", number.filter(|number| (0.0..=1.0).contains(number))).unwrap_or(default)
+    }
+
     /// Text that `parse` understands; its error is shown.
     pub(super) fn parsed<T>(&self, key: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
         let text = self.text(key)?;

@@ -1,5 +1,6 @@
 //! Every limit of the gateway, in one place. Each has a default that suits a shared host of two cores, and its unit in its name.
 
+use super::cgroup;
 use super::file::Section;
 use mcp::JsonLimits;
 use std::time::Duration;
@@ -50,6 +51,10 @@ pub struct HttpLimits {
     pub body_timeout: Duration,
     /// After a grace of five seconds a body must keep this rate.
     pub body_bytes_per_second_min: u64,
+    /// Bytes that bodies in flight hold together, beyond a small part of each.
+    pub bodies_bytes_max: u64,
+    /// Those of one tenant.
+    pub bodies_per_tenant_bytes_max: u64,
     /// Between two comment lines on a quiet event stream.
     pub keep_alive_interval: Duration,
     /// For calls in flight when the gateway is told to stop.
@@ -120,8 +125,24 @@ pub struct CallLimits {
     pub in_flight_max: usize,
     /// Of one tenant.
     pub per_tenant_max: usize,
+    /// Guests of a tenant that may compute for long at once, times the processors, divided by the tenants that do.
+    pub computing_per_core_max: usize,
+    /// Calls of a tenant that may wait for their turn.
+    pub queue_max: usize,
     /// How long a call waits for its turn before it is refused.
     pub queue_timeout: Duration,
+    /// Linear memory of all guests of a tenant.
+    pub memory_per_tenant_bytes_max: usize,
+    /// What the whole process may have in memory; none: what there is.
+    pub process_memory_bytes_max: Option<u64>,
+}
+
+impl CallLimits {
+    /// Linear memory of all guests: the rest of what the process may have is for everything else.
+    pub fn guests_bytes_max(&self) -> usize {
+        const PERCENT: u64 = 50;
+        self.process_memory_bytes_max.map_or(usize::MAX, |bytes| usize::try_from(bytes / 100 * PERCENT).unwrap_or(usize::MAX))
+    }
 }
 
 /// What policies get.
@@ -168,6 +189,7 @@ impl Limits {
         let seconds = |key, default, range| Duration::from_secs(section.number(key, default, range));
         let millis = |key, default, range| Duration::from_millis(section.number(key, default, range));
         let guest = sandbox::Limits::default();
+        let bodies_bytes_max = number("bodies_in_flight_bytes_max", 256 << 20, 1 << 20..=1 << 40);
         Self {
             http: HttpLimits {
                 connections_max: count("connections_max", default_connections(), 1..=1_000_000),
@@ -180,6 +202,8 @@ impl Limits {
                 body_bytes_max: count("body_bytes_max", 4 << 20, 1 << 10..=1 << 30),
                 body_timeout: seconds("body_timeout_s", 30, 1..=3_600),
                 body_bytes_per_second_min: number("body_bytes_per_second_min", 1 << 10, 0..=1 << 30),
+                bodies_bytes_max,
+                bodies_per_tenant_bytes_max: number("bodies_per_tenant_bytes_max", bodies_bytes_max / 2, 1 << 19..=1 << 40),
                 keep_alive_interval: seconds("keep_alive_interval_s", 15, 1..=3_600),
                 drain_timeout: seconds("drain_timeout_s", 30, 0..=3_600),
             },
@@ -218,7 +242,12 @@ impl Limits {
             calls: CallLimits {
                 in_flight_max: count("calls_in_flight_max", 256, 1..=4_000),
                 per_tenant_max: count("calls_per_tenant_max", 256, 1..=4_000),
+                computing_per_core_max: count("calls_computing_per_core_max", 16, 1..=4_000),
+                queue_max: count("call_queue_max", 256, 0..=100_000),
                 queue_timeout: millis("call_queue_timeout_ms", 1_000, 0..=60_000),
+                memory_per_tenant_bytes_max: count("memory_per_tenant_bytes_max", 512 << 20, 1 << 20..=1 << 50),
+                process_memory_bytes_max: Some(number("process_memory_bytes_max", cgroup::memory_bytes_max().unwrap_or(0), 0..=1 << 50))
+                    .filter(|bytes| *bytes > 0),
             },
             guest: sandbox::Limits {
                 wall: millis("call_wall_time_ms", 30_000, 1..=300_000),

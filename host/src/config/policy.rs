@@ -25,6 +25,16 @@ pub enum PolicyMode {
     DryRun,
 }
 
+impl PolicyMode {
+    /// As the settings have it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::DryRun => "dry-run",
+        }
+    }
+}
+
 pub(super) fn read(name: &str, base: &Path, policy: Section<'_, '_>) -> Option<PolicyConfig> {
     let file = policy.text("file");
     if file.is_none() {

@@ -17,6 +17,10 @@ pub struct QuotaConfig {
     pub memory_mib_s_per_minute_max: u32,
     /// Bytes of results and notifications in a minute.
     pub bytes_out_per_minute_max: u64,
+    /// Sessions that are open at once, within those of the limits.
+    pub sessions_max: u32,
+    /// Event streams that are open at once, within those of the limits.
+    pub streams_max: u32,
 }
 
 impl QuotaConfig {
@@ -28,6 +32,8 @@ impl QuotaConfig {
         cpu_ms_per_minute_max: 0,
         memory_mib_s_per_minute_max: 0,
         bytes_out_per_minute_max: 0,
+        sessions_max: 0,
+        streams_max: 0,
     };
 }
 
@@ -55,11 +61,15 @@ impl Quotas {
         let quotas = root.section("quotas");
         let defaults = Self::defaults(named);
         let read = |kind, default| read(quotas.section(kind), default);
+        let tool = quotas.section("tool");
+        for key in ["sessions_max", "streams_max"].into_iter().filter(|key| tool.has(key)) {
+            tool.note(key, "a tool has no sessions and no streams of its own; limit those of `tenant`, `server` or `principal`");
+        }
         let all = Self {
             tenant: read("tenant", defaults.tenant),
             server: read("server", defaults.server),
             principal: read("principal", defaults.principal),
-            tool: read("tool", defaults.tool),
+            tool: self::read(tool, defaults.tool),
         };
         quotas.end();
         all
@@ -77,6 +87,8 @@ pub(super) fn read(quota: Section<'_, '_>, default: QuotaConfig) -> QuotaConfig 
         cpu_ms_per_minute_max: small(quota.number("cpu_ms_per_minute_max", default.cpu_ms_per_minute_max.into(), 0..=100_000_000)),
         memory_mib_s_per_minute_max: small(memory),
         bytes_out_per_minute_max: quota.number("bytes_out_per_minute_max", default.bytes_out_per_minute_max, 0..=1 << 50),
+        sessions_max: small(quota.number("sessions_max", default.sessions_max.into(), 0..=10_000_000)),
+        streams_max: small(quota.number("streams_max", default.streams_max.into(), 0..=10_000_000)),
     };
     quota.end();
     read

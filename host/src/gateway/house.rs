@@ -1,13 +1,17 @@
-//! Generations: made of the settings and of what lies in the plugin directories, and made anew when either is another. One task does all of
+//! Generations: made of the settings and of what lies in the plugin directories, and made anew when either is another. One loop does all of
 //! it, so generations follow each other in one order.
 
+use super::supervise::{Rounds, Supervisor};
+use super::tidings::Tidings;
 use super::{StartError, check_plugin_directory};
-use crate::auth::{AdminToken, Authenticator, Policies};
+use crate::auth::{AdminToken, Authenticator, Bearer, Policies};
 use crate::catalog::{Catalog, Library, LibraryView, Loader, Problem, Shelves};
 use crate::config::{AuthConfig, Config, Stamp, TenantId};
+use crate::confinement::Confinement;
 use crate::control::Reload;
 use crate::generation::Generation;
 use crate::http::{Front, LastReload, OriginPolicy};
+use crate::journal::{Event, Journal, Kind};
 use crate::metrics;
 use crate::revocation::Revocations;
 use crate::tenant::Tenants;
@@ -17,8 +21,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::time::Instant;
-use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+use tokio::time::{Instant, Interval, MissedTickBehavior};
+use tokio_util::task::AbortOnDropHandle;
 
 /// Between two looks at the files of the settings. One that changed is read when it was the same twice: what is half-written may well be
 /// settings too, and other ones.
@@ -35,8 +39,11 @@ pub(super) struct House {
     own: BTreeMap<TenantId, Wing>,
     problems: watch::Sender<Vec<Problem>>,
     files: Files,
-    /// Fetches the keys that issuers serve.
-    keys: Option<AbortOnDropHandle<()>>,
+    /// What the journal was told of plugins.
+    tidings: Tidings,
+    confinement: Confinement,
+    /// Fetch the keys that issuers serve.
+    keys: Vec<AbortOnDropHandle<()>>,
 }
 
 /// One plugin directory.
@@ -57,9 +64,9 @@ impl Wing {
         Ok(Self { directory: directory.to_owned(), view, library: Some(library), watching: None })
     }
 
-    fn watch(&mut self, tasks: &TaskTracker) {
+    fn watch(&mut self, supervisor: &Supervisor) {
         if let Some(library) = self.library.take() {
-            self.watching = Some(AbortOnDropHandle::new(tasks.spawn(library.run())));
+            self.watching = Some(supervisor.start(library));
         }
     }
 }
@@ -91,9 +98,16 @@ impl House {
             }
         }
         let (config, sandbox, revocations) = (config.clone(), Arc::clone(sandbox), Arc::clone(revocations));
-        let house = Self { config, sandbox, revocations, loader, told, shared, own, problems: watch::Sender::default(), files, keys: None };
+        let (problems, tidings) = (watch::Sender::default(), Tidings::default());
+        let (confinement, keys) = (Confinement::Off, Vec::new());
+        let house = Self { config, sandbox, revocations, loader, told, shared, own, problems, files, tidings, confinement, keys };
         house.find_problems();
         Ok(house)
+    }
+
+    /// In a process that cannot reach everything that other settings may name.
+    pub(super) fn confined(self, confinement: Confinement) -> Self {
+        Self { confinement, ..self }
     }
 
     /// The first generation.
@@ -126,43 +140,34 @@ impl House {
         });
     }
 
-    /// Makes generations until the future is dropped.
-    pub(super) async fn run(mut self, front: Arc<Front>, tasks: TaskTracker, mut asked: mpsc::Receiver<Reload>) {
-        self.watch(&tasks);
-        self.keep_keys(&front.rooms.generation.load().authenticator, &tasks);
-        let mut looks = tokio::time::interval(LOOK);
-        looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                () = self.told.notified() => self.publish(&front, None).await,
-                Some(answer) = asked.recv() => {
-                    let said = self.reload(&front, &tasks).await;
-                    // Whoever asked may have gone.
-                    let _ = answer.send(said);
-                }
-                _ = looks.tick() => {
-                    if self.config.watch_settings && self.files.look(&self.config).await {
-                        // Logged, and nobody waits for it.
-                        let _ = self.reload(&front, &tasks).await;
-                    }
-                }
-            }
-        }
+    /// Tells the journal of plugins that are others than when it was told last.
+    pub(super) fn tell(&mut self, journal: &Journal) {
+        self.tidings.tell(journal, &self.shelves(), &self.problems.borrow());
     }
 
-    fn watch(&mut self, tasks: &TaskTracker) {
-        [&mut self.shared].into_iter().chain(self.own.values_mut()).for_each(|wing| wing.watch(tasks));
+    /// Watches over everything that generations are made of, and makes them.
+    pub(super) fn open(mut self, front: Arc<Front>, supervisor: Supervisor, asked: mpsc::Receiver<Reload>) -> OpenHouse {
+        self.watch(&supervisor);
+        self.keep_keys(&front.rooms.generation.load().authenticator, &supervisor);
+        let mut looks = tokio::time::interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        OpenHouse { house: self, front, supervisor, asked, looks, is_behind: false }
+    }
+
+    fn watch(&mut self, supervisor: &Supervisor) {
+        [&mut self.shared].into_iter().chain(self.own.values_mut()).for_each(|wing| wing.watch(supervisor));
     }
 
     /// Fetches for these rules, and for those of before no more.
-    fn keep_keys(&mut self, authenticator: &Authenticator, tasks: &TaskTracker) {
-        self.keys = authenticator.bearer().map(|bearer| AbortOnDropHandle::new(tasks.spawn(bearer.keep_keys())));
+    fn keep_keys(&mut self, authenticator: &Authenticator, supervisor: &Supervisor) {
+        self.keys = authenticator.bearer().into_iter().flat_map(Bearer::key_fetchers).map(|fetcher| supervisor.start(fetcher)).collect();
     }
 
     /// The next generation, with other rules or with those of before.
     async fn publish(&mut self, front: &Front, authenticator: Option<Arc<Authenticator>>) {
         self.find_problems();
         let rooms = &front.rooms;
+        self.tell(&rooms.journal);
         let before = rooms.generation.load_full();
         let (rules, shelves) = (authenticator.is_some(), self.shelves());
         if !rules && shelves.is_same(&before.catalog.shelves) {
@@ -180,60 +185,70 @@ impl House {
     }
 
     /// Reads the settings again. Says what became of it; if anything is wrong the running ones go on.
-    async fn reload(&mut self, front: &Front, tasks: &TaskTracker) -> Result<String, String> {
-        let said = self.reload_now(front, tasks).await;
+    async fn reload(&mut self, front: &Front, supervisor: &Supervisor) -> Result<String, String> {
+        let done = self.reload_now(front, supervisor).await;
+        let event = match &done {
+            Ok((_, later)) if later.is_empty() => Event::new(Kind::ConfigReloaded),
+            Ok((_, later)) => Event::new(Kind::ConfigReloaded).to(&later.join(", ")),
+            Err(NotTaken { word, .. }) => Event::new(Kind::ConfigRejected).because(*word),
+        };
+        front.rooms.journal.note(event);
+        let said = match done {
+            Ok((generation, later)) if later.is_empty() => Ok(format!("the settings are in force (generation {generation})")),
+            Ok((generation, later)) => {
+                let later = later.join(", ");
+                Ok(format!("the settings are in force (generation {generation}), but for {later}, which need a restart"))
+            }
+            Err(NotTaken { reason, .. }) => Err(reason),
+        };
         metrics::RELOAD.count(if said.is_ok() { "ok" } else { "refused" });
         front.last_reload.store(Some(Arc::new(LastReload::now(said.clone()))));
         said
     }
 
-    async fn reload_now(&mut self, front: &Front, tasks: &TaskTracker) -> Result<String, String> {
+    async fn reload_now(&mut self, front: &Front, supervisor: &Supervisor) -> Result<InForce, NotTaken> {
         let began = Instant::now();
-        match self.try_reload(front, tasks).await {
+        let done = self.try_reload(front, supervisor).await;
+        match &done {
             Ok((generation, later)) => {
                 let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
                 tracing::info!(generation, ms, "the settings were read again");
-                if later.is_empty() {
-                    return Ok(format!("the settings are in force (generation {generation})"));
+                if !later.is_empty() {
+                    tracing::warn!(settings = %later.join(", "), "these settings changed and take effect at the next start");
                 }
-                let later = later.join(", ");
-                tracing::warn!(settings = %later, "these settings changed and take effect at the next start");
-                Ok(format!("the settings are in force (generation {generation}), but for {later}, which need a restart"))
             }
-            Err(reason) => {
-                tracing::error!(%reason, "the settings were not taken; the running ones go on");
-                Err(reason)
-            }
+            Err(NotTaken { reason, .. }) => tracing::error!(%reason, "the settings were not taken; the running ones go on"),
         }
+        done
     }
 
-    async fn try_reload(&mut self, front: &Front, tasks: &TaskTracker) -> Result<(u64, Vec<&'static str>), String> {
+    async fn try_reload(&mut self, front: &Front, supervisor: &Supervisor) -> Result<InForce, NotTaken> {
         let source = self.config.source.clone();
-        let read = tokio::task::spawn_blocking(move || source.load()).await.map_err(|error| error.to_string())?;
-        let config = read.map_err(|error| error.to_string())?;
+        let read = tokio::task::spawn_blocking(move || source.load()).await.map_err(|error| NotTaken::new("settings", error))?;
+        let config = read.map_err(|error| NotTaken::new("settings", error))?;
+        self.confinement.permits(&config).map_err(|error| NotTaken::new("settings", error))?;
         // The settings were checked against the address that they name, which counts at the next start only.
         if matches!(config.auth, AuthConfig::Open) && !front.address.ip().is_loopback() {
-            return Err(format!(
+            let reason = format!(
                 "auth.mode: is \"none\", and {}, which other machines can reach, is listened on until the next start; stop the gateway first",
                 front.address
-            ));
+            );
+            return Err(NotTaken::new("open_to_others", reason));
         }
         let files = Files::of(&config);
-        let admin = config.admin.as_ref().map(AdminToken::load).transpose().map_err(|error| error.to_string())?;
+        let admin = config.admin.as_ref().map(AdminToken::load).transpose().map_err(|error| NotTaken::new("admin", error))?;
         let before = front.rooms.generation.load_full();
-        let failed = |error: StartError| error.to_string();
-        let authenticator =
-            authenticator(&config, (&self.sandbox, &self.revocations), Some(&before.authenticator)).await.map_err(failed)?;
-        let new = self.new_wings(&config).await.map_err(failed)?;
+        let authenticator = authenticator(&config, (&self.sandbox, &self.revocations), Some(&before.authenticator)).await?;
+        let new = self.new_wings(&config).await?;
         // From here on nothing can fail.
         let later = self.config.needs_restart(&config);
         self.settle(&config, new);
-        self.watch(tasks);
+        self.watch(supervisor);
         front.origins.store(Arc::new(OriginPolicy::new(&config.http, front.address)));
         // Without one nobody may administrate any more, although the listener is there until the next start.
         front.admin_token.store(admin.map(Arc::new));
         (self.config, self.files) = (config, files);
-        self.keep_keys(&authenticator, tasks);
+        self.keep_keys(&authenticator, supervisor);
         self.publish(front, Some(authenticator)).await;
         Ok((front.rooms.generation.load().catalog.generation, later))
     }
@@ -259,6 +274,72 @@ impl House {
         }
         self.own.retain(|id, _| config.tenants.iter().any(|tenant| tenant.id == *id && tenant.plugin_directory.is_some()));
         self.own.extend(new.own);
+    }
+}
+
+/// Which generation, and the settings that wait for the next start.
+type InForce = (u64, Vec<&'static str>);
+
+/// Why settings were not taken.
+struct NotTaken {
+    /// Of what kind the reason is: the reason itself may name files.
+    word: &'static str,
+    reason: String,
+}
+
+impl NotTaken {
+    fn new(word: &'static str, reason: impl ToString) -> Self {
+        Self { word, reason: reason.to_string() }
+    }
+}
+
+impl From<StartError> for NotTaken {
+    fn from(error: StartError) -> Self {
+        let word = match &error {
+            StartError::Policy(_) => "policies",
+            StartError::Issuer(_) => "issuers",
+            StartError::PluginDirectory { .. } | StartError::PluginDirectoryOpen(_) => "plugins",
+            _ => "other",
+        };
+        Self::new(word, error)
+    }
+}
+
+/// A house whose generations follow each other.
+pub(super) struct OpenHouse {
+    house: House,
+    front: Arc<Front>,
+    supervisor: Supervisor,
+    asked: mpsc::Receiver<Reload>,
+    looks: Interval,
+    /// There is something that is not of a generation yet.
+    is_behind: bool,
+}
+
+impl Rounds for OpenHouse {
+    const TASK: &'static str = "house";
+
+    async fn round(&mut self) {
+        let Self { house, front, supervisor, asked, looks, is_behind } = self;
+        if *is_behind {
+            house.publish(front, None).await;
+            *is_behind = false;
+            return;
+        }
+        tokio::select! {
+            () = house.told.notified() => *is_behind = true,
+            Some(answer) = asked.recv() => {
+                let said = house.reload(front, supervisor).await;
+                // Whoever asked may have gone.
+                let _ = answer.send(said);
+            }
+            _ = looks.tick() => {
+                if house.config.watch_settings && house.files.look(&house.config).await {
+                    // Logged, and nobody waits for it.
+                    let _ = house.reload(front, supervisor).await;
+                }
+            }
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! Carries out what an operator orders about revocations, one order after the other, each as a line of the log and of the journal; and ends
 //! those whose time has passed.
 
+use super::supervise::Rounds;
 use crate::control::Ordered;
-use crate::journal::Event;
+use crate::journal::{Event, Kind};
 use crate::method::{Effect, Rooms};
 use crate::revocation::{FILE, Order, Revocation, Target, now_ms};
 use serde_json::{Value, json};
@@ -20,22 +21,37 @@ const LOOK: Duration = Duration::from_secs(10);
 /// For the disk. What is revoked counts without it.
 const DISK_WAIT: Duration = Duration::from_secs(5);
 
-/// Until the future is dropped.
-pub(super) async fn carry_out(rooms: Arc<Rooms>, mut ordered: mpsc::Receiver<Ordered>) {
-    let mut unkept = false;
-    loop {
+/// Who carries them out.
+pub(super) struct Orders {
+    rooms: Arc<Rooms>,
+    ordered: mpsc::Receiver<Ordered>,
+    /// The disk does not have what is revoked.
+    unkept: bool,
+}
+
+impl Orders {
+    pub(super) fn new(rooms: Arc<Rooms>, ordered: mpsc::Receiver<Ordered>) -> Self {
+        Self { rooms, ordered, unkept: false }
+    }
+}
+
+impl Rounds for Orders {
+    const TASK: &'static str = "orders";
+
+    async fn round(&mut self) {
+        let Self { rooms, ordered, unkept } = self;
         tokio::select! {
             Some((order, answer)) = ordered.recv() => {
-                let said = obey(&rooms, order, &mut unkept).await;
+                let said = obey(rooms, order, unkept).await;
                 // Whoever ordered may have gone.
                 let _ = answer.send(said);
             }
-            () = tokio::time::sleep(pause(&rooms, unkept)) => {
+            () = tokio::time::sleep(pause(rooms, *unkept)) => {
                 for revocation in rooms.restore_what_is_over() {
-                    record(&rooms, "revocation_over", &revocation.target, None, 0);
-                    unkept = true;
+                    record(rooms, Kind::RevocationOver, &revocation.target, None, 0);
+                    *unkept = true;
                 }
-                unkept = unkept && kept(&rooms).await.is_err();
+                *unkept = *unkept && kept(rooms).await.is_err();
             }
         }
     }
@@ -64,9 +80,10 @@ async fn revoke(rooms: &Arc<Rooms>, revocation: Revocation, unkept: &mut bool) -
         Err(reason) => return json!({ "ok": false, "text": reason }),
     };
     let took = began.elapsed();
-    record(rooms, "revoke", &target, reason, calls);
+    let before = std::mem::replace(unkept, true);
+    record(rooms, Kind::Revoke, &target, reason, calls);
     let kept = kept(rooms).await;
-    *unkept |= kept.is_err();
+    *unkept = before || kept.is_err();
     json!({
         "ok": true, "there": is_there, "calls": calls, "calls_left": calls_left, "sessions": sessions, "streams": streams, "tasks": tasks,
         "ms": took.as_secs_f64() * 1e3, "not_kept": kept.err(),
@@ -78,7 +95,7 @@ async fn restore(rooms: &Arc<Rooms>, target: Target) -> Value {
     match on_disk(move || there.restore(&wanted)).await {
         Ok(restored) => {
             if restored.is_some() {
-                record(rooms, "restore", &target, None, 0);
+                record(rooms, Kind::Restore, &target, None, 0);
             }
             json!({ "ok": true, "restored": restored.is_some() })
         }
@@ -105,9 +122,10 @@ async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send 
 }
 
 /// In the log, where the names may be those that a token says, and in the journal.
-fn record(rooms: &Rooms, event: &'static str, target: &Target, reason: Option<String>, calls: usize) {
+fn record(rooms: &Rooms, kind: Kind, target: &Target, reason: Option<String>, calls: usize) {
     let shown = mcp::text::line(&target.to_string(), 512);
     let why = mcp::text::line(reason.as_deref().unwrap_or("none given"), 512);
-    tracing::warn!(event, what = %shown, reason = %why, calls, "what is revoked has changed");
-    rooms.journal.note(Event { at_ms: now_ms(), event: Cow::Borrowed(event), target: target.to_string(), reason, calls: calls as u64 });
+    tracing::warn!(event = kind.word(), what = %shown, reason = %why, calls, "what is revoked has changed");
+    let event = Event::new(kind).to(&target.to_string());
+    rooms.journal.note(Event { reason: reason.map(Cow::Owned), calls: Some(calls as u64), ..event });
 }

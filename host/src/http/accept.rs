@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -27,6 +27,12 @@ use tower::Service as _;
 
 /// What every HTTP/2 connection begins with (RFC 9113, 3.4).
 const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Before the next try to accept, where this process or the machine has no room for another connection.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Between two lines of the log about it.
+const COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What the kernel keeps of what a peer has not read.
 const SEND_BUFFER_BYTES: usize = 256 << 10;
@@ -42,8 +48,12 @@ pub async fn serve(
     connections: TaskTracker,
 ) {
     let shared = Arc::new(Shared { places: Arc::new(Semaphore::new(limits.connections_max)), by_address: Mutex::default(), limits });
+    let mut complaints = Complaints::default();
     loop {
         // A place first: with none free, newcomers wait in the kernel's queue and cost nothing here.
+        if shared.places.available_permits() == 0 {
+            metrics::SHED.count("connections");
+        }
         let place = tokio::select! {
             () = stop.cancelled() => return,
             place = Arc::clone(&shared.places).acquire_owned() => place,
@@ -58,14 +68,15 @@ pub async fn serve(
             Err(error) => {
                 // Out of files, as a rule: they come back when connections end, so trying at once again would only spin.
                 if !is_of_one_connection(&error) {
-                    tracing::warn!(%error, "a connection could not be accepted");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    complaints.about(&error);
+                    tokio::time::sleep(PAUSE).await;
                 }
                 continue;
             }
         };
         let Some(guard) = Guard::enter(&shared, peer.ip(), place) else {
             metrics::HTTP_REJECTED.count("address_full");
+            metrics::SHED.count("address");
             tracing::debug!(address = %peer.ip(), "a connection was refused: its address has as many as it may have");
             continue;
         };
@@ -76,6 +87,24 @@ pub async fn serve(
             }
             drop(guard);
         });
+    }
+}
+
+/// Whoever makes it happen must not fill the log.
+#[derive(Default)]
+struct Complaints {
+    said: Option<Instant>,
+    unsaid: u64,
+}
+
+impl Complaints {
+    fn about(&mut self, error: &io::Error) {
+        self.unsaid = self.unsaid.saturating_add(1);
+        if self.said.is_none_or(|said| said.elapsed() >= COMPLAINT_INTERVAL) {
+            let tries = std::mem::take(&mut self.unsaid);
+            tracing::warn!(%error, tries, "connections cannot be accepted now; they wait, and it is tried again and again");
+            self.said = Some(Instant::now());
+        }
     }
 }
 

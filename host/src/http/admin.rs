@@ -5,15 +5,18 @@
 mod acts;
 mod gauges;
 mod problem;
+mod query;
+mod revoking;
 mod views;
 
 use super::body;
 use super::error::ladder::{self, Rung};
-use super::failures::Failures;
+use super::failures::{Failures, TooMany};
 use super::{Front, OriginPolicy, error, inbound, ops};
 use crate::auth::NotAdmin;
 use crate::config::{HttpConfig, HttpLimits};
-use crate::control::Reload;
+use crate::control::Desks;
+use crate::journal::{Kind, Source};
 use crate::metrics;
 use axum::Router;
 use axum::body::Body;
@@ -26,7 +29,6 @@ use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::mpsc;
 
 /// The operator's connections, of which there are few.
 const CONNECTIONS_MAX: usize = 64;
@@ -44,14 +46,28 @@ enum Operation {
     Servers,
     Plugins,
     Sessions,
+    Usage,
+    Revocations,
+    Revoke,
+    Restore,
     Reload,
     Log,
     SetLog,
     Description,
 }
 
-/// All of it. Who adds a line adds it to the description as well: a test compares them.
-const OPERATIONS: [(Method, &str, Operation); 12] = [
+impl Operation {
+    fn takes_query(self) -> bool {
+        matches!(self, Self::Sessions | Self::Usage)
+    }
+
+    fn takes_body(self) -> bool {
+        matches!(self, Self::Revoke | Self::SetLog)
+    }
+}
+
+/// All of it. A path may end with a segment that says which. Who adds a line adds it to the description as well: a test compares them.
+static OPERATIONS: [(Method, &str, Operation); 16] = [
     (Method::GET, "/healthz", Operation::Health),
     (Method::GET, "/readyz", Operation::Readiness),
     (Method::GET, "/metrics", Operation::Metrics),
@@ -60,6 +76,10 @@ const OPERATIONS: [(Method, &str, Operation); 12] = [
     (Method::GET, "/v1/servers", Operation::Servers),
     (Method::GET, "/v1/plugins", Operation::Plugins),
     (Method::GET, "/v1/sessions", Operation::Sessions),
+    (Method::GET, "/v1/usage", Operation::Usage),
+    (Method::GET, "/v1/revocations", Operation::Revocations),
+    (Method::POST, "/v1/revocations", Operation::Revoke),
+    (Method::DELETE, "/v1/revocations/{id}", Operation::Restore),
     (Method::POST, "/v1/reload", Operation::Reload),
     (Method::GET, "/v1/log", Operation::Log),
     (Method::PUT, "/v1/log", Operation::SetLog),
@@ -89,13 +109,13 @@ pub struct Admin {
     origins: OriginPolicy,
     limits: HttpLimits,
     failures: Failures,
-    reload: mpsc::Sender<Reload>,
+    desks: Arc<Desks>,
     began: Instant,
 }
 
 impl Admin {
     /// At that address, which is one of this machine alone.
-    pub fn new(front: Arc<Front>, address: SocketAddr, reload: mpsc::Sender<Reload>) -> Self {
+    pub fn new(front: Arc<Front>, address: SocketAddr, desks: Arc<Desks>) -> Self {
         let limits = HttpLimits {
             connections_max: CONNECTIONS_MAX,
             connections_per_address_max: CONNECTIONS_MAX,
@@ -105,7 +125,7 @@ impl Admin {
         // Names that clients of the public listener may use are none of this one.
         let origins = OriginPolicy::new(&HttpConfig::default(), address);
         let failures = Failures::new(limits.auth_failures_per_minute_max);
-        Self { front, origins, limits, failures, reload, began: Instant::now() }
+        Self { front, origins, limits, failures, desks, began: Instant::now() }
     }
 
     /// Within which its connections are accepted.
@@ -116,20 +136,21 @@ impl Admin {
     async fn answer(&self, request: Request) -> Result<Response<Body>, Problem> {
         let (head, content) = request.into_parts();
         let (path, headers) = (head.uri.path(), &head.headers);
-        let asked = |operation: Operation| OPERATIONS.iter().any(|(_, known, at)| *at == operation && *known == path);
         // Whoever looks whether the process lives has no token.
-        if !asked(Operation::Health) {
+        if !at(path).any(|(_, operation, _)| operation == Operation::Health) {
             self.origins.check(head.version, &head.uri, headers).map_err(<&Rung>::from)?;
             inbound::check_head(&head.uri, headers, &self.limits)?;
             self.admit(headers, head.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer))?;
         }
-        let operation = operation(&head.method, path)?;
-        let body = body::read(content, inbound::content_length(headers), &self.limits).await.map_err(<&Rung>::from)?;
+        let (operation, which) = operation(&head.method, path)?;
+        let body = body::read(content, inbound::content_length(headers), &self.limits, |_| Ok(()))
+            .await
+            .map_err(|reason: body::NoBody| <&Rung>::from(reason))?;
         let query = head.uri.query().unwrap_or_default();
-        if operation != Operation::Sessions && !query.is_empty() {
+        if !operation.takes_query() && !query.is_empty() {
             return Err(Problem::new(StatusCode::BAD_REQUEST, "this takes no query"));
         }
-        if head.method == Method::GET && !body.is_empty() {
+        if !operation.takes_body() && !body.is_empty() {
             return Err(Problem::new(StatusCode::BAD_REQUEST, "this takes no body"));
         }
         Ok(match operation {
@@ -141,7 +162,11 @@ impl Admin {
             Operation::Servers => self.servers(),
             Operation::Plugins => self.plugins(),
             Operation::Sessions => self.sessions(query)?,
-            Operation::Reload => self.read_settings(&body).await?,
+            Operation::Usage => self.usage(query)?,
+            Operation::Revocations => self.revocations().await?,
+            Operation::Revoke => self.revoke(headers, &body).await?,
+            Operation::Restore => self.restore(which).await?,
+            Operation::Reload => self.read_settings().await?,
             Operation::Log => acts::log()?,
             Operation::SetLog => self.set_log(headers, &body)?,
             Operation::Description => error::json(StatusCode::OK, DESCRIPTION.as_bytes().to_vec()),
@@ -156,10 +181,18 @@ impl Admin {
         let checked = token.as_ref().map_or(Err(NotAdmin::Refused), |token| token.check(shown));
         let Err(reason) = checked else { return Ok(()) };
         metrics::AUTH_FAILURES.count("admin");
-        let wait = peer.filter(|_| reason == NotAdmin::Refused).and_then(|peer| self.failures.count(peer.ip(), Instant::now()));
-        Err(match wait {
-            Some(wait) => Problem::new(StatusCode::TOO_MANY_REQUESTS, "too many tokens of this address did not count; try again later")
-                .with(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().saturating_add(1))),
+        let (journal, address) = (&self.front.rooms.journal, peer.map(|peer| peer.ip()));
+        let source = address.map_or(Source::Many, Source::Address);
+        journal.note_often(Kind::AdminDenied, &source, reason.word(), |event| event);
+        let too_many = address.filter(|_| reason == NotAdmin::Refused).and_then(|peer| self.failures.count(peer, Instant::now()));
+        if too_many.is_some_and(|too_many| too_many.is_first) {
+            journal.note_often(Kind::AuthLockedOut, &source, "admin", |event| event);
+        }
+        Err(match too_many {
+            Some(TooMany { wait, .. }) => {
+                Problem::new(StatusCode::TOO_MANY_REQUESTS, "too many tokens of this address did not count; try again later")
+                    .with(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().saturating_add(1)))
+            }
             None => Problem::new(StatusCode::UNAUTHORIZED, "the admin token is needed")
                 .with(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"gatehouse-admin\"")),
         })
@@ -178,12 +211,24 @@ async fn door(State(admin): State<Arc<Admin>>, request: Request) -> Response<Bod
     answered.unwrap_or_else(Problem::into_response)
 }
 
-fn operation(method: &Method, path: &str) -> Result<Operation, Problem> {
-    let here = || OPERATIONS.iter().filter(|(_, known, _)| *known == path);
-    if let Some((_, _, operation)) = here().find(|(known, _, _)| known == method) {
-        return Ok(*operation);
+/// What there is at a path, each with what the path's last segment says, if it says which.
+fn at(path: &str) -> impl Iterator<Item = (&'static Method, Operation, &str)> {
+    OPERATIONS.iter().filter_map(move |(method, known, operation)| {
+        let which = match known.strip_suffix("{id}") {
+            Some(before) => path.strip_prefix(before).filter(|id| !id.is_empty() && !id.contains('/'))?,
+            None if *known == path => "",
+            None => return None,
+        };
+        Some((method, *operation, which))
+    })
+}
+
+/// What is asked for, and of which.
+fn operation<'p>(method: &Method, path: &'p str) -> Result<(Operation, &'p str), Problem> {
+    if let Some((_, operation, which)) = at(path).find(|(known, _, _)| *known == method) {
+        return Ok((operation, which));
     }
-    let allowed: Vec<_> = here().map(|(known, _, _)| known.as_str()).collect();
+    let allowed: Vec<_> = at(path).map(|(known, _, _)| known.as_str()).collect();
     if allowed.is_empty() {
         return Err((&ladder::PATH).into());
     }

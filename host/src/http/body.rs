@@ -12,6 +12,9 @@ const GRACE: Duration = Duration::from_secs(5);
 /// How often a slow body's rate is looked at.
 const RATE_CHECK: Duration = Duration::from_secs(1);
 
+/// Of a body that does not come in one piece.
+const PIECE_BYTES: usize = 16 << 10;
+
 /// Why there is no body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NoBody {
@@ -23,22 +26,27 @@ pub(super) enum NoBody {
     Broken,
 }
 
-/// Reads a body whole. `declared` is its `Content-Length`: one beyond the limit is refused before a byte is read.
-pub(super) async fn read(body: Body, declared: Option<u64>, limits: &HttpLimits) -> Result<Bytes, NoBody> {
+/// Reads a body whole. `declared` is its `Content-Length`: one beyond the limit is refused before a byte is read. `hold` is told how much
+/// has come before that is kept, and may refuse it.
+pub(super) async fn read<E: From<NoBody>>(
+    body: Body,
+    declared: Option<u64>,
+    limits: &HttpLimits,
+    mut hold: impl FnMut(u64) -> Result<(), E>,
+) -> Result<Bytes, E> {
     if declared.is_some_and(|bytes| bytes > limits.body_bytes_max as u64) {
-        return Err(NoBody::TooLarge);
+        return Err(NoBody::TooLarge.into());
     }
     let began = Instant::now();
     let deadline = began + limits.body_timeout;
     let mut body = std::pin::pin!(body);
-    let mut whole = Vec::new();
-    let mut first = Bytes::new();
+    let mut pieces = Pieces::default();
     let mut received: u64 = 0;
     loop {
         let look = deadline.min(Instant::now() + RATE_CHECK);
         let frame = match tokio::time::timeout_at(look, body.frame()).await {
             Ok(Some(Ok(frame))) => frame,
-            Ok(Some(Err(_))) => return Err(NoBody::Broken),
+            Ok(Some(Err(_))) => return Err(NoBody::Broken.into()),
             Ok(None) => break,
             Err(_) => {
                 check_pace(began, deadline, received, limits)?;
@@ -49,28 +57,56 @@ pub(super) async fn read(body: Body, declared: Option<u64>, limits: &HttpLimits)
         let Ok(data) = frame.into_data() else { continue };
         received = received.saturating_add(data.len() as u64);
         if received > limits.body_bytes_max as u64 {
-            return Err(NoBody::TooLarge);
+            return Err(NoBody::TooLarge.into());
         }
-        // Most bodies come in one piece, which is then not copied.
-        if first.is_empty() && whole.is_empty() {
-            first = data;
-            continue;
-        }
-        append(&mut whole, &std::mem::take(&mut first), limits.body_bytes_max);
-        append(&mut whole, &data, limits.body_bytes_max);
+        hold(received)?;
+        pieces.add(data);
     }
-    Ok(if whole.is_empty() { first } else { whole.into() })
+    Ok(pieces.whole())
 }
 
-/// Appends. Room is made in few steps, because what a step leaves behind stays with the allocator for a while, and never for more than a
-/// body may have (H06).
-fn append(whole: &mut Vec<u8>, data: &[u8], bytes_max: usize) {
-    let needed = whole.len() + data.len();
-    if needed > whole.capacity() {
-        let capacity = whole.capacity().saturating_mul(4).min(bytes_max).max(needed);
-        whole.reserve_exact(capacity - whole.len());
+/// A body as it comes: it takes as much memory as has come of it, also while it grows. In one vector it would leave smaller ones behind, which
+/// stay with the allocator for a while, or take what is only announced (H06, O10).
+#[derive(Default)]
+struct Pieces {
+    /// Most bodies come in one piece, which is then not copied.
+    first: Bytes,
+    /// All of it, if there are more. Each is full but the last.
+    pieces: Vec<Vec<u8>>,
+}
+
+impl Pieces {
+    fn add(&mut self, data: Bytes) {
+        if self.first.is_empty() && self.pieces.is_empty() {
+            self.first = data;
+            return;
+        }
+        let first = std::mem::take(&mut self.first);
+        self.copy(&first);
+        self.copy(&data);
     }
-    whole.extend_from_slice(data);
+
+    fn copy(&mut self, mut data: &[u8]) {
+        while !data.is_empty() {
+            if self.pieces.last().is_none_or(|last| last.len() >= PIECE_BYTES) {
+                self.pieces.push(Vec::with_capacity(PIECE_BYTES));
+            }
+            let Some(last) = self.pieces.last_mut() else { return };
+            let (now, later) = data.split_at(data.len().min(PIECE_BYTES - last.len()));
+            last.extend_from_slice(now);
+            data = later;
+        }
+    }
+
+    /// In one: it is there twice only while this runs, and no other body can come between on this thread.
+    fn whole(self) -> Bytes {
+        if self.pieces.is_empty() {
+            return self.first;
+        }
+        let mut whole = Vec::with_capacity(self.pieces.iter().map(Vec::len).sum());
+        self.pieces.into_iter().for_each(|piece| whole.extend_from_slice(&piece));
+        whole.into()
+    }
 }
 
 fn check_pace(began: Instant, deadline: Instant, received: u64, limits: &HttpLimits) -> Result<(), NoBody> {
@@ -78,4 +114,26 @@ fn check_pace(began: Instant, deadline: Instant, received: u64, limits: &HttpLim
     let counted = now.duration_since(began).saturating_sub(GRACE);
     let least = limits.body_bytes_per_second_min.saturating_mul(counted.as_secs());
     if now >= deadline || received < least { Err(NoBody::TooSlow) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_the_whole() {
+        for sizes in [&[][..], &[0], &[1], &[0, 5], &[PIECE_BYTES, 1], &[1, PIECE_BYTES - 1], &[7, 3 * PIECE_BYTES, 0, PIECE_BYTES - 7, 2]]
+        {
+            let mut pieces = Pieces::default();
+            let mut sent = Vec::new();
+            for (at, size) in sizes.iter().enumerate() {
+                let data = vec![u8::try_from(at).expect("few"); *size];
+                sent.extend_from_slice(&data);
+                pieces.add(data.into());
+                let taken: usize = pieces.pieces.iter().map(Vec::capacity).sum();
+                assert!(taken <= sent.len() + PIECE_BYTES, "{sizes:?}: {taken} bytes for {}", sent.len());
+            }
+            assert_eq!(pieces.whole(), sent, "{sizes:?}");
+        }
+    }
 }

@@ -1,8 +1,9 @@
 //! What an unknown caller is told: that a token is needed, of whom, and for what (RFC 6750, RFC 9728).
 
-use super::error::{self, NeededScopes};
+use super::error::{self, NeededScopes, later};
 use crate::auth::{Bearer, Unknown};
 use crate::config::ServerId;
+use crate::metrics;
 use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use serde_json::json;
@@ -42,19 +43,20 @@ pub(super) fn revoked() -> Response<Body> {
 fn no_keys() -> Response<Body> {
     tracing::info!("a token cannot be looked at: its issuer's keys cannot be had");
     let mut response = text(StatusCode::SERVICE_UNAVAILABLE, "the keys of the token's issuer cannot be had now; try again later\n");
-    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(KEYS_RETRY_AFTER_S));
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(later::after_s(KEYS_RETRY_AFTER_S)));
     response
 }
 
 /// Nobody knows whether the credential counts, for the same reason.
 fn no_answer() -> Response<Body> {
     let mut response = text(StatusCode::SERVICE_UNAVAILABLE, "who this is cannot be found out now; try again later\n");
-    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(KEYS_RETRY_AFTER_S));
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(later::after_s(KEYS_RETRY_AFTER_S)));
     response
 }
 
 /// An address that has shown too much that does not count. What it shows now is not logged: it can write as fast as it likes.
 pub(super) fn too_many(wait: Duration) -> Response<Body> {
+    metrics::SHED.count("auth_failures");
     let mut response = text(StatusCode::TOO_MANY_REQUESTS, "too many tokens of this address did not count; try again later\n");
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().saturating_add(1)));
     response

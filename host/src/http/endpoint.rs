@@ -1,21 +1,24 @@
 //! The MCP endpoint, gate by gate: host and origin → route → method and media types → caller → body → message → era → method.
 
+mod visitor;
+
 use super::challenge::{self, METADATA};
 use super::error::ladder;
 use super::failures::Failures;
 use super::inbound::{self, Accepts, SESSION};
+use super::panics::contained;
 use super::stall::{Cut, Stalls};
-use super::{LastReload, OriginPolicy, Readiness, body, error, legacy, ops, sse};
-use crate::auth::{AdminToken, Caller, Unknown, Visit};
+use super::{LastReload, OriginPolicy, Readiness, Room, arrived, body, error, legacy, ops, sse};
+use crate::auth::{AdminToken, Caller};
 use crate::catalog::{Catalog, Server};
 use crate::config::{Limits, ServerId, TenantId};
 use crate::failure::Failure;
 use crate::generation::Generation;
 use crate::method::{Answer, Context, MirroredHeaders, Rooms, initialize};
-use crate::metrics;
 use crate::outbox::{self, Reply};
-use crate::session::{NotBegun, Session};
+use crate::session::{Ending, NotBegun, Session};
 use crate::stream::EventIds;
+use crate::trace::{Arrival, Span};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use axum::Router;
 use axum::body::Body;
@@ -23,15 +26,12 @@ use axum::extract::{ConnectInfo, Request as HttpRequest, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, header};
 use axum::routing::{any, get};
-use futures_util::FutureExt as _;
 use mcp::era::EraDecision;
 use mcp::jsonrpc::Outcome;
 use mcp::modern::Envelope;
 use mcp::{Body as Messages, Era, Id, JsonText, Message, Notification, Request, Response as McpResponse, Revision};
-use std::net::{IpAddr, SocketAddr};
-use std::panic::AssertUnwindSafe;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// What the endpoint works with.
@@ -51,6 +51,8 @@ pub struct Front {
     pub event_ids: Option<EventIds>,
     /// Addresses that show what does not count.
     pub auth_failures: Failures,
+    /// What bodies hold.
+    pub room: Arc<Room>,
     /// Responses whose peers may stop reading.
     pub stalls: Arc<Stalls>,
     /// Who may administrate; none where there is no listener for that.
@@ -124,6 +126,7 @@ struct Exchange {
     headers: HeaderMap,
     accepts: Accepts,
     cut: Cut,
+    arrival: Arrival,
 }
 
 impl Front {
@@ -134,10 +137,8 @@ impl Front {
             Err(reason) => return reason.into(),
         };
         let path = head.uri.path().to_owned();
-        // A panic is a fault of ours and of one request: the connection's other requests, and everybody else's, go on.
         let generation = self.rooms.generation.load_full();
-        let answered = AssertUnwindSafe(self.gates(&generation, head, content, origin.is_some())).catch_unwind().await;
-        let mut response = answered.unwrap_or_else(|_| error::response(None, &Failure::Internal, Era::Legacy));
+        let mut response = contained(None, self.gates(&generation, head, content, origin.is_some())).await;
         if let Some(bearer) = generation.authenticator.bearer() {
             challenge::step_up(&mut response, bearer, &path);
         }
@@ -188,17 +189,23 @@ impl Front {
             Ok(accepts) => accepts,
             Err(rung) => return unread(&headers, error::refusal(rung)),
         };
+        let mut arrival = Arrival::now();
         let (caller, server) = match self.visitor(generation, uri.path(), &headers, peer).await {
             Ok(visitor) => visitor,
             Err(response) => return unread(&headers, *response),
         };
-        let bytes = match body::read(content, inbound::content_length(&headers), &self.limits.http).await {
+        arrival.authenticated();
+        let mut share = self.room.share(&caller.tenant().id);
+        let bytes = match body::read(content, inbound::content_length(&headers), &self.limits.http, |bytes| share.grow(bytes)).await {
             Ok(bytes) => bytes,
             Err(reason) => return reason.into(),
         };
         let exchange =
-            Exchange { front: Arc::clone(self), caller, catalog: Arc::clone(&generation.catalog), server, headers, accepts, cut };
-        match mcp::jsonrpc::parse(&bytes, &self.limits.json) {
+            Exchange { front: Arc::clone(self), caller, catalog: Arc::clone(&generation.catalog), server, headers, accepts, cut, arrival };
+        let messages = mcp::jsonrpc::parse(&bytes, &self.limits.json);
+        // They have what they need of it, and it may be large. What they have counts until the answer.
+        drop(bytes);
+        match messages {
             Ok(Messages::One(message)) => exchange.message(message).await,
             Ok(Messages::Batch(messages)) => exchange.batch(messages).await,
             Err(error) => {
@@ -208,44 +215,11 @@ impl Front {
         }
     }
 
-    /// H5: who asks, on every request, and at which of its tenant's servers. Another tenant's is answered like one that is not there.
-    async fn visitor(
-        &self,
-        generation: &Generation,
-        path: &str,
-        headers: &HeaderMap,
-        peer: Option<IpAddr>,
-    ) -> Result<(Caller, Arc<Server>), Box<Response<Body>>> {
-        let visit = Visit {
-            path,
-            server: server_id(path).and_then(ServerId::parse),
-            authorization: headers.get_all(header::AUTHORIZATION).iter().map(HeaderValue::as_bytes).collect(),
-            address: peer,
-            may_ask: peer.is_none_or(|peer| !self.auth_failures.is_over(peer, Instant::now())),
-        };
-        let authenticator = &generation.authenticator;
-        let caller = authenticator.authenticate(&visit).await.map_err(|unknown| {
-            metrics::AUTH_FAILURES.count(unknown.word());
-            let wait = match (unknown, peer) {
-                (Unknown::Refused(_), Some(peer)) => self.auth_failures.count(peer, Instant::now()),
-                _ => None,
-            };
-            match (wait, authenticator.bearer()) {
-                (Some(wait), _) => challenge::too_many(wait),
-                (None, _) if unknown == Unknown::Revoked => challenge::revoked(),
-                (None, Some(bearer)) => challenge::refused(bearer, path, unknown),
-                (None, None) => error::response(None, &Failure::Internal, Era::Legacy),
-            }
-        })?;
-        let server = server(&generation.catalog, &caller.tenant().id, path).ok_or_else(not_found)?;
-        Ok((caller, server))
-    }
-
     /// Ends a session (2.7).
     async fn delete(&self, caller: &Caller, server: &Server, headers: &HeaderMap) -> Response<Body> {
         match self.session(caller, server, headers) {
             Ok(session) => {
-                self.rooms.sessions.end(&session).await;
+                self.rooms.sessions.end(&session, Ending::Deleted).await;
                 self.rooms.streams.forget(&session.partition);
                 let mut response = Response::new(Body::empty());
                 *response.status_mut() = StatusCode::NO_CONTENT;
@@ -289,6 +263,12 @@ impl Exchange {
             Message::Request(request) => Some(request.id.clone()),
             Message::Notification(_) | Message::Response(_) => None,
         };
+        let of_answer = id.clone();
+        contained(of_answer.as_ref(), self.known_message(id, message)).await
+    }
+
+    /// One whose id is known, if it has one.
+    async fn known_message(self, id: Option<Id>, message: Message) -> Response<Body> {
         let era = mcp::era::era(&message, inbound::version(&self.headers));
         match (era, posted(message)) {
             (EraDecision::Refused(refusal), _) => error::response(id.as_ref(), &Failure::Ladder(refusal), Era::Modern),
@@ -305,6 +285,12 @@ impl Exchange {
         }
     }
 
+    fn span(&self, request: &Request, revision: Revision) -> Span {
+        let span = arrived::span(self.arrival, &self.headers, request, (&self.caller, &self.server));
+        arrived::speaks(&span, revision);
+        span
+    }
+
     async fn modern(self, request: Request) -> Response<Body> {
         // Rungs 1 to 5; the rest needs the method.
         let envelope = match Envelope::read(&request, &inbound::modern(&self.headers)) {
@@ -315,6 +301,7 @@ impl Exchange {
             Ok(level) => level,
             Err(error) => return error::response(Some(&request.id), &error.into(), Era::Modern),
         };
+        let span = self.span(&request, envelope.revision);
         let context = Context {
             caller: self.caller,
             server: self.server,
@@ -324,6 +311,7 @@ impl Exchange {
             revision: envelope.revision,
             capabilities: Some(envelope.client_capabilities),
             in_flight: None,
+            span,
             mirrored: inbound::mirrored(&self.headers),
         };
         let answer = self.front.rooms.request(context, &request).await;
@@ -336,14 +324,20 @@ impl Exchange {
         if live && self.front.rooms.legacy.stateful_sessions {
             return error::response(Some(&request.id), &Failure::AlreadyInitialized, Era::Legacy);
         }
+        let span = arrived::span(self.arrival, &self.headers, request, (&self.caller, &self.server));
         match initialize(&self.front.rooms, &self.caller, &self.server, request).await {
             Ok((result, session)) => {
+                session.iter().for_each(|session| arrived::speaks(&span, session.revision));
+                span.otherwise("gatehouse.outcome", "ok");
                 let message = mcp::write::success(&request.id, &result);
                 let mut response = if self.accepts.json { error::json(StatusCode::OK, message) } else { sse::single(&message) };
                 name_session(&mut response, session.as_deref());
                 response
             }
-            Err(failure) => error::response(Some(&request.id), &failure, Era::Legacy),
+            Err(failure) => {
+                self.front.rooms.refused(&span, &failure, Era::Legacy);
+                error::response(Some(&request.id), &failure, Era::Legacy)
+            }
         }
     }
 
@@ -392,7 +386,11 @@ impl Exchange {
         let in_flight = match session.map(|session| self.front.rooms.sessions.begin(session, request.id.clone())).transpose() {
             Ok(in_flight) => in_flight,
             Err(NotBegun::IdInUse) => return Answer::Now(Err(Failure::IdInUse)),
-            Err(NotBegun::TooMany) => return Answer::Now(Err(Failure::TooManyRequests)),
+            Err(NotBegun::TooMany) => {
+                let (owner, server) = (self.caller.owner(), self.server.id.as_ref());
+                self.front.rooms.note_refusal(&owner, server, &Failure::TooManyRequests, &request.method);
+                return Answer::Now(Err(Failure::TooManyRequests));
+            }
         };
         let context = Context {
             caller: self.caller.clone(),
@@ -403,6 +401,7 @@ impl Exchange {
             log_level: session.and_then(|session| session.log_level()),
             session: session.cloned(),
             in_flight,
+            span: self.span(request, revision),
             mirrored: MirroredHeaders::default(),
         };
         self.front.rooms.request(context, request).await

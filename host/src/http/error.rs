@@ -4,8 +4,10 @@
 
 use super::body::NoBody;
 pub(super) mod ladder;
+pub(super) mod later;
 
 use super::origin::NotAnswered;
+use super::room::Unread;
 use crate::failure::Failure;
 use crate::metrics;
 use crate::outbox::End;
@@ -32,6 +34,14 @@ const REVOKED: &str = "The operator has revoked this; it was stopped, and what i
 
 const WITHHELD: &str = "The policy withholds the result";
 
+const BODIES_FULL: &str = "Requests hold as much memory as they may; try again later";
+
+const TENANT_BODIES_FULL: &str = "The tenant's requests hold as much memory as they may; try again later";
+
+const STORE_UNAVAILABLE: &str = "The gateway cannot use its store now; try again later";
+
+const JOURNAL_UNAVAILABLE: &str = "The gateway cannot write its journal now; try again later";
+
 /// Looks a failure up.
 pub(super) fn map(failure: &Failure, era: Era) -> Mapped {
     use StatusCode as S;
@@ -41,7 +51,8 @@ pub(super) fn map(failure: &Failure, era: Era) -> Mapped {
     };
     let object = |status, error| Mapped { status, error, retry_after_s: None };
     let plain = |status, code, text: &str| object(status, ErrorObject::new(code, text));
-    let later = |status, code, text: &str| Mapped { status, error: ErrorObject::new(code, text), retry_after_s: Some(1) };
+    let come_again =
+        |status, code, text: &str| Mapped { status, error: ErrorObject::new(code, text), retry_after_s: Some(later::after_s(1)) };
     // The ladder's own table has the statuses of its rungs.
     let rung = ladder::of(failure, era).map_or(S::OK, |rung| rung.status);
     match failure {
@@ -59,7 +70,7 @@ pub(super) fn map(failure: &Failure, era: Era) -> Mapped {
         Failure::UnknownResource(uri) => object(S::OK, ErrorObject::resource_not_found(uri, era)),
         Failure::UnknownTemplate => plain(rung, ErrorCode::INVALID_PARAMS, "params.ref.uri names no resource template of this server"),
         Failure::PolicyDenied { .. } => plain(S::FORBIDDEN, ErrorCode::POLICY_DENIED, "The policy does not allow this"),
-        Failure::PolicyUnavailable => later(
+        Failure::PolicyUnavailable => come_again(
             S::SERVICE_UNAVAILABLE,
             ErrorCode::POLICY_UNAVAILABLE,
             "The policy could not be asked, which counts as no; try again later",
@@ -81,9 +92,11 @@ pub(super) fn map(failure: &Failure, era: Era) -> Mapped {
         Failure::NoAnswer => plain(S::OK, ErrorCode::INTERNAL_ERROR, "The plugin asked for input, and no answer came in time"),
         Failure::TooManyRounds => plain(S::OK, ErrorCode::INTERNAL_ERROR, "The plugin asked for input too many times"),
         Failure::NoSlot(refused) => no_slot(refused),
+        Failure::BodiesFull => come_again(S::SERVICE_UNAVAILABLE, ErrorCode::OVERLOADED, BODIES_FULL),
+        Failure::TenantBodiesFull => come_again(S::TOO_MANY_REQUESTS, ErrorCode::QUOTA, TENANT_BODIES_FULL),
         Failure::Fault(fault) => self::fault(fault),
         Failure::Unavailable => {
-            later(S::SERVICE_UNAVAILABLE, ErrorCode::PLUGIN_UNAVAILABLE, "The plugin is not available now; try again later")
+            come_again(S::SERVICE_UNAVAILABLE, ErrorCode::PLUGIN_UNAVAILABLE, "The plugin is not available now; try again later")
         }
         Failure::GuestFailed => plain(S::OK, ErrorCode::INTERNAL_ERROR, "The plugin failed for a reason of its own"),
         Failure::ResultInvalid(_) => {
@@ -98,31 +111,32 @@ pub(super) fn map(failure: &Failure, era: Era) -> Mapped {
         }
         Failure::AlreadyInitialized => plain(S::BAD_REQUEST, ErrorCode::INVALID_REQUEST, "The session is initialized already"),
         Failure::TooManySessions => {
-            later(S::SERVICE_UNAVAILABLE, ErrorCode::OVERLOADED, "There are as many sessions as there may be; try again later")
+            come_again(S::SERVICE_UNAVAILABLE, ErrorCode::OVERLOADED, "There are as many sessions as there may be; try again later")
         }
-        Failure::SessionQuota => Mapped { retry_after_s: Some(60), ..plain(S::TOO_MANY_REQUESTS, ErrorCode::QUOTA, SESSION_QUOTA) },
+        Failure::SessionQuota => {
+            Mapped { retry_after_s: Some(later::after_s(30)), ..plain(S::TOO_MANY_REQUESTS, ErrorCode::QUOTA, SESSION_QUOTA) }
+        }
         Failure::StreamQuota => {
-            later(S::TOO_MANY_REQUESTS, ErrorCode::QUOTA, "As many event streams are open as the session or its owner may have")
+            come_again(S::TOO_MANY_REQUESTS, ErrorCode::QUOTA, "As many event streams are open as the session or its owner may have")
         }
         Failure::BadEventId => {
             plain(S::BAD_REQUEST, ErrorCode::BAD_EVENT_ID, "Last-Event-ID names no event of this session that can be resumed from")
         }
         Failure::OutcomeUnknown => plain(S::OK, ErrorCode::OUTCOME_UNKNOWN, OUTCOME_UNKNOWN),
-        Failure::TaskQuota => later(S::TOO_MANY_REQUESTS, ErrorCode::QUOTA, "The caller has as many tasks as it may have"),
+        Failure::TaskQuota => come_again(S::TOO_MANY_REQUESTS, ErrorCode::QUOTA, "The caller has as many tasks as it may have"),
         Failure::UnknownTask => plain(S::OK, ErrorCode::INVALID_PARAMS, "params.taskId names no task of this caller"),
         Failure::BadRequestState => {
             plain(S::OK, ErrorCode::INVALID_PARAMS, "params.requestState was not given out for this request, or its time is over")
         }
-        Failure::StoreUnavailable => {
-            later(S::SERVICE_UNAVAILABLE, ErrorCode::OVERLOADED, "The gateway cannot use its store now; try again later")
-        }
+        Failure::StoreUnavailable => come_again(S::SERVICE_UNAVAILABLE, ErrorCode::OVERLOADED, STORE_UNAVAILABLE),
+        Failure::JournalUnavailable => come_again(S::SERVICE_UNAVAILABLE, ErrorCode::OVERLOADED, JOURNAL_UNAVAILABLE),
         Failure::IdInUse => plain(S::BAD_REQUEST, ErrorCode::INVALID_REQUEST, "Another request with this id is in flight"),
         Failure::TooManyRequests => {
-            later(S::TOO_MANY_REQUESTS, ErrorCode::QUOTA, "The session has as many requests in flight as it may have")
+            come_again(S::TOO_MANY_REQUESTS, ErrorCode::QUOTA, "The session has as many requests in flight as it may have")
         }
         Failure::Cancelled => plain(S::OK, ErrorCode::REQUEST_CANCELLED, "Request cancelled"),
         Failure::Revoked => plain(S::FORBIDDEN, ErrorCode::REVOKED, REVOKED),
-        Failure::Draining => later(S::SERVICE_UNAVAILABLE, ErrorCode::DRAINING, "The gateway is stopping; try again later"),
+        Failure::Draining => come_again(S::SERVICE_UNAVAILABLE, ErrorCode::DRAINING, "The gateway is stopping; try again later"),
         Failure::Internal => plain(S::INTERNAL_SERVER_ERROR, ErrorCode::INTERNAL_ERROR, "Internal error"),
     }
 }
@@ -136,6 +150,24 @@ fn fault(fault: &Fault) -> Mapped {
             (ErrorCode::TOOL_TIMEOUT, format!("The plugin was stopped after {} ms of processor time", limit.as_millis()), "cpu_time")
         }
         Fault::Resource(sandbox::Resource::Stack) => (ErrorCode::TOOL_TRAP, "The plugin ran out of stack".to_owned(), "stack_exhausted"),
+        Fault::Resource(sandbox::Resource::SharedMemory) => {
+            let error = ErrorObject::new(
+                ErrorCode::QUOTA,
+                "The plugin was stopped: the tenant's calls have all the memory that they may have; try again later",
+            );
+            return Mapped {
+                status: StatusCode::TOO_MANY_REQUESTS,
+                error: error.with_kind("quota"),
+                retry_after_s: Some(later::after_s(1)),
+            };
+        }
+        Fault::Resource(sandbox::Resource::HostMemory) => {
+            let error = ErrorObject::new(
+                ErrorCode::OVERLOADED,
+                "The plugin was stopped: all calls together have all the memory that they may have; try again later",
+            );
+            return Mapped { status: StatusCode::SERVICE_UNAVAILABLE, error, retry_after_s: Some(later::after_s(1)) };
+        }
         Fault::Resource(resource) => (ErrorCode::RESOURCE_LIMIT, format!("The plugin ran out of {resource}"), "resource_limit"),
         Fault::ResultTooLarge { limit, .. } => {
             (ErrorCode::RESULT_TOO_BIG, format!("The result is larger than {limit} bytes"), "result_too_big")
@@ -143,7 +175,7 @@ fn fault(fault: &Fault) -> Mapped {
         Fault::Trap(_) | Fault::Exit(_) => (ErrorCode::TOOL_TRAP, "The plugin crashed".to_owned(), "tool_trap"),
         Fault::Busy => {
             let error = ErrorObject::new(ErrorCode::OVERLOADED, "No instance is free to run the plugin; try again later");
-            return Mapped { status: StatusCode::SERVICE_UNAVAILABLE, error, retry_after_s: Some(1) };
+            return Mapped { status: StatusCode::SERVICE_UNAVAILABLE, error, retry_after_s: Some(later::after_s(1)) };
         }
         Fault::Engine(_) => {
             let error = ErrorObject::new(ErrorCode::INTERNAL_ERROR, "Internal error");
@@ -161,9 +193,13 @@ fn no_slot(refused: &Refused) -> Mapped {
         Refused::Host => {
             (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::OVERLOADED, "As many calls are in flight as the gateway may have; try again later")
         }
+        Refused::Processor => {
+            (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::OVERLOADED, "Too many of the tenant's calls compute at once; try again later")
+        }
+        Refused::Memory => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::OVERLOADED, "The gateway is short of memory; try again later"),
         Refused::Quota(exceeded) => return quota(exceeded),
     };
-    Mapped { status, error: ErrorObject::new(code, text), retry_after_s: Some(1) }
+    Mapped { status, error: ErrorObject::new(code, text), retry_after_s: Some(later::after_s(1)) }
 }
 
 /// Which quota is used up, and when it is worth to come again.
@@ -180,9 +216,11 @@ fn quota(exceeded: &Exceeded) -> Mapped {
         Quantity::Cpu => "processor time per minute",
         Quantity::Memory => "memory per minute",
         Quantity::BytesOut => "bytes per minute",
+        Quantity::Sessions => "sessions",
+        Quantity::Streams => "event streams",
     };
-    // Rounded up, and never so long that a client gives up for good: what it waits for leaks steadily.
-    let wait_s = u32::try_from(exceeded.wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1).min(30);
+    // Rounded up. What it waits for leaks steadily, so that some of a long time is worth a try.
+    let wait_s = later::after_s(u32::try_from(exceeded.wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1));
     let error = ErrorObject::new(ErrorCode::QUOTA, format!("A quota is used up, {whose}: {what}; try again in {wait_s} s"));
     Mapped { status: StatusCode::TOO_MANY_REQUESTS, error: error.with_kind("quota"), retry_after_s: Some(wait_s) }
 }
@@ -192,11 +230,26 @@ pub fn public_error(failure: &Failure) -> ErrorObject {
     map(failure, Era::Modern).error
 }
 
+/// The code of a failure's error, for records that have no other words of it.
+pub fn public_code(failure: &Failure, era: Era) -> i32 {
+    map(failure, era).error.code.get()
+}
+
 /// The end of a call as a whole message.
 pub(super) fn message(id: &Id, end: End, era: Era) -> Vec<u8> {
     match end {
         Ok(result) => mcp::write::success(id, &result),
-        Err(failure) => mcp::write::failure(Some(id), &map(&failure, era).error),
+        Err(failure) => {
+            count(&failure);
+            mcp::write::failure(Some(id), &map(&failure, era).error)
+        }
+    }
+}
+
+/// A client is told of it.
+fn count(failure: &Failure) {
+    if let Some(stage) = failure.stage() {
+        metrics::SHED.count(stage);
     }
 }
 
@@ -210,6 +263,7 @@ pub(super) fn response(id: Option<&Id>, failure: &Failure, era: Era) -> Response
     if failure.is_of_request() {
         metrics::HTTP_REJECTED.count(failure.word());
     }
+    count(failure);
     let mut response = json(mapped.status, mcp::write::failure(id, &mapped.error));
     if let Failure::PolicyDenied { scopes, .. } = failure {
         response.extensions_mut().insert(NeededScopes(scopes.clone()));
@@ -240,7 +294,11 @@ pub(super) fn refusal(rung: &Rung) -> Response<Body> {
 
 /// As [`refusal`], and the connection ends: what is left of the request is not worth reading.
 pub(super) fn final_refusal(rung: &Rung) -> Response<Body> {
-    let mut response = refusal(rung);
+    last(refusal(rung))
+}
+
+/// The connection ends with it.
+fn last(mut response: Response<Body>) -> Response<Body> {
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }
@@ -262,9 +320,13 @@ impl From<NoBody> for &'static Rung {
     }
 }
 
-impl From<NoBody> for Response<Body> {
-    fn from(reason: NoBody) -> Self {
-        final_refusal(reason.into())
+impl From<Unread> for Response<Body> {
+    fn from(reason: Unread) -> Self {
+        match reason {
+            Unread::NoBody(reason) => final_refusal(reason.into()),
+            Unread::Full => last(response(None, &Failure::BodiesFull, Era::Legacy)),
+            Unread::TenantFull => last(response(None, &Failure::TenantBodiesFull, Era::Legacy)),
+        }
     }
 }
 
@@ -282,5 +344,33 @@ impl From<NotAnswered> for &'static Rung {
 impl From<NotAnswered> for Response<Body> {
     fn from(reason: NotAnswered) -> Self {
         final_refusal(reason.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_stage_is_counted_by_its_name() {
+        let exceeded = Exceeded::open(Whose::Tenant, Quantity::Sessions);
+        let all = [
+            Failure::NoSlot(Refused::Tenant),
+            Failure::NoSlot(Refused::Host),
+            Failure::NoSlot(Refused::Quota(exceeded)),
+            Failure::Fault(Fault::Busy),
+            Failure::TooManySessions,
+            Failure::SessionQuota,
+            Failure::StreamQuota,
+            Failure::TooManyRequests,
+            Failure::TaskQuota,
+            Failure::SubscriptionQuota,
+            Failure::Draining,
+        ];
+        let known: Vec<_> = metrics::SHED.each().map(|(word, _)| word).collect();
+        for failure in all {
+            assert!(failure.stage().is_some_and(|stage| known.contains(&stage)), "{failure:?}");
+        }
+        assert_eq!(Failure::Internal.stage(), None);
     }
 }

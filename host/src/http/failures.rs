@@ -2,6 +2,7 @@
 //!
 //! Tokens that count go on to count: behind a proxy everybody comes from one address, and nobody may lock the others out.
 
+use crate::journal::network;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -25,6 +26,15 @@ struct Count {
     failures: u32,
 }
 
+/// An address has shown too much that does not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TooMany {
+    /// For how long it is told to wait.
+    pub(super) wait: Duration,
+    /// It is told so for the first time in this minute.
+    pub(super) is_first: bool,
+}
+
 impl Failures {
     /// So many are answered as what they are in a minute.
     pub fn new(per_minute_max: u32) -> Self {
@@ -39,8 +49,8 @@ impl Failures {
             .is_some_and(|count| now.duration_since(count.since) < WINDOW && count.failures >= self.per_minute_max)
     }
 
-    /// Counts one; says how long to wait if there are too many.
-    pub(super) fn count(&self, address: IpAddr, now: Instant) -> Option<Duration> {
+    /// Counts one; says if there are too many.
+    pub(super) fn count(&self, address: IpAddr, now: Instant) -> Option<TooMany> {
         let mut by_address = self.by_address.lock();
         if by_address.len() >= ADDRESSES_MAX {
             by_address.retain(|_, count| now.duration_since(count.since) < WINDOW);
@@ -53,19 +63,12 @@ impl Failures {
             *count = Count { since: now, failures: 0 };
         }
         count.failures = count.failures.saturating_add(1);
-        if count.failures == self.per_minute_max.saturating_add(1) {
+        let is_first = count.failures == self.per_minute_max.saturating_add(1);
+        if is_first {
             // Once in a minute: whoever shows them can write as fast as it likes.
             tracing::warn!(%address, max = self.per_minute_max, "too much that this address shows does not count; it is told to wait");
         }
-        (count.failures > self.per_minute_max).then(|| WINDOW.saturating_sub(now.duration_since(count.since)))
-    }
-}
-
-/// One customer has as many addresses of IPv6 as it likes, all of one /64.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6((u128::from(address) & !u128::from(u64::MAX)).into()),
-        address @ IpAddr::V4(_) => address,
+        (count.failures > self.per_minute_max).then(|| TooMany { wait: WINDOW.saturating_sub(now.duration_since(count.since)), is_first })
     }
 }
 
@@ -80,12 +83,10 @@ mod tests {
         for _ in 0..3 {
             assert_eq!(failures.count(a, now), None);
         }
-        assert_eq!(failures.count(a, now + Duration::from_secs(20)), Some(Duration::from_secs(40)));
+        let told = |seconds| failures.count(a, now + Duration::from_secs(seconds)).map(|told| (told.wait.as_secs(), told.is_first));
+        assert_eq!((told(20), told(21)), (Some((40, true)), Some((39, false))));
         assert_eq!(failures.count(b, now), None);
         assert_eq!(failures.count(a, now + WINDOW), None);
-        let [c, d] = ["2001:db8::1", "2001:db8::2:0:0:1"].map(|text| text.parse().expect("an address"));
-        assert_eq!(network(c), network(d));
-        assert_eq!(network("::ffff:192.0.2.1".parse().expect("an address")), a);
     }
 
     #[test]

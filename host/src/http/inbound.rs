@@ -6,6 +6,7 @@ use crate::failure::Failure;
 use crate::method::MirroredHeaders;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use mcp::header::HeaderValues;
+use mcp::meta::TraceContext;
 use mcp::mirrored::HEADER_PREFIX;
 use mcp::modern::ModernHeaders;
 
@@ -15,6 +16,8 @@ const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// Of a name that may be looked for at all.
 const SESSION_BYTES_MAX: usize = 128;
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 const NAME: HeaderName = HeaderName::from_static("mcp-name");
 
@@ -120,6 +123,21 @@ pub(super) fn last_event_id(headers: &HeaderMap) -> Result<Option<&[u8]>, Failur
 /// The three headers that a modern request repeats its body in.
 pub(super) fn modern(headers: &HeaderMap) -> ModernHeaders<'_> {
     ModernHeaders { version: values(headers, &VERSION), method: values(headers, &METHOD), name: values(headers, &NAME) }
+}
+
+/// Where a request belongs in a trace, by its headers: one parent that is well formed, or none.
+pub(super) fn trace(headers: &HeaderMap) -> TraceContext {
+    match only(headers, &TRACEPARENT) {
+        Some(parent) => TraceContext::of_headers(parent, only(headers, &TRACESTATE)),
+        None => TraceContext::default(),
+    }
+}
+
+/// The text of a header that is there once.
+fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next()?;
+    if values.next().is_some() { None } else { value.to_str().ok() }
 }
 
 /// The headers that repeat arguments.

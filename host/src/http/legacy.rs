@@ -34,17 +34,19 @@ pub(super) async fn respond(
     // Who asks to be told of progress will be told on a stream: there has to be one before the call begins.
     let mut place = None;
     if run.reports() && accepts.events {
-        place = take_place(front, session);
-        if place.is_none() {
-            run.refuse(Failure::StreamQuota.word());
-            return error::response(Some(&id), &Failure::StreamQuota, Era::Legacy);
+        match take_place(front, session) {
+            Ok(taken) => place = Some(taken),
+            Err(failure) => {
+                run.refuse(failure.word());
+                return error::response(Some(&id), &failure, Era::Legacy);
+            }
         }
     }
     // Before 2025-11-25 a stream begins with a message, so a silent call is given the time of a keep-alive.
     let patience = if session.revision.primes_streams() { limits.after } else { front.limits.http.keep_alive_interval };
     let mut first = tokio::time::timeout(patience, run.next()).await.ok();
     if !matches!(first, Some(Reply::End(_))) && accepts.events {
-        place = place.or_else(|| take_place(front, session));
+        place = place.or_else(|| take_place(front, session).ok());
         if let Some(place) = place {
             return begin(front, session, id, run, first, place, cut).await;
         }
@@ -61,8 +63,8 @@ pub(super) async fn respond(
     whole(&id, end, Era::Legacy, accepts)
 }
 
-fn take_place(front: &Front, session: &Session) -> Option<Taken> {
-    front.rooms.stream_places.take(Some(&session.partition), session.owner.clone())
+fn take_place(front: &Front, session: &Session) -> Result<Taken, Failure> {
+    front.rooms.stream_place(Some(session), session.owner.clone(), session.server())
 }
 
 /// Makes a stream of a running call. The stream is in the store before the client hears of it.
@@ -111,22 +113,24 @@ pub(super) async fn open(
             feed.until = [feed.until, ends].into_iter().flatten().min();
             feed.response(cut)
         }
-        Err(failure) => error::response(None, &failure, Era::Legacy),
+        Err(failure) => {
+            front.rooms.note_refusal(&session.owner, session.server(), &failure, "GET");
+            error::response(None, &failure, Era::Legacy)
+        }
     }
 }
 
-type Found = (Arc<Stream>, Option<u64>, Option<Taken>);
+type Found = (Arc<Stream>, Option<u64>, Option<Arc<Taken>>);
 
 async fn find(front: &Front, session: &Session, last_event_id: Option<&[u8]>) -> Result<Found, Failure> {
     let (streams, partition) = (&front.rooms.streams, &session.partition);
     let standalone = async || {
         // A newer connection takes the place of the one before it, so one that is there already costs nothing.
-        let again = streams.standalone_if_live(partition).is_some_and(|stream| stream.is_followed());
-        let place = take_place(front, session);
-        if place.is_none() && !again {
-            return Err(Failure::StreamQuota);
-        }
-        Ok((streams.standalone(partition).await, place))
+        let before = streams.standalone_if_live(partition).and_then(|stream| stream.place());
+        let place = before.map_or_else(|| take_place(front, session).map(Arc::new), Ok)?;
+        let stream = streams.standalone(partition).await;
+        stream.set_place(&place);
+        Ok::<_, Failure>((stream, Some(place)))
     };
     let Some(id) = last_event_id else {
         let (stream, place) = standalone().await?;
@@ -165,11 +169,11 @@ struct Feed {
     until: Option<Instant>,
     /// The session is in use while this is open.
     _attached: Attached,
-    _place: Option<Taken>,
+    _place: Option<Arc<Taken>>,
 }
 
 impl Feed {
-    fn new(front: &Arc<Front>, session: &Arc<Session>, follow: Follow, place: Option<Taken>) -> Self {
+    fn new(front: &Arc<Front>, session: &Arc<Session>, follow: Follow, place: Option<Arc<Taken>>) -> Self {
         let until = front.limits.streams.connection_max.and_then(|limit| Instant::now().checked_add(limit));
         let mut feed = Self {
             front: Arc::clone(front),

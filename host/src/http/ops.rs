@@ -43,18 +43,24 @@ pub(super) async fn readyz(State(front): State<Arc<super::Front>>) -> Response<B
     let awaited = bearer.is_some_and(|bearer| bearer.issuers_awaited() > 0);
     let without_keys = bearer.map_or(0, Bearer::issuers_without_keys);
     let missing = policies.missing().len();
+    let journal = match (front.rooms.journal.is_on(), front.rooms.journal.is_failing()) {
+        (false, _) => "off",
+        (true, false) => "ok",
+        (true, true) => "failing",
+    };
     // Plugins that are missing are missing; a policy that is takes everything with it that it would have been asked about.
-    let reason = match (draining, awaited, policies.is_ready()) {
-        (true, _, _) => Some("draining"),
-        (false, true, _) => Some("issuer_keys"),
-        (false, false, false) => Some("policies"),
-        (false, false, true) => None,
+    let reason = match (draining, awaited, policies.is_ready(), front.rooms.journal.takes_calls()) {
+        (true, ..) => Some("draining"),
+        (false, true, ..) => Some("issuer_keys"),
+        (false, false, false, _) => Some("policies"),
+        (false, false, true, false) => Some("journal"),
+        (false, false, true, true) => None,
     };
     let (ready, waits_for) = (reason.is_none(), reason.map(|reason| format!(",\"reason\":\"{reason}\"")).unwrap_or_default());
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let text = format!(
         "{{\"ready\":{ready}{waits_for},\"plugins_with_problems\":{problems},\"policies_missing\":{missing},\"store\":\"{store}\",\
-         \"store_set_aside\":{set_aside},\"issuers_without_keys\":{without_keys}}}
+         \"store_set_aside\":{set_aside},\"journal\":\"{journal}\",\"issuers_without_keys\":{without_keys}}}
 "
     );
     super::error::json(status, text.into_bytes())

@@ -1,6 +1,7 @@
 //! One call as the journal keeps it.
 
 use super::chain::Hash;
+use super::event::Event;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::borrow::Cow;
@@ -82,28 +83,12 @@ pub struct PolicyRecord {
     pub reason: String,
 }
 
-/// What happened beside calls, and changes what they may do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Event {
-    /// When, in milliseconds since 1970 (UTC).
-    pub at_ms: u64,
-    /// What: a word of a closed set.
-    pub event: Cow<'static, str>,
-    /// To what.
-    pub target: String,
-    /// Why, in the operator's words.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub reason: Option<String>,
-    /// Calls in flight that it stopped.
-    pub calls: u64,
-}
-
 /// What a line is of.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub(super) enum Content {
     Call(Box<Record>),
-    Event(Event),
+    Event(Box<Event>),
 }
 
 fn tools_call() -> Cow<'static, str> {
@@ -134,7 +119,7 @@ pub(super) struct Line<R> {
     pub(super) seq: u64,
     /// Of the line before, without its line end; zeros for the very first.
     pub(super) prev: Hash,
-    /// Records that were lost between the line before and this one, because the disk was too slow.
+    /// Records that were lost between the line before and this one, because the disk was too slow or refused.
     #[serde(skip_serializing_if = "is_zero", default)]
     pub(super) missed: u64,
     #[serde(flatten)]

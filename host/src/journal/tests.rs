@@ -4,7 +4,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 fn config(directory: &TempDir, bytes_max: u64) -> JournalConfig {
-    JournalConfig { directory: directory.path().to_owned(), bytes_max, age_max: Duration::from_secs(3_600) }
+    JournalConfig { directory: directory.path().to_owned(), bytes_max, age_max: Duration::from_secs(3_600), on_error: OnError::Continue }
 }
 
 fn record(tool: &str) -> Record {
@@ -107,8 +107,48 @@ fn old_segments_go_when_there_is_too_much() {
 fn what_is_missing_is_said() {
     let directory = TempDir::new().expect("a directory");
     let journal = Journal::open(&config(&directory, 1 << 30)).expect("opened");
-    journal.missed.fetch_add(7, Relaxed);
+    journal.state.missed.fetch_add(7, Relaxed);
     journal.write(record("a"));
     drop(journal);
     assert_eq!(check(&directory).expect("whole").expect("records").missed, 7);
+}
+
+#[test]
+fn every_kind_of_event_is_in_the_operators_table() {
+    let page = include_str!("../../README.md");
+    let table: Vec<_> = page.lines().filter(|line| line.starts_with("| `")).filter_map(|line| line.split('|').nth(1)).collect();
+    for kind in Kind::ALL {
+        let word = format!("`{}`", kind.word());
+        assert_eq!(table.iter().filter(|cell| cell.contains(&word)).count(), 1, "{word}");
+    }
+}
+
+#[test]
+fn what_was_counted_has_its_line_at_the_end() {
+    let directory = TempDir::new().expect("a directory");
+    let journal = Journal::open(&config(&directory, 1 << 30)).expect("opened");
+    let source = Source::Address([192, 0, 2, 1].into());
+    for _ in 0..1_000 {
+        journal.note_often(Kind::AuthDenied, &source, "signature", |event| event.to("own"));
+    }
+    journal.flush(Duration::from_secs(60));
+    let lines = lines_from_end(directory.path(), 1_000).expect("read");
+    let events: Vec<Event> = lines.iter().map(|line| serde_json::from_str(line).expect("an event")).collect();
+    let (shared, own): (Vec<_>, Vec<_>) = events.iter().partition(|event| event.count.is_some());
+    assert_eq!((own.len() as u64 + shared[0].count.expect("a count"), shared.len()), (1_000, 1));
+    assert_eq!((&shared[0].target, own[0].target.as_deref(), shared[0].address), (&None, Some("own"), own[0].address));
+    drop(journal);
+    check(&directory).expect("whole");
+}
+
+#[test]
+fn names_are_cut_and_escaped() {
+    let directory = TempDir::new().expect("a directory");
+    let journal = Journal::open(&config(&directory, 1 << 30)).expect("opened");
+    let name = format!("a\n{{\"seq\":1}}\u{1b}{}", "ä".repeat(100_000));
+    journal.note(Event::new(Kind::SessionCreated).by((Some(&name), Some(&name))).to(&name));
+    drop(journal);
+    let lines = lines_from_end(directory.path(), 10).expect("read");
+    assert!(lines.len() == 1 && lines[0].len() < 4_096, "{lines:?}");
+    assert_eq!(check(&directory).expect("whole").expect("a line").last_seq, 1);
 }

@@ -1,21 +1,28 @@
-//! The journal's own thread: takes what waits, writes it in one piece, and flushes it to the disk once a second.
+//! The journal's own thread: takes what waits, writes it in one piece, and flushes it to the disk every hundred lines and every second.
+//!
+//! What a disk refuses is kept, as far as the queue reaches, and written when it takes it again.
 
 use super::chain::{Hash, Position};
+use super::event::{Event, Kind};
 use super::read::{self, file_name, segments};
 use super::record::{Content, Line};
-use crate::config::JournalConfig;
+use super::{Message, State};
+use crate::config::{JournalConfig, OnError};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant, SystemTime};
 
-/// What a power cut may take; a killed process loses only what was still waiting.
+/// What a power cut may take: lines of that time, or so many. A killed process loses only what was still waiting.
 const SYNC: Duration = Duration::from_secs(1);
-/// Records that are written in one piece.
-const GROUP_MAX: usize = 1_024;
+const SYNC_LINES: usize = 100;
+/// Lines that are taken from the queue at once.
+const GROUP_MAX: usize = 4_096;
+/// Lines that are written in one piece: about as many as the smallest segment has, so that none grows much beyond its size.
+const PIECE_LINES: usize = 128;
 /// Between two attempts to write to a disk that refuses.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -29,7 +36,17 @@ pub(super) struct Writer {
     next_seq: u64,
     head: Hash,
     dirty_since: Option<Instant>,
-    refused: bool,
+    dirty_lines: usize,
+    /// What comes after the last whole line is half a group.
+    torn: bool,
+    failing: bool,
+    on_error: OnError,
+    /// Taken from the queue, and not written yet.
+    group: Vec<Content>,
+    /// Lines that are missing before the group.
+    lost: u64,
+    /// Who waits until all of it is on the disk.
+    waiting: Vec<SyncSender<()>>,
 }
 
 impl Writer {
@@ -62,46 +79,121 @@ impl Writer {
             next_seq,
             head,
             dirty_since: None,
-            refused: false,
+            dirty_lines: 0,
+            torn: false,
+            failing: false,
+            on_error: config.on_error,
+            group: Vec::new(),
+            lost: 0,
+            waiting: Vec::new(),
         })
     }
 
-    /// Until the last pen is gone and everything that waited is written.
-    pub(super) fn run(&mut self, records: &Receiver<Content>, missed: &AtomicU64) {
-        let mut group: Vec<Content> = Vec::new();
-        loop {
-            let patience = self.dirty_since.map_or(Duration::from_secs(3_600), |since| SYNC.saturating_sub(since.elapsed()));
-            match records.recv_timeout(patience) {
-                Ok(record) => group.push(record),
-                Err(RecvTimeoutError::Timeout) => {
-                    self.sync();
-                    continue;
+    /// Until the last pen is gone and everything that waited is written, or cannot be.
+    pub(super) fn run(&mut self, messages: &Receiver<Message>, state: &State) {
+        let mut open = true;
+        while open {
+            open = if self.failing { self.gather(messages) } else { self.take(messages) };
+            self.lost = self.lost.saturating_add(state.missed.swap(0, Relaxed));
+            match self.write(open) {
+                Ok(()) => {
+                    for done in self.waiting.drain(..) {
+                        // Whoever waited may have gone.
+                        let _ = done.try_send(());
+                    }
+                    if std::mem::take(&mut self.failing) {
+                        tracing::info!("the journal is written again");
+                    }
+                    state.failing.store(false, Relaxed);
                 }
-                Err(RecvTimeoutError::Disconnected) => break,
-            }
-            group.extend(records.try_iter().take(GROUP_MAX - 1));
-            let lost = missed.swap(0, Relaxed);
-            if let Err(error) = self.append(&group, lost) {
-                // What could not be written is missing, and the next line that can be says so.
-                missed.fetch_add(lost.saturating_add(group.len() as u64), Relaxed);
-                if !std::mem::replace(&mut self.refused, true) {
-                    tracing::error!(%error, "the call journal cannot be written; calls go on, and their records are counted as missing");
+                Err(error) => {
+                    // Who waits is told that by the end of the channel.
+                    self.waiting.clear();
+                    state.failing.store(true, Relaxed);
+                    if !std::mem::replace(&mut self.failing, true) {
+                        let calls = match self.on_error {
+                            OnError::Continue => "go on",
+                            OnError::Refuse => "are refused until it can be",
+                        };
+                        tracing::error!(%error, calls, "the journal cannot be written; lines wait, and beyond their room they are counted as missing");
+                    }
                 }
-                std::thread::sleep(RETRY);
-            } else if std::mem::take(&mut self.refused) {
-                tracing::info!("the call journal is written again");
-            }
-            group.clear();
-            if self.dirty_since.is_some_and(|since| since.elapsed() >= SYNC) {
-                self.sync();
             }
         }
-        self.sync();
     }
 
-    fn append(&mut self, group: &[Content], mut missed: u64) -> io::Result<()> {
+    /// Takes what waits; if nothing does, waits for it until it is time to flush. False when the last pen is gone.
+    fn take(&mut self, messages: &Receiver<Message>) -> bool {
+        let patience = self.dirty_since.map_or(Duration::from_secs(3_600), |since| SYNC.saturating_sub(since.elapsed()));
+        match messages.recv_timeout(patience) {
+            Ok(message) => self.sort(message),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return false,
+        }
+        while self.group.len() < GROUP_MAX
+            && let Ok(message) = messages.try_recv()
+        {
+            self.sort(message);
+        }
+        true
+    }
+
+    /// Lets time go by before the next attempt, and takes what comes meanwhile. False when the last pen is gone.
+    fn gather(&mut self, messages: &Receiver<Message>) -> bool {
+        let until = Instant::now() + RETRY;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            if self.group.len() >= GROUP_MAX {
+                std::thread::sleep(left);
+                return true;
+            }
+            match messages.recv_timeout(left) {
+                Ok(message) => self.sort(message),
+                Err(RecvTimeoutError::Timeout) => return true,
+                Err(RecvTimeoutError::Disconnected) => return false,
+            }
+        }
+    }
+
+    fn sort(&mut self, message: Message) {
+        match message {
+            Message::Line(content) => self.group.push(content),
+            Message::Flush(done) => self.waiting.push(done),
+        }
+    }
+
+    /// Brings the group to the file, and to the disk where that is due.
+    fn write(&mut self, open: bool) -> io::Result<()> {
+        if self.failing {
+            // A line of its own first: it says how many are missing, and tries the disk although nothing may be there to write.
+            self.append(&[Content::Event(Box::new(Event::new(Kind::JournalRecovered)))])?;
+        }
+        while !self.group.is_empty() {
+            let rest = self.group.split_off(self.group.len().min(PIECE_LINES));
+            let mut piece = std::mem::replace(&mut self.group, rest);
+            if let Err(error) = self.append(&piece) {
+                piece.append(&mut self.group);
+                self.group = piece;
+                return Err(error);
+            }
+        }
+        let due = self.dirty_lines >= SYNC_LINES || self.dirty_since.is_some_and(|since| since.elapsed() >= SYNC);
+        if due || self.failing || !open || !self.waiting.is_empty() { self.sync() } else { Ok(()) }
+    }
+
+    fn append(&mut self, group: &[Content]) -> io::Result<()> {
+        if group.is_empty() {
+            return Ok(());
+        }
+        if self.torn {
+            self.file.set_len(self.file_bytes)?;
+            self.torn = false;
+        }
+        if self.file_bytes >= self.segment_bytes_max {
+            self.next_segment()?;
+        }
         let mut bytes = Vec::with_capacity(group.len() * 512);
-        let (mut seq, mut head) = (self.next_seq, self.head);
+        let (mut seq, mut head, mut missed) = (self.next_seq, self.head, self.lost);
         for record in group {
             let start = bytes.len();
             serde_json::to_writer(&mut bytes, &Line { seq, prev: head, missed, record }).map_err(io::Error::other)?;
@@ -112,31 +204,32 @@ impl Writer {
         }
         if let Err(error) = self.file.write_all(&bytes) {
             // Half a group may be there: back to the last whole line, so that the chain stays one.
-            self.file.set_len(self.file_bytes)?;
+            self.torn = self.file.set_len(self.file_bytes).is_err();
             return Err(error);
         }
         self.file_bytes += bytes.len() as u64;
-        (self.next_seq, self.head) = (seq, head);
+        (self.next_seq, self.head, self.lost) = (seq, head, 0);
         self.dirty_since.get_or_insert_with(Instant::now);
-        if self.file_bytes >= self.segment_bytes_max {
-            self.next_segment()?;
+        self.dirty_lines += group.len();
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        if self.dirty_since.is_some() {
+            self.file.sync_data()?;
+            (self.dirty_since, self.dirty_lines) = (None, 0);
         }
         Ok(())
     }
 
-    fn sync(&mut self) {
-        if self.dirty_since.take().is_some()
-            && let Err(error) = self.file.sync_data()
-        {
-            tracing::error!(%error, "the call journal could not be flushed to the disk");
-        }
-    }
-
     fn next_segment(&mut self) -> io::Result<()> {
-        self.sync();
+        self.sync()?;
         self.file = append_to(&self.directory.join(file_name(self.next_seq)))?;
         self.file_bytes = 0;
-        self.forget_old()
+        if let Err(error) = self.forget_old() {
+            tracing::warn!(%error, "old files of the journal cannot be removed");
+        }
+        Ok(())
     }
 
     /// Removes the oldest segments beyond the size and the age that are kept.
@@ -165,7 +258,7 @@ fn drop_torn_line(path: &Path) -> io::Result<()> {
     let bytes = fs::read(path)?;
     let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
     if whole < bytes.len() {
-        tracing::warn!(path = %path.display(), bytes = bytes.len() - whole, "the last line of the call journal was torn by a crash; it is removed");
+        tracing::warn!(path = %path.display(), bytes = bytes.len() - whole, "the last line of the journal was torn by a crash; it is removed");
         OpenOptions::new().write(true).open(path)?.set_len(whole as u64)?;
     }
     Ok(())

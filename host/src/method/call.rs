@@ -13,12 +13,13 @@ mod running;
 mod target;
 
 pub use dialog::Dialogs;
+pub(super) use entry::outcome;
 use run::Ends;
 pub(super) use run::{About, CallRun, Concluded, Step};
 pub(super) use target::{Completed, Completion, Target, blamed, tool};
 
 use super::{Answer, Context, Rooms, task};
-use crate::auth::{Authorized, Caller};
+use crate::auth::{Authorized, Caller, Denied};
 use crate::catalog::{Rejection, Server};
 use crate::config::ServerId;
 use crate::failure::Failure;
@@ -27,6 +28,7 @@ use crate::outbox::{Held, Run};
 use crate::revocation::{Revoked, Running, Work};
 use crate::session::InFlight;
 use crate::tenant::Asked;
+use crate::trace::Span;
 use entry::Entry;
 use mcp::meta::RequestMeta;
 use mcp::params::{ARGUMENTS_BYTES_MAX, Input};
@@ -55,15 +57,19 @@ pub(super) struct Start {
 /// What the caller is told.
 pub(super) async fn authorize(
     rooms: &Arc<Rooms>,
-    caller: &Caller,
-    server: &Server,
+    (caller, server): (&Caller, &Server),
     target: &Target,
     revision: Revision,
+    span: &Span,
 ) -> Result<Authorized, Failure> {
-    rooms.policy.authorize(caller, server, target.item(), target.work()).await.map_err(|denied| {
+    target.tell(span);
+    rooms.policy.authorize(caller, server, target.item(), target.work(), span).await.map_err(|denied| {
+        if denied == Denied::Hidden {
+            rooms.note_denied(caller, server, target.name(), &denied);
+        }
         let failure = target.denied(denied);
         if matches!(failure, Failure::PolicyDenied { .. } | Failure::PolicyUnavailable) {
-            Entry::of(rooms, (caller, server), target, revision).denied(&failure);
+            Entry::of(rooms, (caller, server), target, revision, span).denied(&failure);
         }
         failure
     })
@@ -109,15 +115,23 @@ pub(super) async fn begin(
         token: meta.progress_token,
         log_level: context.log_level,
         in_session: context.session.is_some(),
+        span: context.span,
     };
     let resume = if modern { rooms.dialogs.resume(&about, &input)? } else { None };
     let (session, mut in_flight) = (context.session, context.in_flight);
     let again = session.as_ref().map(|_| about.clone());
     let escalation = taskable.then(|| task::Escalation::of(rooms, &about)).flatten();
+    // Fires while it waits for its turn, too: the client is told at once, and the entry writes that it was cancelled.
+    let cancelled = in_flight.as_ref().map(|in_flight| in_flight.cancelled.clone()).unwrap_or_default();
     let own = if session.is_none() { in_flight.take() } else { None };
     let running = enter(rooms, &about)?;
     let start = Start { about, authorized, in_flight: own, resume, running: Arc::clone(&running) };
-    let run = match start.run(rooms).await? {
+    let started = tokio::select! {
+        biased;
+        () = cancelled.cancelled() => return Err(Failure::Cancelled),
+        started = start.run(rooms) => started?,
+    };
+    let run = match started {
         Started::Answered(end) => return Ok(Answer::Now(Ok(end))),
         Started::Running(run) => run,
     };
@@ -162,6 +176,8 @@ impl Start {
 
         let admitted = if rooms.draining.is_cancelled() {
             Err(Failure::Draining)
+        } else if !rooms.journal.takes_calls() {
+            Err(Failure::JournalUnavailable)
         } else {
             let principal = about.caller.principal();
             let asked = Asked {
@@ -171,12 +187,16 @@ impl Start {
                 tool: about.target.tool(),
             };
             let began = Instant::now();
+            let span = about.span.child("admission");
             let admitted = tokio::select! {
                 biased;
                 () = running.revoked.cancelled() => Err(Failure::Revoked),
                 slot = rooms.admission.admit(about.caller.tenant(), &asked) => slot.map_err(Failure::NoSlot),
             };
             metrics::QUEUE.observe(began.elapsed());
+            if let Err(failure) = &admitted {
+                span.failed(failure.word());
+            }
             admitted
         };
         let slot = match admitted {
@@ -187,6 +207,7 @@ impl Start {
             }
         };
 
+        let span = running::span(&about);
         let (sender, events) = sandbox::events(about.token.is_some());
         let principal = about.caller.principal();
         let call = Call {
@@ -198,17 +219,18 @@ impl Start {
             },
             client: convert::client_features(about.capabilities.as_ref()),
             resume,
-            meta: about.meta.clone().map(JsonText::into_string),
+            meta: about.meta_for(&span).map(JsonText::into_string),
             limits: sandbox::Limits { wall: about.wall, ..rooms.limits },
             events: Some(sender),
             spent: Arc::default(),
+            share: about.caller.tenant().guests().clone(),
         };
         let Authorized { permit, results, .. } = authorized;
         let gate = Gate::new(&about.target, rooms.json_limits, rooms.limits.result_bytes, results);
         let wordless = gate.is_narrow();
         let bill = Arc::clone(slot.bill());
         let ends = Ends { cancelled: in_flight.as_ref().map(|in_flight| in_flight.cancelled.clone()), revoked: running.revoked.clone() };
-        let guest = running::Guest::new(Arc::clone(&rooms.sandbox), permit, call, (slot, running), gate);
+        let guest = running::Guest::new(Arc::clone(&rooms.sandbox), permit, (call, span), (slot, running), gate);
         Ok(Started::Running(Box::new(CallRun::new(Arc::clone(rooms), about, guest, (in_flight, ends), entry, (events, wordless, bill)))))
     }
 }
@@ -224,6 +246,14 @@ impl About {
             server: self.server.id.clone(),
             plugin: Arc::clone(self.target.plugin()),
             tool: self.target.item().what(&self.server).tool.map(Into::into),
+        }
+    }
+
+    /// What its guest may see of the request's `_meta`. Where the call is recorded, what the guest does belongs to its span.
+    fn meta_for(&self, guest: &Span) -> Option<JsonText> {
+        match guest.context() {
+            Some(context) => context.put_into(self.meta.as_ref()),
+            None => self.meta.clone(),
         }
     }
 

@@ -6,7 +6,7 @@
 use super::Rooms;
 use crate::catalog::{Catalog, Server};
 use crate::config::ServerId;
-use crate::session::Session;
+use crate::session::{Ending, Session};
 use crate::tenant::{Tenant, TenantId};
 use bytes::Bytes;
 use mcp::listen::ListKind;
@@ -74,7 +74,7 @@ impl Rooms {
         };
         // Side by side: none waits for the disk before it ends.
         let going = self.sessions.all().into_iter().filter(goes).map(async |session| {
-            self.sessions.end(&session).await;
+            self.sessions.end(&session, Ending::Barred).await;
             self.streams.forget(&session.partition);
         });
         futures_util::future::join_all(going).await.len()

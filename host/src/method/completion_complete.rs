@@ -21,7 +21,7 @@ pub(super) async fn completion_complete(rooms: &Arc<Rooms>, context: Context, pa
         }
     };
     let target = Target::Completion(Completion { of, argument: params.argument, value: params.value, context: params.context });
-    let authorized = call::authorize(rooms, &context.caller, &context.server, &target, context.revision).await?;
+    let authorized = call::authorize(rooms, (&context.caller, &context.server), &target, context.revision, &context.span).await?;
     // A plugin need not suggest anything.
     if !guest.offer().completes {
         return Ok(Answer::Now(Ok(CompleteResult::default().write(context.revision, &rooms.implementation))));

@@ -4,7 +4,8 @@ use super::{Rooms, capabilities};
 use crate::auth::Caller;
 use crate::catalog::Server;
 use crate::failure::Failure;
-use crate::session::{NoSession, Session};
+use crate::session::Session;
+use crate::tenant::Quantity;
 use mcp::capability::ListChanged;
 use mcp::params::InitializeParams;
 use mcp::result::InitializeResult;
@@ -28,12 +29,13 @@ pub async fn initialize(
     }
     let revision = Revision::negotiate(&params.protocol_version);
     let session = if rooms.legacy.stateful_sessions {
-        let session = rooms.sessions.create(caller.owner(), server.id.clone(), revision, params.capabilities).await;
-        Some(session.map_err(|reason| match reason {
-            NoSession::Host => Failure::TooManySessions,
-            NoSession::Tenant | NoSession::Principal => Failure::SessionQuota,
-            NoSession::NotKept => Failure::StoreUnavailable,
-            NoSession::NoRandomness => Failure::Internal,
+        let (owner, at) = (caller.owner(), server.id.as_ref());
+        let ceilings = rooms.ceilings(Quantity::Sessions, &owner, at);
+        let session = rooms.sessions.create((owner.clone(), at.cloned()), revision, params.capabilities, &ceilings).await;
+        Some(session.map_err(|reason| {
+            let failure = Failure::from(reason);
+            rooms.note_refusal(&owner, at, &failure, &request.method);
+            failure
         })?)
     } else {
         None

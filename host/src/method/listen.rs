@@ -1,12 +1,13 @@
 //! `subscriptions/listen` (1.8): what a modern client hears of outside of its calls. The acknowledgement comes first, then only what was
 //! asked for, and each message names the subscription.
 
-use super::{Change, Context, Rooms, task};
+use super::{Change, Context, Rooms, refused, task};
 use crate::auth::{Caller, Denied};
 use crate::failure::Failure;
 use crate::outbox::{Reply, Run};
 use crate::stream::Taken;
 use crate::task::Task;
+use crate::trace::Span;
 use mcp::Id;
 use mcp::listen::{ListKind, ListenParams};
 use serde_json::value::RawValue;
@@ -23,7 +24,7 @@ use tokio::time::Instant;
 /// # Errors
 ///
 /// For parameters of a wrong shape, too many listeners, and tasks without their extension.
-pub(super) async fn listen(rooms: &Arc<Rooms>, context: Context, id: &Id, params: Option<&RawValue>) -> Result<Box<dyn Run>, Failure> {
+pub(super) async fn listen(rooms: &Arc<Rooms>, mut context: Context, id: &Id, params: Option<&RawValue>) -> Result<Box<dyn Run>, Failure> {
     let mut params = ListenParams::read(params)?;
     if !params.task_ids.is_empty() {
         task::declared(&context)?;
@@ -31,7 +32,7 @@ pub(super) async fn listen(rooms: &Arc<Rooms>, context: Context, id: &Id, params
     if rooms.draining.is_cancelled() {
         return Err(Failure::Draining);
     }
-    let place = rooms.stream_places.take(None, context.caller.owner()).ok_or(Failure::StreamQuota)?;
+    let place = rooms.stream_place(None, context.caller.owner(), context.server.id.as_ref())?;
     // Before anything is looked at: what changes from here on is heard.
     let (changes, task_changes) = (rooms.changes.subscribe(), rooms.task_store.changes());
     // What can never come is not acknowledged, nor is a resource that is not there, or not for this caller.
@@ -42,9 +43,11 @@ pub(super) async fn listen(rooms: &Arc<Rooms>, context: Context, id: &Id, params
     let mut watched = Vec::new();
     for uri in std::mem::take(&mut params.resource_subscriptions) {
         let Some(readable) = context.server.readable(&uri) else { continue };
-        match rooms.policy.may_watch(&context.caller, &context.server, &readable, &uri).await {
+        match rooms.policy.may_watch(&context.caller, &context.server, &readable, &uri, &context.span).await {
             Ok(()) => watched.push(uri),
-            Err(Denied::Hidden | Denied::Forbidden { .. }) => {}
+            Err(denied @ (Denied::Hidden | Denied::Forbidden { .. })) => {
+                rooms.note_denied(&context.caller, &context.server, refused::listed(&readable), &denied);
+            }
             Err(Denied::NoAnswer) => return Err(Failure::PolicyUnavailable),
         }
     }
@@ -61,6 +64,8 @@ pub(super) async fn listen(rooms: &Arc<Rooms>, context: Context, id: &Id, params
         waiting.push_back(told(rooms, task, id).await);
     }
     let rooms = Arc::clone(rooms);
+    // The request is answered; how long somebody listens says nothing of it.
+    context.span = Span::default();
     let ends = context.caller.good_for().and_then(|good_for| Instant::now().checked_add(good_for));
     let mut listening =
         Listening { rooms, context, id: id.clone(), params, tasks, waiting, ending: false, ends, changes, task_changes, _place: place };

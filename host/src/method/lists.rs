@@ -95,7 +95,8 @@ pub(super) async fn list(rooms: &Rooms, context: &Context, list: List, params: O
     // All at once: a policy is asked once for a list, and what it hides leaves no hole in a page.
     let rest: Vec<&Listed<'_>> = all.iter().skip(begin).collect();
     let items: Vec<Item<'_>> = rest.iter().map(|listed| listed.item).collect();
-    let shown = rooms.policy.shown(&context.caller, &context.server, &items).await.map_err(|_| Failure::PolicyUnavailable)?;
+    let shown =
+        rooms.policy.shown(&context.caller, &context.server, &items, &context.span).await.map_err(|_| Failure::PolicyUnavailable)?;
     let mut shown = rest.into_iter().zip(shown).filter_map(|(listed, shown)| shown.then_some(listed));
     let page: Vec<&Listed<'_>> = shown.by_ref().take(rooms.pages.items_max).collect();
     let next_cursor = match page.last().filter(|_| shown.next().is_some()) {

@@ -12,6 +12,6 @@ pub(super) async fn resources_read(rooms: &Arc<Rooms>, context: Context, params:
     let unknown = || Failure::UnknownResource(params.uri.clone());
     let readable = context.server.readable(&params.uri).ok_or_else(unknown)?;
     let target = Target::Resource { readable, uri: params.uri.clone() };
-    let authorized = call::authorize(rooms, &context.caller, &context.server, &target, context.revision).await?;
+    let authorized = call::authorize(rooms, (&context.caller, &context.server), &target, context.revision, &context.span).await?;
     begin(rooms, context, target, authorized, (params.input, params.meta), false).await
 }

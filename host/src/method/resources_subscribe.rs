@@ -15,10 +15,13 @@ pub(super) async fn subscribe(rooms: &Rooms, context: &Context, params: Option<&
     let uri = SubscribeParams::read(params)?.uri;
     let unknown = || Failure::UnknownResource(uri.clone());
     let readable = context.server.readable(&uri).ok_or_else(unknown)?;
-    rooms.policy.may_watch(&context.caller, &context.server, &readable, &uri).await.map_err(|denied| match denied {
-        Denied::Hidden => unknown(),
-        Denied::Forbidden { by, scopes } => Failure::PolicyDenied { by: by.map(super::call::blamed), scopes },
-        Denied::NoAnswer => Failure::PolicyUnavailable,
+    rooms.policy.may_watch(&context.caller, &context.server, &readable, &uri, &context.span).await.map_err(|denied| {
+        rooms.note_denied(&context.caller, &context.server, super::refused::listed(&readable), &denied);
+        match denied {
+            Denied::Hidden => unknown(),
+            Denied::Forbidden { by, scopes } => Failure::PolicyDenied { by: by.map(super::call::blamed), scopes },
+            Denied::NoAnswer => Failure::PolicyUnavailable,
+        }
     })?;
     if !rooms.sessions.subscribe(session, uri) {
         return Err(Failure::SubscriptionQuota);

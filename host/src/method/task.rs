@@ -7,6 +7,7 @@ use crate::catalog::{Catalog, TaskNeed};
 use crate::failure::Failure;
 use crate::outbox::{End, Reply, Run};
 use crate::task::{Called, Change, NoTask, Resumed, Task, View};
+use crate::trace::Span;
 use mcp::capability::{Capability, ClientCapabilities};
 use mcp::task::{TaskParams, UpdateParams};
 use mcp::{JsonText, Revision};
@@ -210,27 +211,34 @@ pub(super) async fn update(rooms: &Arc<Rooms>, context: Context, params: Option<
     let task = rooms.task(&context, &params.task_id).await?;
     let revision = context.revision;
     if let Some(resumed) = rooms.task_store.answer(&task, params.answers).await {
-        rooms.tasks.spawn(resume(Arc::clone(rooms), task, context.caller, context.catalog, resumed));
+        let span = context.span.child("tools/call");
+        rooms.tasks.spawn(resume(Arc::clone(rooms), task, (context.caller, span), context.catalog, resumed));
     }
     rooms.acknowledged(revision)
 }
 
 /// Calls a task's tool again, with answers: through the same gates as the first time, and in the catalog of now.
-async fn resume(rooms: Arc<Rooms>, task: Arc<Task>, caller: Caller, catalog: Arc<Catalog>, resumed: Resumed) {
-    match restart(&rooms, &task, caller, &catalog, resumed).await {
+async fn resume(rooms: Arc<Rooms>, task: Arc<Task>, (caller, span): (Caller, Span), catalog: Arc<Catalog>, resumed: Resumed) {
+    match restart(&rooms, &task, (caller, span), &catalog, resumed).await {
         Ok(Started::Running(run)) => drive(rooms, task, *run).await,
         Ok(Started::Answered(result)) => rooms.task_store.change(&task, Change::Completed(result)).await,
         Err(failure) => rooms.task_store.change(&task, Change::Failed((rooms.error_text)(&failure))).await,
     }
 }
 
-async fn restart(rooms: &Arc<Rooms>, task: &Task, caller: Caller, catalog: &Catalog, resumed: Resumed) -> Result<Started, Failure> {
+async fn restart(
+    rooms: &Arc<Rooms>,
+    task: &Task,
+    (caller, span): (Caller, Span),
+    catalog: &Catalog,
+    resumed: Resumed,
+) -> Result<Started, Failure> {
     let called = &task.called;
     let unknown = || Failure::UnknownTool(called.tool.clone());
     let server = Arc::clone(catalog.server(&caller.tenant().id, called.server.as_ref()).ok_or_else(unknown)?);
     let tool = Arc::clone(server.tool(&called.tool).ok_or_else(unknown)?);
     let target = Target::Tool { tool, arguments: called.arguments.clone() };
-    let authorized = call::authorize(rooms, &caller, &server, &target, called.revision).await?;
+    let authorized = call::authorize(rooms, (&caller, &server), &target, called.revision, &span).await?;
     let capabilities: Option<&RawValue> = serde_json::from_str(called.capabilities.as_str()).ok();
     let answers = resumed.answers.into_iter().map(|(key, answer)| (key.into_string(), answer.into_string()));
     let about = About {
@@ -244,6 +252,7 @@ async fn restart(rooms: &Arc<Rooms>, task: &Task, caller: Caller, catalog: &Cata
         token: None,
         log_level: None,
         in_session: false,
+        span,
     };
     let running = call::enter(rooms, &about)?;
     let resume = Some(Resume { answers: answers.collect(), state: resumed.state });

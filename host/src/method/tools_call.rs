@@ -17,7 +17,7 @@ pub(super) async fn tools_call(rooms: &Arc<Rooms>, context: Context, params: Opt
     let unknown = || Failure::UnknownTool(params.name.clone());
     let tool = Arc::clone(context.server.tool(&params.name).ok_or_else(unknown)?);
     let target = call::tool(&tool, params.arguments.as_deref());
-    let authorized = call::authorize(rooms, &context.caller, &context.server, &target, context.revision).await?;
+    let authorized = call::authorize(rooms, (&context.caller, &context.server), &target, context.revision, &context.span).await?;
 
     // Rung 6 of the modern ladder needs the tool, so it stands here.
     if !tool.mirrored.is_empty() && modern {

@@ -51,6 +51,11 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// The word that stands for it.
+    pub fn word(self) -> &'static str {
+        Self::ALL.get(self as usize).map_or(super::OTHER, |(_, word)| word)
+    }
+
     const ALL: [(Self, &'static str); 15] = [
         (Self::Ok, super::OK),
         (Self::ToolError, "tool_error"),

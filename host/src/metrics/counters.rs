@@ -18,6 +18,11 @@ impl Count {
         self.0.fetch_add(1, Relaxed);
     }
 
+    /// So many more.
+    pub fn add(&self, more: u64) {
+        self.0.fetch_add(more, Relaxed);
+    }
+
     /// How many.
     pub fn get(&self) -> u64 {
         self.0.load(Relaxed)
@@ -46,7 +51,7 @@ impl<const N: usize> ByWord<N> {
     }
 
     /// All of them.
-    pub(super) fn each(&self) -> impl Iterator<Item = (&'static str, u64)> {
+    pub fn each(&self) -> impl Iterator<Item = (&'static str, u64)> {
         self.words.iter().copied().zip(self.counts.iter().map(Count::get))
     }
 }

@@ -1,9 +1,11 @@
 //! All metrics as one page of OpenMetrics.
 
+use super::beats;
 use super::calls::Table;
 use super::counters::{ByWord, Histogram};
 use super::{
-    AUTH_FAILURES, CALLS, HTTP_REJECTED, JWKS_FETCH, OTHER, PANICS, PLUGIN_REJECTED, POLICY_DECISIONS, QUEUE, RELOAD, SSE_STALLED,
+    AUTH_FAILURES, CALLS, HTTP_REJECTED, JWKS_FETCH, OTHER, OVERSHOOT, PANICS, PLUGIN_REJECTED, POLICY_DECISIONS, QUEUE, RELOAD, SHED,
+    SPANS_DROPPED, SSE_STALLED, TASK_RESTARTS,
 };
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, MetricEncoder, NoLabelSet, text};
@@ -12,6 +14,7 @@ use prometheus_client::registry::{Registry, Unit};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What the page is.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -38,10 +41,20 @@ pub struct Gauges {
     pub store_errors: [u64; 2],
     /// Responses that are streamed now.
     pub streams: u64,
+    /// What request bodies hold of memory.
+    pub bodies_bytes: u64,
+    /// Tasks of the runtime that have not ended.
+    pub tasks: u64,
     /// Plugins that are served, and those with problems.
     pub plugins: [u64; 2],
     /// Log lines that nobody read in time.
     pub log_dropped: u64,
+    /// Streams that were resumed from a place of which some later events are gone.
+    pub replay_gaps: u64,
+    /// Files of the code cache that did not bear its seal.
+    pub code_tampered: u64,
+    /// How long ago the thread came round that has guests interrupted.
+    pub ticker_age: Duration,
 }
 
 /// Writes it.
@@ -70,6 +83,14 @@ impl Collector for Page {
         writer.gauge("generation", "Number of the current generation of settings and plugins.", gauges.generation)?;
         writer.count("panics", "Panics, wherever they were caught.", PANICS.get())?;
         writer.count("log_dropped", "Log lines that were dropped because standard error was not read.", gauges.log_dropped)?;
+        writer.count("spans_dropped", "Spans of traces that the collector did not get.", SPANS_DROPPED.get())?;
+
+        writer.counts("task_restarts", "Loops of the gateway's own that panicked and went on.", "task", &TASK_RESTARTS)?;
+        let help = "How long ago a loop of the gateway's own came round.";
+        let mut beats = writer.family("task_heartbeat", help, Some(&Unit::Seconds), MetricType::Gauge)?;
+        for (task, age) in beats::ages().into_iter().chain([("epoch", gauges.ticker_age)]) {
+            beats.encode_family(&[("task", task)])?.encode_gauge(&age.as_secs_f64())?;
+        }
 
         writer.counts("http_rejected", "Requests and connections refused before any method saw them.", "reason", &HTTP_REJECTED)?;
         writer.counts("auth_failures", "Requests whose sender is not known.", "reason", &AUTH_FAILURES)?;
@@ -77,6 +98,12 @@ impl Collector for Page {
         writer.by_tenant("sessions_active", "Sessions of the handshake era.", gauges, &gauges.sessions)?;
         writer.gauge("streams_active", "Event streams that are open.", gauges.streams)?;
         writer.count("sse_stalled", "Connections closed because their peer did not read.", SSE_STALLED.get())?;
+        writer.count("replay_gaps", "Streams resumed from a place of which some later events are gone.", gauges.replay_gaps)?;
+        writer.counts("shed", "Load that was turned away, by what there was no room in.", "stage", &SHED)?;
+
+        let mut bodies = writer.family("bodies", "Bytes that request bodies in flight hold.", Some(&Unit::Bytes), MetricType::Gauge)?;
+        bodies.encode_gauge(&gauges.bodies_bytes)?;
+        writer.gauge("tasks_active", "Tasks of the runtime that have not ended, such as connections.", gauges.tasks)?;
 
         let mut family = writer.family("calls", "Calls of guests by how they ended.", None, MetricType::Counter)?;
         for (tenant, tool, row) in calls.rows() {
@@ -89,6 +116,9 @@ impl Collector for Page {
         writer.histograms("call_duration", "Time of calls whose guest ran.", walls)?;
         let cpus = times.iter().map(|(tenant, times)| (*tenant, &times.cpu));
         writer.histograms("call_cpu", "Processor time of guests.", cpus)?;
+        let help = "How much later than its limit a call ended that was stopped by one.";
+        let mut overshoot = writer.family("call_overshoot", help, Some(&Unit::Seconds), MetricType::Histogram)?;
+        histogram(&mut overshoot, &OVERSHOOT)?;
         writer.by_tenant("permits_in_use", "Slots that calls occupy.", gauges, &gauges.permits)?;
         let mut queue = writer.family("queue", "Time that calls waited for a slot.", Some(&Unit::Seconds), MetricType::Histogram)?;
         histogram(&mut queue, &QUEUE)?;
@@ -99,6 +129,7 @@ impl Collector for Page {
             gauge(&mut plugins, &[("state", state)], count)?;
         }
         writer.counts("plugin_rejected", "Files that are not served, or not in their newest version.", "reason", &PLUGIN_REJECTED)?;
+        writer.count("aot_cache_tamper", "Files of the code cache that did not bear its seal.", gauges.code_tampered)?;
         writer.counts("reload", "Readings of the settings while the gateway runs.", "result", &RELOAD)?;
         let mut errors = writer.family("store_errors", "Operations of the store that failed.", None, MetricType::Counter)?;
         for (op, count) in ["read", "write"].into_iter().zip(gauges.store_errors) {

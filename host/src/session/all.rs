@@ -3,7 +3,8 @@
 use super::{Attached, InFlight, NotBegun, Session, SessionId, State, partition, record};
 use crate::auth::Owner;
 use crate::config::{ServerId, SessionLimits};
-use crate::tenant::TenantId;
+use crate::journal::{Event, Journal, Kind, Source, tag};
+use crate::tenant::{Ceilings, Census, Of, Row, TenantId, Whose};
 use event_store::{EventStore, Partition, Space, StoreError};
 use mcp::capability::ClientCapabilities;
 use mcp::{Id, Revision};
@@ -32,10 +33,46 @@ pub enum NoSession {
     Tenant,
     /// The principal has, all of them in use.
     Principal,
+    /// A quota is used up.
+    Quota(Whose),
     /// The system gave no randomness.
     NoRandomness,
     /// The store is required, and cannot keep it now.
     NotKept,
+}
+
+/// Why a session ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Its client ended it.
+    Deleted,
+    /// It was not used for too long.
+    Idle,
+    /// Its client never said that it was initialized.
+    NotInitialized,
+    /// It was there for as long as a session may be.
+    Lifetime,
+    /// Its owner began another one, and it was idle for longest.
+    Replaced,
+    /// The store is required, and did not keep it.
+    NotKept,
+    /// Its owner was revoked, or the settings do not know the owner or the server any more.
+    Barred,
+}
+
+impl Ending {
+    /// The word for records.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Deleted => "deleted",
+            Self::Idle => "idle",
+            Self::NotInitialized => "not_initialized",
+            Self::Lifetime => "lifetime",
+            Self::Replaced => "replaced",
+            Self::NotKept => "not_kept",
+            Self::Barred => "barred",
+        }
+    }
 }
 
 /// All sessions.
@@ -43,6 +80,7 @@ pub enum NoSession {
 pub struct Sessions {
     limits: SessionLimits,
     store: Arc<dyn EventStore>,
+    journal: Arc<Journal>,
     /// Without the store nothing is begun.
     required: bool,
     all: RwLock<All>,
@@ -56,14 +94,18 @@ pub struct Sessions {
 struct All {
     by_name: HashMap<Box<str>, Arc<Session>>,
     by_owner: HashMap<Owner, Vec<Arc<Session>>>,
-    by_tenant: HashMap<TenantId, usize>,
+    census: Census<Owner>,
     /// Who asked to hear of a resource. Sessions that have gone, or think otherwise by now, are left out when it is read.
     by_resource: HashMap<Box<str>, Vec<Weak<Session>>>,
 }
 
+fn of(session: &Session) -> Of<'_, Owner> {
+    Of { tenant: session.owner.tenant(), server: session.server.as_ref(), principal: &session.owner }
+}
+
 impl All {
     fn insert(&mut self, session: Arc<Session>) {
-        *self.by_tenant.entry(session.owner.tenant().clone()).or_default() += 1;
+        self.census.add(of(&session));
         self.by_owner.entry(session.owner.clone()).or_default().push(Arc::clone(&session));
         self.by_name.insert(session.id.as_str().into(), session);
     }
@@ -93,24 +135,28 @@ impl All {
                 self.by_owner.remove(&session.owner);
             }
         }
-        if let Some(count) = self.by_tenant.get_mut(session.owner.tenant()) {
-            *count -= 1;
-            if *count == 0 {
-                self.by_tenant.remove(session.owner.tenant());
-            }
-        }
+        self.census.remove(of(session));
         true
+    }
+
+    /// Whether there is room for one more, whatever its principal has.
+    fn room(&self, session: &Session, limits: &SessionLimits, ceilings: &Ceilings) -> Result<(), NoSession> {
+        self.census.room(of(session), &Ceilings { principal: usize::MAX, ..*ceilings }).map_err(NoSession::Quota)?;
+        if self.census.of_tenant(session.owner.tenant()) >= limits.per_tenant_max {
+            return Err(NoSession::Tenant);
+        }
+        if self.by_name.len() >= limits.sessions_max { Err(NoSession::Host) } else { Ok(()) }
     }
 }
 
 impl Sessions {
     /// None yet.
-    pub fn new(limits: SessionLimits, store: Arc<dyn EventStore>, required: bool) -> Self {
-        let generation = AtomicU64::new(store.health().generation);
-        Self { limits, store, required, all: RwLock::default(), generation, loaded: AtomicBool::new(false), unremoved: Mutex::default() }
+    pub fn new(limits: SessionLimits, store: Arc<dyn EventStore>, required: bool, journal: Arc<Journal>) -> Self {
+        let (generation, loaded) = (AtomicU64::new(store.health().generation), AtomicBool::new(false));
+        Self { limits, store, journal, required, all: RwLock::default(), generation, loaded, unremoved: Mutex::default() }
     }
 
-    /// Begins one. When this returns, the store has it; if the store cannot be written and is not required, it lives in memory until the
+    /// Begins one, within the limits and these ceilings. When this returns, the store has it; if the store cannot be written and is not required, it lives in memory until the
     /// store can.
     ///
     /// # Errors
@@ -118,10 +164,10 @@ impl Sessions {
     /// When there are too many, when the system gives no randomness for an id, or when the store is required and refuses.
     pub async fn create(
         &self,
-        owner: Owner,
-        server: Option<ServerId>,
+        (owner, server): (Owner, Option<ServerId>),
         revision: Revision,
         capabilities: ClientCapabilities,
+        ceilings: &Ceilings,
     ) -> Result<Arc<Session>, NoSession> {
         let mut id = [0_u8; 16];
         getrandom::fill(&mut id).map_err(|_| NoSession::NoRandomness)?;
@@ -152,34 +198,36 @@ impl Sessions {
                 ended: false,
             }),
         });
-        let replaced = self.admit(&session)?;
+        let replaced = self.admit(&session, ceilings)?;
         if let Some(replaced) = replaced {
-            self.end(&replaced).await;
+            self.end(&replaced, Ending::Replaced).await;
         }
+        self.journal.note(event(Kind::SessionCreated, &session));
         if !self.save(&session).await && self.required {
-            self.end(&session).await;
+            self.end(&session, Ending::NotKept).await;
             return Err(NoSession::NotKept);
         }
         Ok(session)
     }
 
     /// Takes it into the list, if there is a place; the session that gives its place up for it.
-    fn admit(&self, session: &Arc<Session>) -> Result<Option<Arc<Session>>, NoSession> {
+    fn admit(&self, session: &Arc<Session>, ceilings: &Ceilings) -> Result<Option<Arc<Session>>, NoSession> {
         let (now, mut all) = (self.store.now(), self.all.write());
+        let (limit, quota) = (self.limits.per_principal_max, ceilings.principal);
+        let full = if quota < limit { NoSession::Quota(Whose::Principal) } else { NoSession::Principal };
         let mut replaced = None;
-        if let Some(theirs) = all.by_owner.get(&session.owner).filter(|theirs| theirs.len() >= self.limits.per_principal_max) {
+        if let Some(theirs) = all.by_owner.get(&session.owner).filter(|theirs| theirs.len() >= limit.min(quota)) {
             let idle = theirs.iter().filter_map(|session| Some((session.idle(now)?, session)));
             let longest = idle.max_by_key(|(idle, _)| *idle).filter(|(idle, _)| *idle >= REPLACED_AFTER);
-            replaced = Some(longest.map(|(_, session)| Arc::clone(session)).ok_or(NoSession::Principal)?);
+            replaced = Some(longest.map(|(_, session)| Arc::clone(session)).ok_or(full)?);
         }
         if let Some(replaced) = &replaced {
             all.remove(replaced);
         }
-        if all.by_tenant.get(session.owner.tenant()).is_some_and(|count| *count >= self.limits.per_tenant_max) {
-            return Err(NoSession::Tenant);
-        }
-        if all.by_name.len() >= self.limits.sessions_max {
-            return Err(NoSession::Host);
+        if let Err(reason) = all.room(session, &self.limits, ceilings) {
+            // It gives its place up for nothing.
+            replaced.into_iter().for_each(|replaced| all.insert(replaced));
+            return Err(reason);
         }
         all.insert(Arc::clone(session));
         Ok(replaced)
@@ -204,8 +252,15 @@ impl Sessions {
     pub fn find(&self, name: &str, owner: &Owner, server: Option<&ServerId>) -> Option<Arc<Session>> {
         let session = self.all.read().by_name.get(name).cloned()?;
         let now = self.store.now();
-        let theirs = session.owner == *owner && session.server.as_ref() == server;
-        if !theirs || session.is_over(now, &self.limits) {
+        if session.over(now, &self.limits).is_some() {
+            return None;
+        }
+        let is_theirs = session.owner == *owner;
+        if !is_theirs || session.server.as_ref() != server {
+            let reason = if is_theirs { "server" } else { "owner" };
+            self.journal.note_often(Kind::SessionOwnerMismatch, &Source::Tenant(owner.tenant().clone()), reason, |event| {
+                event.by(owner.identity()).at_server(server).to(&tag(session.id.as_str()))
+            });
             return None;
         }
         session.used(now);
@@ -228,9 +283,11 @@ impl Sessions {
 
     /// Ends a session and cancels what it has in flight. When this returns, it does not come back; if the store cannot be written now, it
     /// is told as soon as it can.
-    pub async fn end(&self, session: &Session) {
+    pub async fn end(&self, session: &Session, why: Ending) {
         self.all.write().remove(session);
-        session.end();
+        if session.end() {
+            self.journal.note(event(Kind::SessionEnded, session).because(why.word()));
+        }
         if !self.remove(&session.partition).await {
             let mut unremoved = self.unremoved.lock();
             if unremoved.len() < UNREMOVED_MAX {
@@ -272,7 +329,7 @@ impl Sessions {
                     continue;
                 };
                 let mut all = self.all.write();
-                if !all.by_name.contains_key(session.id.as_str()) && !session.is_over(now, &self.limits) {
+                if !all.by_name.contains_key(session.id.as_str()) && session.over(now, &self.limits).is_none() {
                     let session = Arc::new(session);
                     session.subscriptions().into_iter().for_each(|uri| all.watch(uri, &session));
                     all.insert(session);
@@ -287,10 +344,11 @@ impl Sessions {
         let now = self.store.now();
         let over: Vec<_> = self.every(|session| {
             session.refresh(now);
-            session.is_over(now, &self.limits)
+            session.over(now, &self.limits).is_some()
         });
         for session in &over {
-            self.end(session).await;
+            // One that somebody uses from this moment on was told that it is over.
+            self.end(session, session.over(now, &self.limits).unwrap_or(Ending::Idle)).await;
         }
         if !over.is_empty() {
             tracing::debug!(sessions = over.len(), "sessions ended because their time was over");
@@ -354,11 +412,22 @@ impl Sessions {
 
     /// How many there are of each tenant that has any.
     pub fn by_tenant(&self) -> Vec<(TenantId, usize)> {
-        self.all.read().by_tenant.iter().map(|(tenant, count)| (tenant.clone(), *count)).collect()
+        self.all.read().census.tenants().map(|(tenant, count)| (tenant.clone(), count)).collect()
+    }
+
+    /// How many there are, for the ledger.
+    pub fn counts(&self) -> Vec<(Row, usize)> {
+        self.all.read().census.counts(Owner::name)
     }
 
     /// How many there are.
     pub fn count(&self) -> usize {
         self.all.read().by_name.len()
     }
+}
+
+/// Something that happened to a session, whose id is for nobody to read.
+fn event(kind: Kind, session: &Session) -> Event {
+    let event = Event::new(kind).of_tenant(session.owner.tenant().as_str()).by(session.owner.identity());
+    event.at_server(session.server.as_ref()).to(&tag(session.id.as_str()))
 }

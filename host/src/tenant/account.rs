@@ -5,6 +5,7 @@ use super::clock_ns;
 use super::meter::{InFlight, Meter, Quantity, Used};
 use crate::config::{QuotaConfig, Quotas};
 use parking_lot::RwLock;
+use sandbox::Memory;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,18 @@ pub(super) struct Account {
     pub(super) servers: Meters,
     pub(super) principals: Meters,
     pub(super) tools: Meters,
+    /// Of the host's places for calls.
+    pub(super) calls: fair::Share,
+    /// What its guests run on.
+    pub(super) guests: sandbox::Share,
+}
+
+impl Account {
+    /// With a part of that memory.
+    pub(super) fn new(memory: &Arc<Memory>, limit: usize) -> Self {
+        let guests = sandbox::Share { turns: fair::Share::default(), memory: Arc::new(Memory::new(limit, Some(Arc::clone(memory)))) };
+        Self { guests, ..Self::default() }
+    }
 }
 
 /// Meters by name.
@@ -59,6 +72,50 @@ pub struct Exceeded {
     pub quantity: Quantity,
     /// Until there is room again, as far as can be said.
     pub wait: Duration,
+}
+
+impl Exceeded {
+    /// Whose, and of what, as one word of a closed set.
+    pub fn word(self) -> &'static str {
+        use Quantity as Q;
+        use Whose as W;
+        match (self.whose, self.quantity) {
+            (W::Tenant, Q::InFlight) => "tenant.in_flight",
+            (W::Tenant, Q::Calls) => "tenant.calls",
+            (W::Tenant, Q::Cpu) => "tenant.cpu",
+            (W::Tenant, Q::Memory) => "tenant.memory",
+            (W::Tenant, Q::BytesOut) => "tenant.bytes_out",
+            (W::Tenant, Q::Sessions) => "tenant.sessions",
+            (W::Tenant, Q::Streams) => "tenant.streams",
+            (W::Server, Q::InFlight) => "server.in_flight",
+            (W::Server, Q::Calls) => "server.calls",
+            (W::Server, Q::Cpu) => "server.cpu",
+            (W::Server, Q::Memory) => "server.memory",
+            (W::Server, Q::BytesOut) => "server.bytes_out",
+            (W::Server, Q::Sessions) => "server.sessions",
+            (W::Server, Q::Streams) => "server.streams",
+            (W::Principal, Q::InFlight) => "principal.in_flight",
+            (W::Principal, Q::Calls) => "principal.calls",
+            (W::Principal, Q::Cpu) => "principal.cpu",
+            (W::Principal, Q::Memory) => "principal.memory",
+            (W::Principal, Q::BytesOut) => "principal.bytes_out",
+            (W::Principal, Q::Sessions) => "principal.sessions",
+            (W::Principal, Q::Streams) => "principal.streams",
+            (W::Tool, Q::InFlight) => "tool.in_flight",
+            (W::Tool, Q::Calls) => "tool.calls",
+            (W::Tool, Q::Cpu) => "tool.cpu",
+            (W::Tool, Q::Memory) => "tool.memory",
+            (W::Tool, Q::BytesOut) => "tool.bytes_out",
+            (W::Tool, Q::Sessions) => "tool.sessions",
+            (W::Tool, Q::Streams) => "tool.streams",
+        }
+    }
+
+    /// Of something that is kept open. Nobody knows when one of them ends; a session is open for long.
+    pub fn open(whose: Whose, quantity: Quantity) -> Self {
+        let seconds = if quantity == Quantity::Sessions { 29 } else { 0 };
+        Self { whose, quantity, wait: Duration::from_secs(seconds) }
+    }
 }
 
 /// What a call is of. Names of a closed set, but for the principal's.

@@ -1,23 +1,38 @@
-//! Which calls may run: quotas first, which refuse at once; then the tenant's share, and last the host, for which a call waits a short, bounded
-//! time. Load shows as a clear answer, not as latency.
+//! Which calls may run: quotas first, which refuse at once; then what is short, the processor and memory; then the tenant's share, and last the
+//! host, for which a call waits a short, bounded time. Load shows as a clear answer, not as latency.
 //!
 //! The tenant's own share is taken before the host's: a tenant beyond its share queues behind itself and holds nothing of the host meanwhile.
 //! Where many tenants wait for the host, they take turns.
+//!
+//! Waiting is for bursts. Where there has been too little for long, waiting in line would only make every call late and none more: then who
+//! comes is refused at once, or nearly so, and who is in has what there is.
 
 use super::Tenant;
 use super::account::{Asked, Bill, Exceeded};
-use super::fair::{Place, Places};
+use super::memory::MemoryWatch;
 use super::meter::InFlight;
 use crate::config::CallLimits;
+use fair::{Place, Places, Share};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// How long guests may have too few turns before that is no burst any more.
+const BURST: Duration = Duration::from_millis(100);
+/// How long a call waits where the line has been there for longer than any call may wait: it does not get shorter by standing in it.
+const PATIENCE_UNDER_LOAD: Duration = Duration::from_millis(5);
+/// So many guests of a tenant may compute at once, however many other tenants do.
+const COMPUTING_MIN: usize = 2;
 
 /// Hands out slots.
 #[derive(Debug)]
 pub struct Admission {
     host: Places,
+    /// Those of guests that compute for long.
+    turns: Places,
+    computing_per_core_max: usize,
+    queue_max: usize,
     queue_timeout: Duration,
+    memory: MemoryWatch,
 }
 
 /// The right of one call to occupy the host; given back on drop.
@@ -25,7 +40,7 @@ pub struct Admission {
 pub struct Slot {
     bill: Arc<Bill>,
     _in_flight: Vec<InFlight>,
-    _tenant: OwnedSemaphorePermit,
+    _tenant: Place,
     _host: Place,
 }
 
@@ -36,6 +51,10 @@ pub enum Refused {
     Tenant,
     /// The host has.
     Host,
+    /// Guests of the tenant have had too few turns at the processor for a while, so that more of them would only make each slower.
+    Processor,
+    /// The process is near the memory that it may have.
+    Memory,
     /// A quota is used up.
     Quota(Exceeded),
 }
@@ -48,21 +67,28 @@ impl Slot {
 }
 
 impl Admission {
-    /// With these limits.
-    pub fn new(limits: &CallLimits) -> Self {
-        Self { host: Places::new(limits.in_flight_max), queue_timeout: limits.queue_timeout }
+    /// With these limits. `turns` are those that guests take who compute for long.
+    pub fn new(limits: &CallLimits, turns: Places) -> Self {
+        Self {
+            host: Places::new(limits.in_flight_max),
+            turns,
+            computing_per_core_max: limits.computing_per_core_max,
+            queue_max: limits.queue_max,
+            queue_timeout: limits.queue_timeout,
+            memory: MemoryWatch::new(limits.process_memory_bytes_max),
+        }
     }
 
     /// Takes a slot, waiting at most the queue's time for it. Cancel-safe.
     ///
     /// # Errors
     ///
-    /// The quota that is used up; or, when the time is over, whose share is.
+    /// The quota that is used up; what there is too little of; or, when the time is over, whose share is.
     pub async fn admit(&self, tenant: &Tenant, asked: &Asked<'_>) -> Result<Slot, Refused> {
         let (in_flight, bill) = tenant.account.begin(&tenant.quotas, asked).map_err(Refused::Quota)?;
         let taken = self.shares(tenant).await;
         match taken {
-            Ok((share, host)) => Ok(Slot { bill, _in_flight: in_flight, _tenant: share, _host: host }),
+            Ok((own, host)) => Ok(Slot { bill, _in_flight: in_flight, _tenant: own, _host: host }),
             Err(refused) => {
                 bill.did_not_begin();
                 Err(refused)
@@ -70,18 +96,45 @@ impl Admission {
         }
     }
 
-    async fn shares(&self, tenant: &Tenant) -> Result<(OwnedSemaphorePermit, Place), Refused> {
-        let share = take_share(&tenant.calls, self.queue_timeout).await.ok_or(Refused::Tenant)?;
-        let host = tokio::time::timeout(self.queue_timeout, self.host.take(&tenant.id, tenant.weight));
-        Ok((share, host.await.map_err(|_| Refused::Host)?))
+    async fn shares(&self, tenant: &Tenant) -> Result<(Place, Place), Refused> {
+        if self.memory.is_short() {
+            return Err(Refused::Memory);
+        }
+        self.check_processor(&tenant.account.guests.turns)?;
+        let own = self.take(&tenant.calls.places, &tenant.calls.share).await.ok_or(Refused::Tenant)?;
+        let host = self.take(&self.host, &tenant.account.calls).await.ok_or(Refused::Host)?;
+        Ok((own, host))
     }
-}
 
-async fn take_share(share: &Arc<Semaphore>, patience: Duration) -> Option<OwnedSemaphorePermit> {
-    if let Ok(permit) = Arc::clone(share).try_acquire_owned() {
-        return Some(permit);
+    /// Whether guests of this share get so many turns as to come to an end. How many may compute is the less the more others do as well.
+    fn check_processor(&self, share: &Share) -> Result<(), Refused> {
+        let all = self.computing_per_core_max.saturating_mul(self.turns.total());
+        let most = all.checked_div(self.turns.active()).unwrap_or(all).max(COMPUTING_MIN);
+        if share.wanted() < most {
+            share.pressure().found_enough();
+            return Ok(());
+        }
+        if share.pressure().found_too_little() < BURST { Ok(()) } else { Err(Refused::Processor) }
     }
-    tokio::time::timeout(patience, Arc::clone(share).acquire_owned()).await.ok()?.ok()
+
+    async fn take(&self, places: &Places, share: &Share) -> Option<Place> {
+        let asking = match places.ask(share).now() {
+            Ok(place) => {
+                share.pressure().found_enough();
+                return Some(place);
+            }
+            Err(asking) => asking,
+        };
+        // It counts itself.
+        if share.waiting() > self.queue_max {
+            return None;
+        }
+        let patience = match share.pressure().found_too_little() {
+            for_long if for_long >= self.queue_timeout => PATIENCE_UNDER_LOAD.min(self.queue_timeout),
+            _ => self.queue_timeout,
+        };
+        tokio::time::timeout(patience, asking).await.ok()
+    }
 }
 
 #[cfg(test)]
@@ -89,17 +142,30 @@ mod tests {
     use super::*;
     use crate::config::{QuotaConfig, Quotas};
     use crate::tenant::{Quantity, TenantId, Whose};
+    use std::time::Instant;
 
     const ASKED: Asked<'_> = Asked { server: "", server_quota: QuotaConfig::NONE, principal: None, tool: None };
 
     fn tenant(name: &str, quotas: Quotas) -> Tenant {
-        Tenant::new(TenantId::of(name), (1, 1), quotas, Arc::default())
+        Tenant::new(TenantId::of(name), 1, quotas, Arc::default())
+    }
+
+    fn admission(in_flight_max: usize, queue_timeout: Duration) -> Admission {
+        let limits = CallLimits {
+            in_flight_max,
+            per_tenant_max: 1,
+            computing_per_core_max: 4,
+            queue_max: 8,
+            queue_timeout,
+            memory_per_tenant_bytes_max: usize::MAX,
+            process_memory_bytes_max: None,
+        };
+        Admission::new(&limits, Places::new(2))
     }
 
     #[tokio::test]
     async fn a_full_house_refuses_after_its_queue_time() {
-        let limits = CallLimits { in_flight_max: 2, per_tenant_max: 1, queue_timeout: Duration::from_millis(5) };
-        let admission = Admission::new(&limits);
+        let admission = admission(2, Duration::from_millis(5));
         let [a, b, c] = ["a", "b", "c"].map(|name| tenant(name, Quotas::default()));
         let first = admission.admit(&a, &ASKED).await.expect("free");
         assert_eq!(admission.admit(&a, &ASKED).await.expect_err("a is full"), Refused::Tenant);
@@ -111,13 +177,56 @@ mod tests {
 
     #[tokio::test]
     async fn a_quota_refuses_at_once() {
-        let limits = CallLimits { in_flight_max: 2, per_tenant_max: 2, queue_timeout: Duration::from_secs(3_600) };
         let quota = QuotaConfig { calls_per_second_max: 1, calls_burst_max: 1, ..QuotaConfig::NONE };
-        let (admission, a) = (Admission::new(&limits), tenant("a", Quotas { tenant: quota, ..Quotas::default() }));
+        let (admission, a) = (admission(2, Duration::from_secs(3_600)), tenant("a", Quotas { tenant: quota, ..Quotas::default() }));
         drop(admission.admit(&a, &ASKED).await.expect("one"));
         match admission.admit(&a, &ASKED).await.expect_err("not two") {
             Refused::Quota(exceeded) => assert_eq!((exceeded.whose, exceeded.quantity), (Whose::Tenant, Quantity::Calls)),
             other => panic!("{other:?}"),
         }
+    }
+
+    #[tokio::test]
+    async fn a_line_has_an_end() {
+        let admission = Arc::new(admission(1, Duration::from_secs(3_600)));
+        let a = Arc::new(tenant("a", Quotas::default()));
+        let _first = admission.admit(&a, &ASKED).await.expect("free");
+        let mut waiting: Vec<_> = (0..8).map(|_| Box::pin(admission.admit(&a, &ASKED))).collect();
+        for one in &mut waiting {
+            assert!(futures_util::poll!(one).is_pending());
+        }
+        assert_eq!(admission.admit(&a, &ASKED).await.expect_err("the ninth"), Refused::Tenant);
+    }
+
+    #[tokio::test]
+    async fn who_comes_to_a_load_that_does_not_fit_is_refused_almost_at_once() {
+        const WAIT: Duration = Duration::from_millis(300);
+        let admission = admission(1, WAIT);
+        let a = tenant("a", Quotas::default());
+        let _first = admission.admit(&a, &ASKED).await.expect("free");
+        let (began, mut waited) = (Instant::now(), Vec::new());
+        while began.elapsed() <= WAIT * 3 {
+            let came = Instant::now();
+            assert_eq!(admission.admit(&a, &ASKED).await.expect_err("it lasts"), Refused::Tenant);
+            waited.push(came.elapsed());
+        }
+        assert!(waited.first().is_some_and(|first| *first >= WAIT), "it may be a burst: {waited:?}");
+        assert!(waited.len() > 3, "after that nobody waits for long: {waited:?}");
+    }
+
+    #[tokio::test]
+    async fn guests_that_get_no_turns_are_not_joined_by_more() {
+        let admission = admission(64, Duration::from_secs(3_600));
+        let a = tenant("a", Quotas::default());
+        let computing: Vec<_> = (0..8).map(|_| admission.turns.ask(&a.account.guests.turns)).collect();
+        let began = Instant::now();
+        while began.elapsed() <= BURST {
+            assert_ne!(admission.admit(&a, &ASKED).await.err(), Some(Refused::Host));
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(admission.admit(&a, &ASKED).await.expect_err("for long"), Refused::Processor);
+        admission.admit(&tenant("b", Quotas::default()), &ASKED).await.expect("b is not concerned");
+        drop(computing);
+        admission.admit(&a, &ASKED).await.expect("they are gone");
     }
 }

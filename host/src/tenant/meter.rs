@@ -42,6 +42,10 @@ pub enum Quantity {
     Memory,
     /// Bytes out a minute.
     BytesOut,
+    /// Sessions that are open.
+    Sessions,
+    /// Event streams that are open.
+    Streams,
 }
 
 /// A call that is counted as in flight; not any more when it is dropped.

@@ -1,46 +1,53 @@
 //! The ledger: what each tenant used, and what of it each server, principal and tool did.
 
 use super::account::Meters;
+use super::census::Open;
 use super::meter::Meter;
 use super::{Tenant, Tenants};
 use crate::config::QuotaConfig;
 use serde_json::{Map, Value, json};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Rows of one kind and tenant: those that used the most. What the others used is in the tenant's own row.
 const ROWS_MAX: usize = 100;
 
-/// All rows, tenants by name: `of` says whose a row is, `name` which of them. Counts are since the gateway started; those of this minute are
-/// there where there is a quota for them.
-pub fn usage(tenants: &Tenants) -> Vec<Map<String, Value>> {
-    let mut all: Vec<&Arc<Tenant>> = tenants.0.values().collect();
+/// All rows, tenants by name: `of` says whose a row is, `name` which of them. Sessions and streams are those of now, and counts since the
+/// gateway started; those of this minute are there where there is a quota for them.
+pub fn usage(tenants: &Tenants, open: &Open) -> Vec<Map<String, Value>> {
+    let mut all: Vec<&Arc<Tenant>> = tenants.by_name.values().collect();
     all.sort_by(|a, b| a.id.cmp(&b.id));
     let mut rows = Vec::new();
     for tenant in all {
         let (account, quotas) = (&tenant.account, &tenant.quotas);
-        rows.push(row(tenant, "tenant", tenant.id.as_str(), &account.own, &quotas.tenant));
+        rows.push(row(tenant, ("tenant", tenant.id.as_str()), &account.own, &quotas.tenant, open));
         // A server's quota is of the settings of now, which the ledger does not have.
         for (of, meters, quota) in [
             ("server", &account.servers, &QuotaConfig::NONE),
             ("principal", &account.principals, &quotas.principal),
             ("tool", &account.tools, &quotas.tool),
         ] {
-            rows.extend(heaviest(meters).iter().map(|(name, meter)| row(tenant, of, name, meter, quota)));
+            let heaviest = heaviest(meters, tenant, of, open);
+            rows.extend(heaviest.iter().map(|(name, meter)| row(tenant, (of, name), meter, quota, open)));
         }
     }
     rows
 }
 
-fn heaviest(meters: &Meters) -> Vec<(Box<str>, Arc<Meter>)> {
+fn heaviest(meters: &Meters, tenant: &Tenant, of: &'static str, open: &Open) -> Vec<(Box<str>, Arc<Meter>)> {
     let mut all = meters.all();
+    // Who has a session and never called anything has no meter.
+    let known: HashSet<Box<str>> = all.iter().map(|(name, _)| name.clone()).collect();
+    let without = open.names(&tenant.id, of).filter(|name| !known.contains(*name));
+    all.extend(without.map(|name| (name.into(), Arc::default())));
     let weight = |meter: &Meter| (meter.totals.cpu_us.load(Relaxed), meter.totals.calls.load(Relaxed));
-    all.sort_by_key(|(_, meter)| std::cmp::Reverse(weight(meter)));
+    all.sort_by_cached_key(|(name, meter)| std::cmp::Reverse((weight(meter), open.of(&(tenant.id.clone(), of, name.clone())))));
     all.truncate(ROWS_MAX);
     all
 }
 
-fn row(tenant: &Tenant, of: &str, name: &str, meter: &Meter, quota: &QuotaConfig) -> Map<String, Value> {
+fn row(tenant: &Tenant, (of, name): (&'static str, &str), meter: &Meter, quota: &QuotaConfig, open: &Open) -> Map<String, Value> {
     let totals = &meter.totals;
     let mut row = Map::new();
     let mut tell = |name: &str, value: Value| drop(row.insert(name.to_owned(), value));
@@ -48,6 +55,11 @@ fn row(tenant: &Tenant, of: &str, name: &str, meter: &Meter, quota: &QuotaConfig
     tell("of", of.into());
     tell("name", name.into());
     tell("in_flight", meter.in_flight().into());
+    if of != "tool" {
+        let [sessions, streams] = open.of(&(tenant.id.clone(), of, name.into()));
+        tell("sessions", sessions.into());
+        tell("streams", streams.into());
+    }
     tell("calls", totals.calls.load(Relaxed).into());
     tell("refused", totals.refused.load(Relaxed).into());
     tell("cpu_ms", (totals.cpu_us.load(Relaxed) / 1_000).into());

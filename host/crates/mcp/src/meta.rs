@@ -66,6 +66,56 @@ pub struct TraceContext {
     pub baggage: Option<Box<str>>,
 }
 
+impl TraceContext {
+    /// What `params._meta` says, whatever else is wrong with it: for who looks at a request before its method does.
+    #[must_use]
+    pub fn of_params(params: Option<&RawValue>) -> TraceContext {
+        let raw = Members::of_params(params).get("_meta").filter(|raw| raw.get().len() <= META_BYTES_MAX);
+        let Some(members) = raw.and_then(|raw| Members::of(raw.get())) else { return TraceContext::default() };
+        let mut trace = TraceContext::default();
+        members.iter().for_each(|(key, value)| trace.take(key, value));
+        trace.whole()
+    }
+
+    /// What headers of these names say: for a request whose `_meta` says nothing.
+    #[must_use]
+    pub fn of_headers(traceparent: &str, tracestate: Option<&str>) -> TraceContext {
+        let short = |text: &str| is_plain(text, 512).then(|| Box::from(text));
+        let traceparent = short(traceparent).filter(|text| is_traceparent(text));
+        TraceContext { traceparent, tracestate: tracestate.and_then(short), baggage: None }.whole()
+    }
+
+    /// Reads a member of `_meta`, if it is one of these.
+    fn take(&mut self, key: &str, value: &RawValue) {
+        match key {
+            "traceparent" => self.traceparent = text(value, 512).filter(|text| is_traceparent(text)),
+            "tracestate" => self.tracestate = text(value, 512),
+            "baggage" => self.baggage = text(value, 8192),
+            _ => {}
+        }
+    }
+
+    /// Without a parent there is no state.
+    fn whole(mut self) -> TraceContext {
+        if self.traceparent.is_none() {
+            self.tracestate = None;
+        }
+        self
+    }
+
+    /// What a guest may see of a request's `_meta` ([`RequestMeta::for_guest`]), with this parent and state in place of the client's.
+    #[must_use]
+    pub fn put_into(&self, meta: Option<&JsonText>) -> Option<JsonText> {
+        let mut object = Object::new();
+        let members = meta.and_then(|meta| Members::of(meta.as_str())).unwrap_or_default();
+        let others = members.iter().filter(|(key, _)| !matches!(*key, "traceparent" | "tracestate"));
+        others.for_each(|(key, value)| object.splice(key, value.get()));
+        object.string_if("traceparent", self.traceparent.as_deref());
+        object.string_if("tracestate", self.tracestate.as_deref());
+        object.end_unless_empty()
+    }
+}
+
 /// What `_meta` claims about the request itself, unread: the modern ladder judges it, the legacy era ignores it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claims {
@@ -122,11 +172,7 @@ impl RequestMeta {
                     let wrong = ParamsError::wrong("_meta.progressToken", "an integer or a string of at most 256 bytes");
                     meta.progress_token = Some(token.ok_or(wrong)?);
                 }
-                "traceparent" => {
-                    meta.trace.traceparent = text(value, 512).filter(|text| is_traceparent(text));
-                }
-                "tracestate" => meta.trace.tracestate = text(value, 512),
-                "baggage" => meta.trace.baggage = text(value, 8192),
+                "traceparent" | "tracestate" | "baggage" => meta.trace.take(key, value),
                 PROTOCOL_VERSION => meta.claims.protocol_version = Some(value.into()),
                 CLIENT_CAPABILITIES => meta.claims.client_capabilities = Some(value.into()),
                 CLIENT_INFO => meta.claims.client_info = Some(value.into()),
@@ -135,9 +181,7 @@ impl RequestMeta {
                 other => extra.splice(other, value.get()),
             }
         }
-        if meta.trace.traceparent.is_none() {
-            meta.trace.tracestate = None;
-        }
+        meta.trace = meta.trace.whole();
         meta.extra = extra.end_unless_empty();
         Ok(meta)
     }
@@ -203,8 +247,11 @@ pub(crate) fn compose(guest: Option<&JsonText>, own: &[(&str, JsonText)]) -> Opt
 /// A string of visible ASCII and blanks, at most `bytes_max` long.
 fn text(raw: &RawValue, bytes_max: usize) -> Option<Box<str>> {
     let text: Box<str> = serde_json::from_str(raw.get()).ok()?;
-    let plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-    (plain && text.len() <= bytes_max).then_some(text)
+    is_plain(&text, bytes_max).then_some(text)
+}
+
+fn is_plain(text: &str, bytes_max: usize) -> bool {
+    text.len() <= bytes_max && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 /// W3C Trace Context, `traceparent`.

@@ -14,6 +14,7 @@ use std::hash::{Hash, Hasher};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 use wasmtime::Engine;
 use wasmtime::component::Component;
@@ -49,6 +50,8 @@ pub struct CodeCache {
     directory: PathBuf,
     key: [u8; SEAL_BYTES],
     bytes_max: u64,
+    /// Files that did not prove themselves.
+    tampered: AtomicU64,
 }
 
 impl CodeCache {
@@ -78,7 +81,12 @@ impl CodeCache {
                 read_key(&key_path).map_err(io(&key_path))?.ok_or_else(broken)?
             }
         };
-        Ok(Self { directory: directory.to_owned(), key, bytes_max })
+        Ok(Self { directory: directory.to_owned(), key, bytes_max, tampered: AtomicU64::new(0) })
+    }
+
+    /// How many files did not prove themselves since it was opened.
+    pub(crate) fn tampered(&self) -> u64 {
+        self.tampered.load(Ordering::Relaxed)
     }
 
     /// The code for this component and this engine, if it is there and proves itself.
@@ -92,6 +100,7 @@ impl CodeCache {
                 _ => false,
             };
         if !proven {
+            self.tampered.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(entry = %name, "a file in the compiled-code cache does not bear the gateway's seal; it is removed and made again");
             let _ = fs::remove_file(&path);
             return None;

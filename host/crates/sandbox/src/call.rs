@@ -1,7 +1,7 @@
 //! One call: place → store → instance → guest → outcome, under its limits.
 
 use crate::contract::{Caller, ClientFeatures, Failure, Resume};
-use crate::demote::{Demotable, Pulse};
+use crate::demote::{Demotable, Elsewhere, Pulse};
 use crate::engine::{Engines, Lane, Profile};
 use crate::events::{EventSender, LogLine, Stream};
 use crate::fault::Resource;
@@ -10,7 +10,7 @@ use crate::meter::Spent;
 use crate::plain::TooLong;
 use crate::state::State;
 use crate::work::{Asked, Lists, Offer, Outcome, Refused};
-use crate::{Fault, Grants, Limits, Permit};
+use crate::{Fault, Grants, Limits, Permit, Share};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -40,6 +40,8 @@ pub struct Call {
     pub events: Option<EventSender>,
     /// Where it is told what the call uses, while it runs.
     pub spent: Arc<Spent>,
+    /// On whose account it runs.
+    pub share: Share,
 }
 
 /// How a call ended.
@@ -77,9 +79,14 @@ pub(crate) struct Runner<'a> {
     pub(crate) engines: &'a Arc<Engines>,
     /// Where calls go on that compute for long.
     pub(crate) low: &'a Handle,
+    /// The turns that they take there.
+    pub(crate) turns: &'a fair::Places,
     /// Where decisions do.
     pub(crate) bench: &'a Handle,
 }
+
+/// A guest that has computed for less is still a short one, however much time has passed.
+const SHORT: Duration = Duration::from_micros(500);
 
 /// Raised in the guest by its limits, and found again in the error that ends it.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
@@ -100,11 +107,11 @@ struct Ended<T> {
 impl Runner<'_> {
     pub(crate) async fn call(&self, permit: Permit, call: Call) -> Finished {
         let Permit { guest, work, grants } = permit;
-        let Call { caller, client, resume, meta, limits, events, spent } = call;
+        let Call { caller, client, resume, meta, limits, events, spent, share } = call;
         let asked = Asked { caller, client, resume, meta };
         let code = Arc::clone(&guest.0.code);
         let ended = self
-            .run((code.profile, Lane::Calls), limits, grants, (events, spent), move |mut store| async move {
+            .run((code.profile, Lane::Calls), limits, grants, (events, spent, share), move |mut store| async move {
                 let answer = match code.pre.instantiate_async(&mut store).await {
                     Ok(instance) => code.exports.run(&mut store, &instance, work, asked, limits.result_bytes).await,
                     Err(error) => Err(error),
@@ -161,7 +168,7 @@ impl Runner<'_> {
         (profile, lane): (Profile, Lane),
         limits: Limits,
         grants: Grants,
-        (events, spent): (Option<EventSender>, Arc<Spent>),
+        (events, spent, share): (Option<EventSender>, Arc<Spent>, Share),
         work: impl FnOnce(Store<State>) -> W + Send + 'static,
     ) -> Ended<T>
     where
@@ -177,7 +184,7 @@ impl Runner<'_> {
         };
         let pulse = Arc::new(Pulse { spent: Arc::clone(&spent), ..Pulse::default() });
         let mut store = Store::new(&house.engine, State::new(&limits, &grants, events));
-        store.data_mut().limiter.spent = spent;
+        store.data_mut().limiter.count_in(spent, share.memory);
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(limits.copy_bytes);
         store.set_max_component_handles(limits.handles);
@@ -192,10 +199,10 @@ impl Runner<'_> {
             end(result, store, &limits)
         };
         let elsewhere = match lane {
-            Lane::Calls => self.low,
-            Lane::Decisions => self.bench,
+            Lane::Calls => Elsewhere { runtime: self.low.clone(), turns: Some((self.turns.clone(), share.turns)) },
+            Lane::Decisions => Elsewhere { runtime: self.bench.clone(), turns: None },
         };
-        let demotable = Demotable::new(call, Arc::clone(&pulse), elsewhere.clone());
+        let demotable = Demotable::new(call, Arc::clone(&pulse), elsewhere);
         // The epoch does not wake a guest that waits in a host function, so the wall is watched from outside as well.
         let mut ended = match tokio::time::timeout_at(deadline.into(), demotable).await {
             Ok(Ok(ended)) => ended,
@@ -218,8 +225,13 @@ fn watch(
         if Instant::now() >= deadline {
             return Err(Stop::Wall.into());
         }
-        if pulse.spent.cpu.so_far() >= cpu {
+        let computed = pulse.spent.cpu.so_far();
+        if computed >= cpu {
             return Err(Stop::Cpu.into());
+        }
+        if computed < SHORT {
+            // It was kept from the processor more than it computed: on a busy machine most calls would seem long otherwise.
+            return Ok(UpdateDeadline::Continue(1));
         }
         pulse.interrupted.store(true, Relaxed);
         Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
@@ -286,6 +298,8 @@ fn fault(error: &wasmtime::Error, refused: Option<Resource>, limits: &Limits) ->
         // A language runtime that is refused memory ends in a trap of its own making.
         (Some(_), Some(resource)) => Fault::Resource(resource),
         (Some(trap), None) => Fault::Trap(trap.to_string()),
+        // An instance that does not even get the memory that it begins with.
+        (None, Some(resource @ (Resource::SharedMemory | Resource::HostMemory))) => Fault::Resource(resource),
         // Raised by host functions and by the border of the component: a handle that is none, text that is not UTF-8.
         (None, _) => match error.root_cause().to_string() {
             // The engine keeps the type of this one to itself.

@@ -1,8 +1,8 @@
 //! Machine code from components, in a process of its own.
 //!
 //! The engine promises nothing about the cost of compiling a hostile component, so it happens in a child process that can be killed:
-//! with limits on its memory and processor time, low priority, no environment, and a time limit from outside. The serving process
-//! only ever maps the result.
+//! with limits on its memory and processor time, low priority, no environment, no files and no connections but its pipes where the
+//! kernel can hold it to that, and a time limit from outside. The serving process only ever maps the result.
 
 use crate::engine;
 use std::io::{Read, Write};
@@ -18,6 +18,8 @@ const ADDRESS_SPACE_BYTES_MAX: u64 = 4 << 30;
 const CPU_SECONDS_MAX: u64 = 120;
 const CODE_BYTES_MAX: u64 = 1 << 30;
 const MESSAGE_BYTES_MAX: u64 = 4 << 10;
+/// More than its pipes.
+const OPEN_FILES_MAX: u64 = 16;
 
 /// A component was not compiled.
 #[derive(Debug, thiserror::Error)]
@@ -133,7 +135,10 @@ pub fn run_worker() -> i32 {
     limit(Resource::Cpu, CPU_SECONDS_MAX);
     limit(Resource::Core, 0);
     limit(Resource::Fsize, 0);
+    limit(Resource::Nofile, OPEN_FILES_MAX);
     let _ = setpriority_process(None, 10);
+    // The limits above hold without it, and the gateway says whether its kernel has it.
+    let _ = give_up_files();
     // What a panic would print names source files, which are nobody's business; the refusal says that there was one.
     std::panic::set_hook(Box::new(|_| {}));
 
@@ -152,6 +157,15 @@ pub fn run_worker() -> i32 {
             code
         }
     }
+}
+
+/// From here on this thread, and those that it starts, open no file, connect to nobody and signal no stranger: what they have is open
+/// already. Where the kernel has no landlock, or an old one, nothing or less of it is given up.
+fn give_up_files() -> Result<landlock::RestrictionStatus, landlock::RulesetError> {
+    use landlock::{ABI, Access as _, AccessFs, AccessNet, Ruleset, RulesetAttr as _, Scope};
+    const NEWEST: ABI = ABI::V6;
+    let ruleset = Ruleset::default().handle_access(AccessFs::from_all(NEWEST))?.handle_access(AccessNet::from_all(NEWEST))?;
+    ruleset.scope(Scope::from_all(NEWEST))?.create()?.restrict_self()
 }
 
 /// The engine here has no pool: only what it compiles for counts, and that is the same everywhere.

@@ -7,9 +7,9 @@
 
 use crate::{Limits, Survey};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::thread::{JoinHandle, Thread};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 
@@ -199,10 +199,13 @@ pub(crate) struct Ticker {
     shared: Arc<TickerState>,
     thread: Option<JoinHandle<()>>,
     handle: Thread,
+    began: Instant,
 }
 
 #[derive(Debug, Default)]
 struct TickerState {
+    /// When it last ticked, in milliseconds since it began.
+    ticked_ms: AtomicU64,
     calls: AtomicU64,
     asleep: AtomicBool,
     stop: AtomicBool,
@@ -211,13 +214,13 @@ struct TickerState {
 impl Ticker {
     fn start(engines: [Engine; 2]) -> Result<Self, SandboxError> {
         let shared = Arc::new(TickerState::default());
-        let state = Arc::clone(&shared);
+        let (state, began) = (Arc::clone(&shared), Instant::now());
         let thread = std::thread::Builder::new()
             .name("epoch".to_owned())
-            .spawn(move || run_ticker(&state, &engines))
+            .spawn(move || run_ticker(&state, &engines, began))
             .map_err(|error| SandboxError(format!("no thread for the epoch ticker: {error}")))?;
         let handle = thread.thread().clone();
-        Ok(Self { shared, thread: Some(thread), handle })
+        Ok(Self { shared, thread: Some(thread), handle, began })
     }
 
     /// A guest is about to run: the ticker must tick.
@@ -226,6 +229,11 @@ impl Ticker {
         if self.shared.asleep.swap(false, SeqCst) {
             self.handle.unpark();
         }
+    }
+
+    /// How long ago it ticked: some milliseconds, or it stands.
+    pub(crate) fn age(&self) -> Duration {
+        self.began.elapsed().saturating_sub(Duration::from_millis(self.shared.ticked_ms.load(Relaxed)))
     }
 
     /// It ran.
@@ -244,11 +252,12 @@ impl Drop for Ticker {
     }
 }
 
-fn run_ticker(state: &TickerState, engines: &[Engine]) {
+fn run_ticker(state: &TickerState, engines: &[Engine], began: Instant) {
     let mut idle = 0;
     while !state.stop.load(SeqCst) {
         std::thread::sleep(TICK);
         engines.iter().for_each(Engine::increment_epoch);
+        state.ticked_ms.store(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX), Relaxed);
         idle = if state.calls.load(SeqCst) == 0 { idle + 1 } else { 0 };
         if idle < IDLE_TICKS {
             continue;

@@ -43,12 +43,43 @@ pub enum Fault {
     Engine(String),
 }
 
+impl Fault {
+    /// One word for logs and records, of a closed set.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::WallTime { .. } => "wall_time",
+            Self::CpuTime { .. } => "cpu_time",
+            Self::Resource(resource) => match resource {
+                Resource::Memory => "memory",
+                Resource::SharedMemory => "tenant_memory",
+                Resource::HostMemory => "host_memory",
+                Resource::Table => "table",
+                Resource::Stack => "stack",
+                Resource::Handles => "handles",
+                Resource::Copies => "copies",
+            },
+            Self::ResultTooLarge { .. } => "result_too_large",
+            Self::Trap(_) => "trap",
+            Self::Exit(_) => "exit",
+            Self::Busy => "pool_full",
+            Self::Engine(_) => "engine",
+        }
+    }
+}
+
 /// What a guest can run out of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Resource {
     /// [`Limits::memory_bytes`](crate::Limits::memory_bytes).
     #[error("memory")]
     Memory,
+    /// The memory of its [`Share`](crate::Share).
+    #[error("memory that it shares with other calls")]
+    SharedMemory,
+    /// The memory of all shares.
+    #[error("memory that all calls share")]
+    HostMemory,
     /// [`Limits::table_elements`](crate::Limits::table_elements).
     #[error("table elements")]
     Table,

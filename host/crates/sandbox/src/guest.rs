@@ -27,6 +27,8 @@ pub struct SandboxConfig {
     pub compiler: Compiler,
     /// Where compiled code is kept; none: nowhere.
     pub cache: Option<CodeCache>,
+    /// The turns of guests that compute for long: as many as may compute at once.
+    pub turns: fair::Places,
     /// How long a policy may take to decide, waiting included.
     pub decision_wall: Duration,
 }
@@ -40,6 +42,7 @@ pub struct Sandbox {
     cache: Option<Arc<CodeCache>>,
     limits: Limits,
     decision_wall: Duration,
+    turns: fair::Places,
     /// Where guests that compute for long are moved to. Options only so that `drop` can take them.
     low: Option<Runtime>,
     /// Where policies are that do.
@@ -123,6 +126,7 @@ impl Sandbox {
             cache: config.cache.map(Arc::new),
             limits: config.limits,
             decision_wall: config.decision_wall,
+            turns: config.turns,
             low: Some(low),
             bench: Some(bench),
         };
@@ -132,6 +136,16 @@ impl Sandbox {
     /// The limits that a call gets unless it states smaller ones.
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// How long ago the thread came round that has guests interrupted: some milliseconds, or their time limits do not hold.
+    pub fn ticker_age(&self) -> Duration {
+        self.engines.ticker.age()
+    }
+
+    /// How many files of compiled code did not bear the cache's seal, since the start.
+    pub fn code_tampered(&self) -> u64 {
+        self.cache.as_ref().map_or(0, |cache| cache.tampered())
     }
 
     /// Makes a guest of a component's bytes: looks at them, compiles them or finds them compiled, links them, and asks for its lists in
@@ -240,6 +254,11 @@ impl Sandbox {
         self.runner().call(permit, call).await
     }
 
+    /// The turns of guests that compute for long.
+    pub fn turns(&self) -> &fair::Places {
+        &self.turns
+    }
+
     pub(crate) fn decision_wall(&self) -> Duration {
         self.decision_wall
     }
@@ -247,7 +266,7 @@ impl Sandbox {
     pub(crate) fn runner(&self) -> Runner<'_> {
         // They are taken only by `drop`.
         let [low, bench] = [&self.low, &self.bench].map(|runtime| runtime.as_ref().expect("runtimes live as long as the sandbox").handle());
-        Runner { engines: &self.engines, low, bench }
+        Runner { engines: &self.engines, low, turns: &self.turns, bench }
     }
 }
 

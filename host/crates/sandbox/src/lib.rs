@@ -10,6 +10,7 @@
 //! - [`Compiler`] and [`CodeCache`]: machine code, made in a process of its own and kept under the gateway's own seal.
 //! - [`Sandbox::load`]: bytes → [`Guest`], with its lists.
 //! - [`Authority`] and [`Permit`]: nothing runs that was not permitted; [`Sandbox::call`] takes the permit by value.
+//! - [`Share`]: turns and memory that guests have together.
 //! - [`Sandbox::call`]: one call in a fresh instance → [`Finished`], or a named [`Fault`].
 //!
 //! A component that knows nothing of the contract is a plain one: its functions stand in its offer as [`Function`]s.
@@ -31,6 +32,7 @@ mod meter;
 mod permit;
 mod plain;
 mod policy;
+mod share;
 mod state;
 mod stdio;
 mod survey;
@@ -53,5 +55,6 @@ pub use policy::{
     Action, Credentials, Decision, Denial, FilteredCall, PolicyGuest, PolicyKinds, Principal, Question, ResultVerdict, Target, TargetKind,
     Verdict,
 };
+pub use share::{Memory, Share};
 pub use survey::{COMPONENT_BYTES_MAX, Import, Reach, Survey, SurveyError, survey};
 pub use work::{Lists, Offer, Outcome, Refused, Work};

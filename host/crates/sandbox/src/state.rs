@@ -5,6 +5,7 @@ use crate::bindings::gatehouse::tool::tool_types;
 use crate::events::{Change, EventSender, GuestEvent, LogLevel, LogLine, Progress, Stream};
 use crate::fault::Resource;
 use crate::meter::Spent;
+use crate::share::{Memory, UsedUp};
 use crate::stdio::Capture;
 use crate::{Grants, Limits};
 use std::sync::Arc;
@@ -175,7 +176,9 @@ pub(crate) struct Limiter {
     memory_bytes: usize,
     memory_bytes_max: usize,
     /// Where others read how much it is.
-    pub(crate) spent: Arc<Spent>,
+    spent: Arc<Spent>,
+    /// Of which memory it is a part; given back when the guest is gone.
+    part_of: Arc<Memory>,
     table_elements: usize,
     table_elements_max: usize,
     /// What was refused last: a guest that traps afterwards trapped for want of it.
@@ -188,10 +191,16 @@ impl Limiter {
             memory_bytes: 0,
             memory_bytes_max: limits.memory_bytes,
             spent: Arc::default(),
+            part_of: Arc::default(),
             table_elements: 0,
             table_elements_max: limits.table_elements,
             refused: None,
         }
+    }
+
+    /// Before anything has grown.
+    pub(crate) fn count_in(&mut self, spent: Arc<Spent>, memory: Arc<Memory>) {
+        (self.spent, self.part_of) = (spent, memory);
     }
 
     /// Memories never shrink, so this is also the peak.
@@ -200,11 +209,24 @@ impl Limiter {
     }
 }
 
+impl Drop for Limiter {
+    fn drop(&mut self) {
+        self.part_of.give_back(self.memory_bytes);
+    }
+}
+
 impl ResourceLimiter for Limiter {
     fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         let total = self.memory_bytes.saturating_add(desired.saturating_sub(current));
         if total > self.memory_bytes_max {
             self.refused = Some(Resource::Memory);
+            return Ok(false);
+        }
+        if let Err(used_up) = self.part_of.take(total - self.memory_bytes) {
+            self.refused = Some(match used_up {
+                UsedUp::Own => Resource::SharedMemory,
+                UsedUp::Above => Resource::HostMemory,
+            });
             return Ok(false);
         }
         self.memory_bytes = total;

@@ -4,9 +4,10 @@
 //! A filter never says that something may be done: that was decided before. One that does not come to an answer, or whose answer cannot be
 //! taken, has said no.
 
-use super::{At, Blame, NoAnswer, Policies, Present, failed, scopes};
+use super::{At, Blame, NoAnswer, Policies, Present, failed, no_answer, policy_span, scopes};
 use crate::config::PolicyMode;
-use sandbox::{FilteredCall, ResultVerdict, Sandbox, Verdict};
+use crate::trace::Span;
+use sandbox::{Action, FilteredCall, ResultVerdict, Sandbox, Verdict};
 use std::sync::Arc;
 
 /// What filters made of a call.
@@ -52,6 +53,8 @@ pub struct ResultFilters {
     sandbox: Arc<Sandbox>,
     filters: Vec<Filter>,
     call: FilteredCall,
+    /// Of the request.
+    span: Span,
 }
 
 /// A result that its client must not see: a filter said so, or came to no answer that counts.
@@ -86,7 +89,13 @@ impl Policies {
         let filters: Vec<Filter> = self.filters(at).collect();
         let mut changed = false;
         for policy in &filters {
+            let span = policy.span(at.span, "call", call.what);
             let verdict = self.sandbox.filter_call(&policy.present.guest, policy.present.settings.clone(), call.clone()).await;
+            match &verdict {
+                Ok(verdict) => span.word("gatehouse.policy.verdict", word(verdict)),
+                Err(fault) => no_answer(&span, fault),
+            }
+            drop(span);
             let verdict = verdict.map_err(|fault| failed((&policy.name, policy.mode), &fault));
             match (verdict, policy.mode) {
                 (Ok(verdict), PolicyMode::DryRun) => on_trial(policy, word(&verdict)),
@@ -107,7 +116,8 @@ impl Policies {
             }
         }
         let arguments = changed.then(|| call.arguments.clone());
-        let results = (!filters.is_empty()).then(|| ResultFilters { sandbox: Arc::clone(&self.sandbox), filters, call });
+        let results =
+            (!filters.is_empty()).then(|| ResultFilters { sandbox: Arc::clone(&self.sandbox), filters, call, span: at.span.clone() });
         Ok(Filtered { arguments, results })
     }
 }
@@ -130,7 +140,15 @@ impl ResultFilters {
         for policy in self.filters.iter().rev() {
             let withheld = |reason: &str| Withheld(policy.blame(reason));
             let (guest, settings) = (&policy.present.guest, policy.present.settings.clone());
+            let span = policy.span(&self.span, "result", self.call.what);
             let verdict = self.sandbox.filter_result(guest, settings, self.call.clone(), reply.clone()).await;
+            match &verdict {
+                Ok(ResultVerdict::Pass) => span.word("gatehouse.policy.verdict", "pass"),
+                Ok(ResultVerdict::Replace(_)) => span.word("gatehouse.policy.verdict", "replace"),
+                Ok(ResultVerdict::Withhold(_)) => span.word("gatehouse.policy.verdict", "withhold"),
+                Err(fault) => no_answer(&span, fault),
+            }
+            drop(span);
             let verdict = verdict.map_err(|fault| failed((&policy.name, policy.mode), &fault));
             match (verdict, policy.mode) {
                 (Ok(verdict), PolicyMode::DryRun) => on_trial(policy, result_word(&verdict, |text| read(text).is_ok())),
@@ -158,6 +176,12 @@ impl ResultFilters {
 }
 
 impl Filter {
+    fn span(&self, request: &Span, looks_at: &'static str, what: Action) -> Span {
+        let span = policy_span(request.child("filter"), &self.name, self.mode, what);
+        span.word("gatehouse.filter.of", looks_at);
+        span
+    }
+
     fn blame(&self, reason: &str) -> Blame {
         Blame::of(&self.name, self.present.guest.digest(), reason)
     }

@@ -53,14 +53,15 @@ pub(super) fn call(file: &Path, settings: &Settings, tool: &str, given: Given) -
         let keys = Keys::for_this_process().map_err(|error| Failed::other(error.to_string()))?;
         let store = event_store::memory(config.store.settings.clone());
         let revocations = Arc::new(Revocations::none());
+        let journal = Arc::new(Journal::off());
         let rooms = Arc::new(Rooms {
             implementation: crate::gateway::implementation(),
             policy: Policy::new(authority, Arc::clone(&revocations)),
             revocations,
-            admission: Admission::new(&config.limits.calls),
-            journal: Journal::off(),
+            admission: Admission::new(&config.limits.calls, sandbox.turns().clone()),
+            journal: Arc::clone(&journal),
             sandbox,
-            sessions: Sessions::new(config.limits.sessions.clone(), Arc::clone(&store), false),
+            sessions: Sessions::new(config.limits.sessions.clone(), Arc::clone(&store), false, journal),
             streams: Arc::new(Streams::new(Arc::clone(&store), false, config.limits.streams.keep)),
             stream_places: Arc::new(Counter::new(config.limits.streams.clone())),
             task_store: Tasks::new(Arc::clone(&store), config.limits.tasks.clone()),
@@ -72,6 +73,7 @@ pub(super) fn call(file: &Path, settings: &Settings, tool: &str, given: Given) -
             })),
             changes: tokio::sync::broadcast::Sender::new(1),
             error_text: |failure| crate::http::public_error(failure).write(),
+            error_code: crate::http::public_code,
             store,
             legacy: config.legacy,
             limits: config.limits.guest,
@@ -88,6 +90,7 @@ pub(super) fn call(file: &Path, settings: &Settings, tool: &str, given: Given) -
             log_level: None,
             session: None,
             in_flight: None,
+            span: crate::trace::Span::default(),
             mirrored: MirroredHeaders(headers.into_iter().map(|(name, value)| (name.into(), value.into_bytes())).collect()),
         };
         let params = json!({ "name": tool, "arguments": arguments, "_meta": { "progressToken": 0 } });

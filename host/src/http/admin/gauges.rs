@@ -26,8 +26,13 @@ impl Admin {
             store_bytes: usage.map(|usage| usage.into_iter().map(|(tenant, bytes)| (tenant.as_str().to_owned(), bytes)).collect()),
             store_errors: [health.read_errors, health.errors.saturating_sub(health.read_errors)],
             streams: front.stalls.open() as u64,
+            bodies_bytes: front.room.held(),
+            tasks: tokio::runtime::Handle::current().metrics().num_alive_tasks() as u64,
             plugins: [served as u64, front.readiness.problems.borrow().len() as u64],
             log_dropped: telemetry::dropped(),
+            replay_gaps: rooms.streams.replay_gaps(),
+            code_tampered: rooms.sandbox.code_tampered(),
+            ticker_age: rooms.sandbox.ticker_age(),
         }
     }
 }

@@ -18,7 +18,15 @@ fn the_description_has_every_operation_and_no_other() {
     let there: BTreeSet<_> = OPERATIONS.iter().map(|(method, path, _)| format!("{method} {path}")).collect();
     assert_eq!(described, there);
     for (method, path, wanted) in &OPERATIONS {
-        assert_eq!(operation(method, path).ok(), Some(*wanted));
+        let asked = path.replace("{id}", "0f");
+        assert_eq!(operation(method, &asked).ok(), Some((*wanted, if asked == *path { "" } else { "0f" })));
+    }
+}
+
+#[test]
+fn a_path_that_says_which_says_one() {
+    for path in ["/v1/revocations/", "/v1/revocations/0f/", "/v1/revocations/0f/1", "/v1/revocations//", "/v1/revocation/0f"] {
+        assert_eq!(at(path).count(), 0, "{path}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the operator sees. Nothing of it is a secret of a client: sessions are named by a part of their id's hash.
 
-use super::{Admin, Problem};
+use super::{Admin, Problem, query};
 use crate::config::TenantId;
 use crate::http::error;
 use crate::session::Session;
@@ -101,6 +101,15 @@ impl Admin {
         ok(&json!({ "plugins": plugins, "problems": problems.collect::<Vec<_>>() }))
     }
 
+    /// The rows of `gatehouse usage --json`.
+    pub(super) fn usage(&self, query: &str) -> Result<Response<Body>, Problem> {
+        let [tenant] = query::read(query, ["tenant"])?;
+        let tenant = tenant.map(query::tenant).transpose()?;
+        let mut rows = (self.desks.ledger)();
+        rows.retain(|row| tenant.as_ref().is_none_or(|tenant| row.get("tenant").and_then(Value::as_str) == Some(tenant.as_str())));
+        Ok(ok(&json!({ "usage": rows })))
+    }
+
     /// Page by page, in the order of what is shown of their ids.
     pub(super) fn sessions(&self, query: &str) -> Result<Response<Body>, Problem> {
         let Selection { tenant, after, items_max } = Selection::read(query)?;
@@ -144,27 +153,15 @@ struct Selection {
 }
 
 impl Selection {
-    /// Each parameter once at most, and none that there is not. Nothing is decoded: no value has a character that would have to be.
     fn read(query: &str) -> Result<Self, Problem> {
-        let wrong = |what: &str| Problem::new(StatusCode::BAD_REQUEST, what);
-        let (mut tenant, mut after, mut limit) = (None, None, None);
-        for (name, value) in query.split('&').filter(|part| !part.is_empty()).map(|part| part.split_once('=').unwrap_or((part, ""))) {
-            let place = match name {
-                "tenant" => &mut tenant,
-                "after" => &mut after,
-                "limit" => &mut limit,
-                _ => return Err(wrong("the query has a parameter that there is not")),
-            };
-            if place.replace(value).is_some() {
-                return Err(wrong("the query says something twice"));
-            }
-        }
-        let tenant = tenant.map(|name| TenantId::parse(name).ok_or_else(|| wrong("tenant: this is no tenant's name"))).transpose()?;
+        let [tenant, after, limit] = query::read(query, ["tenant", "after", "limit"])?;
+        let tenant = tenant.map(query::tenant).transpose()?;
         let is_id = |text: &&str| text.len() == 2 * SHOWN_BYTES && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        let after = after.map(|id| Some(id).filter(is_id).ok_or_else(|| wrong("after: this is no id of a session"))).transpose()?;
+        let after = after.map(|id| Some(id).filter(is_id).ok_or_else(|| query::wrong("after: this is no id of a session"))).transpose()?;
         let in_range = |limit: &usize| (1..=PAGE_ITEMS_MAX).contains(limit);
         let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten().filter(in_range);
-        let items_max = limit.map(|text| plain(text).ok_or_else(|| wrong("limit: must be a whole number from 1 to 1000"))).transpose()?;
+        let items_max =
+            limit.map(|text| plain(text).ok_or_else(|| query::wrong("limit: must be a whole number from 1 to 1000"))).transpose()?;
         Ok(Self { tenant, after: after.map(ToOwned::to_owned), items_max: items_max.unwrap_or(PAGE_ITEMS) })
     }
 }

@@ -80,6 +80,9 @@ impl Asking {
         };
         self.in_flight = None;
         self.open.clear();
+        if let Err(failure) = &end {
+            self.rooms.refused(&self.again.span, failure, self.again.revision.era());
+        }
         Reply::End(Box::new(end))
     }
 
@@ -126,15 +129,19 @@ impl Asking {
         let caller = self.rooms.generation.load().authenticator.renew(&self.again.caller);
         self.again.caller = caller.ok_or_else(|| self.again.target.unknown())?;
         let again = &self.again;
-        let authorized = super::authorize(&self.rooms, &again.caller, &again.server, &again.target, again.revision).await?;
+        let authorized = super::authorize(&self.rooms, (&again.caller, &again.server), &again.target, again.revision, &again.span).await?;
         let resume = Resume { answers: std::mem::take(&mut self.answers), state: std::mem::take(&mut self.state) };
         let start =
             Start { about: self.again.clone(), authorized, in_flight: None, resume: Some(resume), running: Arc::clone(&self.running) };
-        match start.run(&self.rooms).await? {
+        let cancelled = self.in_flight.as_ref().map(|in_flight| in_flight.cancelled.clone()).unwrap_or_default();
+        let started = tokio::select! {
+            biased;
+            () = cancelled.cancelled() => return Err(Failure::Cancelled),
+            started = start.run(&self.rooms) => started?,
+        };
+        match started {
             Started::Running(mut run) => {
-                if let Some(in_flight) = &self.in_flight {
-                    run.cancelled_by(in_flight.cancelled.clone());
-                }
+                run.cancelled_by(cancelled);
                 self.run = Some(run);
                 Ok(())
             }

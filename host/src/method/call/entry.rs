@@ -5,10 +5,12 @@ use super::target::Target;
 use crate::auth::Caller;
 use crate::catalog::Server;
 use crate::failure::Failure;
-use crate::journal::{Outcome, PolicyRecord, Record};
-use crate::method::Rooms;
+use crate::journal::{Event, Outcome, PolicyRecord, Record, principal};
+use crate::method::{OUTCOME, Rooms, refused};
 use crate::metrics;
 use crate::outbox::End;
+use crate::tenant::TenantId;
+use crate::trace::Span;
 use mcp::Revision;
 use sandbox::Usage;
 use std::borrow::Cow;
@@ -22,24 +24,27 @@ pub(super) struct Entry {
     record: Option<Record>,
     /// Where it is counted; none after it was.
     row: Option<Arc<metrics::Row>>,
+    /// Of the request.
+    span: Span,
+    revision: Revision,
     began: Instant,
+    /// The quota that is used up: the record has no room for which.
+    exceeded: Option<&'static str>,
 }
 
 impl Entry {
     pub(super) fn begin(rooms: &Arc<Rooms>, about: &About) -> Self {
-        Self::of(rooms, (&about.caller, &about.server), &about.target, about.revision)
+        Self::of(rooms, (&about.caller, &about.server), &about.target, about.revision, &about.span)
     }
 
     /// Of a call that may end before everything about it is known.
-    pub(super) fn of(rooms: &Arc<Rooms>, (caller, server): (&Caller, &Server), target: &Target, revision: Revision) -> Self {
+    pub(super) fn of(rooms: &Arc<Rooms>, (caller, server): (&Caller, &Server), target: &Target, revision: Revision, span: &Span) -> Self {
         let record = rooms.journal.is_on().then(|| {
-            let (arguments, principal) = (target.arguments(), caller.principal());
-            let named =
-                principal.subject.as_deref().map(|subject| format!("{} {subject}", principal.issuer.as_deref().unwrap_or_default()));
+            let (arguments, who) = (target.arguments(), caller.principal());
             Record {
                 at_ms: Record::now_ms(),
                 tenant: Cow::Owned(caller.tenant().id.as_str().to_owned()),
-                principal: named,
+                principal: principal(who.issuer.as_deref(), who.subject.as_deref()),
                 server: server.id.as_ref().map(ToString::to_string),
                 plugin: target.plugin().to_string(),
                 method: Cow::Borrowed(target.method()),
@@ -58,7 +63,7 @@ impl Entry {
             }
         });
         let row = Some(metrics::CALLS.row(caller.tenant().id.as_str(), target.tool()));
-        Self { rooms: Arc::clone(rooms), record, row, began: Instant::now() }
+        Self { rooms: Arc::clone(rooms), record, row, span: span.clone(), revision, began: Instant::now(), exceeded: None }
     }
 
     /// The call never reached its guest.
@@ -68,6 +73,7 @@ impl Entry {
 
     /// It came to no answer of its guest's, if it began at all. Counts only if nothing was written before.
     pub(super) fn without_answer(&mut self, failure: &Failure) {
+        self.exceeded = Some(refused::word(failure)).filter(|word| *word != failure.word());
         let outcome = if *failure == Failure::Revoked { Outcome::Revoked } else { Outcome::Refused };
         self.write(outcome, Some(failure.word()).filter(|_| outcome == Outcome::Refused), None);
     }
@@ -90,6 +96,13 @@ impl Entry {
 
     /// The call came to an end. `tool_error` says that the result is the tool's own failure.
     pub(super) fn ended(&mut self, end: &End, tool_error: bool, usage: &Usage) {
+        self.write_end(end, tool_error, usage);
+        if let Err(failure) = end {
+            self.rooms.refused(&self.span, failure, self.revision.era());
+        }
+    }
+
+    fn write_end(&mut self, end: &End, tool_error: bool, usage: &Usage) {
         match end {
             Ok(result) => {
                 if let Some(record) = &mut self.record {
@@ -117,12 +130,22 @@ impl Entry {
     fn write(&mut self, outcome: Outcome, reason: Option<&'static str>, usage: Option<&Usage>) {
         let cpu = usage.map_or(Duration::ZERO, |usage| usage.cpu);
         if let Some(row) = self.row.take() {
-            row.count(counted(outcome, reason));
+            let counted = counted(outcome, reason);
+            row.count(counted);
+            self.span.word(OUTCOME, counted.word());
+            if !matches!(counted, metrics::Outcome::Ok | metrics::Outcome::Asked) {
+                self.span.failed(counted.word());
+            }
             if usage.is_some() {
                 row.took(self.began.elapsed(), cpu);
             }
         }
         let Some(mut record) = self.record.take() else { return };
+        if let Some(word) = self.exceeded.or(reason) {
+            let (principal, server) = (&record.principal, &record.server);
+            let more = |event| Event { principal: principal.clone(), server: server.clone(), ..event };
+            refused::note(&self.rooms.journal, word, "call", &TenantId::of(&record.tenant), more);
+        }
         record.outcome = outcome;
         record.reason = reason.map(Cow::Borrowed);
         record.wall_us = super::micros(self.began.elapsed());
@@ -137,6 +160,18 @@ impl Drop for Entry {
     }
 }
 
+/// What it is in metrics that a request has no result, whether or not a guest ran.
+pub(in crate::method) fn outcome(failure: &Failure) -> metrics::Outcome {
+    counted(
+        match failure {
+            Failure::Cancelled => Outcome::Cancelled,
+            Failure::Revoked => Outcome::Revoked,
+            _ => Outcome::Refused,
+        },
+        Some(failure.word()),
+    )
+}
+
 /// What an end is in metrics: the words of [`Failure::word`], a few together.
 fn counted(outcome: Outcome, reason: Option<&'static str>) -> metrics::Outcome {
     use metrics::Outcome as M;
@@ -148,14 +183,25 @@ fn counted(outcome: Outcome, reason: Option<&'static str>) -> metrics::Outcome {
         (Outcome::Revoked, _) => M::Revoked,
         (_, "wall_time" | "cpu_time") => M::Timeout,
         (_, "trap" | "exit" | "stack") => M::Trap,
-        (_, "memory" | "table" | "handles" | "copies" | "result_too_large") => M::Limit,
+        (_, "memory" | "tenant_memory" | "host_memory" | "table" | "handles" | "copies" | "result_too_large") => M::Limit,
         (_, "result_invalid") => M::InvalidResult,
         (_, "arguments") => M::InvalidArguments,
         (_, "policy_denied" | "result_withheld") => M::Denied,
         (_, "policy_unavailable") => M::PolicyFailed,
-        (_, "tenant_full" | "host_full" | "quota" | "pool_full" | "draining" | "task_quota" | "stream_quota" | "store_unavailable") => {
-            M::Refused
-        }
+        (
+            _,
+            "tenant_full"
+            | "host_full"
+            | "processor_full"
+            | "memory_full"
+            | "quota"
+            | "pool_full"
+            | "draining"
+            | "task_quota"
+            | "stream_quota"
+            | "store_unavailable"
+            | "journal_unavailable",
+        ) => M::Refused,
         (_, "unknown_tool" | "unknown_prompt" | "unknown_resource" | "unknown_template") => M::Unknown,
         (Outcome::Fault | Outcome::Refused, _) => M::Failed,
     }

@@ -12,6 +12,7 @@ use crate::method::Rooms;
 use crate::outbox::{End, Reply, Run};
 use crate::session::InFlight;
 use crate::tenant::Bill;
+use crate::trace::Span;
 use mcp::capability::ClientCapabilities;
 use mcp::meta::ProgressToken;
 use mcp::progress::{Amount, Progress};
@@ -40,6 +41,8 @@ pub(in crate::method) struct About {
     pub(in crate::method) log_level: Option<mcp::params::LogLevel>,
     /// Whether a legacy client can be asked: questions and answers need a session.
     pub(in crate::method) in_session: bool,
+    /// Of its request, which ends with it.
+    pub(in crate::method) span: Span,
     /// How long it may take.
     pub(in crate::method) wall: Duration,
 }

@@ -1,12 +1,16 @@
 //! The guest of a running call: who drives it.
 
 use super::product::{Ended, Gate, Said};
+use super::run::About;
+use crate::metrics;
 use crate::revocation::Running;
 use crate::tenant::Slot;
-use sandbox::{Call, Fault, Permit, Sandbox, Spent, Usage};
+use crate::trace::Span;
+use sandbox::{Call, Fault, Finished, Permit, Profile, Sandbox, Spent, Usage};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
@@ -23,6 +27,55 @@ impl Drop for Occupied {
     }
 }
 
+/// The span of a guest that runs, told what it used, however it ends.
+struct Ran {
+    span: Span,
+    spent: Arc<Spent>,
+    told: bool,
+}
+
+impl Ran {
+    fn over(mut self, finished: &Finished) {
+        self.told = true;
+        match &finished.outcome {
+            Ok(Ok(_)) => {}
+            Ok(Err(_)) => self.span.failed("guest_failed"),
+            Err(fault) => self.span.failed(fault.word()),
+        }
+        self.used(finished.usage.cpu, finished.usage.memory_bytes);
+    }
+
+    fn used(&self, cpu: Duration, memory_bytes: usize) {
+        self.span.number("gatehouse.guest.cpu_us", super::micros(cpu));
+        self.span.number("gatehouse.guest.memory_bytes", memory_bytes as u64);
+    }
+}
+
+impl Drop for Ran {
+    fn drop(&mut self) {
+        if !self.told {
+            self.span.failed("stopped");
+            self.used(self.spent.cpu(), self.spent.memory_bytes());
+        }
+    }
+}
+
+/// The guest's part of a request.
+pub(super) fn span(about: &About) -> Span {
+    let span = about.span.child("guest");
+    if span.is_on() {
+        span.text("gatehouse.plugin", about.target.plugin());
+        span.word(
+            "gatehouse.guest.engine",
+            match about.target.guest().profile() {
+                Profile::Fast => "fast",
+                Profile::Heavy => "heavy",
+            },
+        );
+    }
+    span
+}
+
 /// A guest with its call's slot. Dropping it ends the guest and gives the slot back.
 pub(super) enum Guest {
     /// Whoever reads the replies drives it: no other thread, no task.
@@ -36,15 +89,23 @@ pub(super) enum Guest {
 impl Guest {
     /// Filters look at its answer while it still has its slot, and within its time: they end with it, and cannot be outrun. A revocation ends
     /// it here, where it is driven, whether or not anybody reads what it says.
-    pub(super) fn new(sandbox: Arc<Sandbox>, permit: Permit, call: Call, (slot, running): (Slot, Arc<Running>), gate: Gate) -> Self {
+    pub(super) fn new(
+        sandbox: Arc<Sandbox>,
+        permit: Permit,
+        (call, span): (Call, Span),
+        (slot, running): (Slot, Arc<Running>),
+        gate: Gate,
+    ) -> Self {
+        let ran = Ran { span, spent: Arc::clone(&call.spent), told: false };
         let occupied = Occupied { slot, spent: Arc::clone(&call.spent), began: Instant::now() };
         Self::Here(Box::pin(async move {
             // Given back when the guest is gone, whenever its answer is read.
             let _occupied = occupied;
-            let limit = call.limits.wall;
+            let (limit, cpu_limit) = (call.limits.wall, call.limits.cpu);
             let deadline = Instant::now() + limit;
             let work = async {
                 let finished = sandbox.call(permit, call).await;
+                ran.over(&finished);
                 let usage = finished.usage;
                 // An answer that nobody looks at is there at once, however late it is.
                 let late = |_| Ended { outcome: Err(Fault::WallTime { limit }), usage, stdio: Vec::new() };
@@ -53,7 +114,10 @@ impl Guest {
             tokio::select! {
                 biased;
                 () = running.revoked.cancelled() => Ended { outcome: Ok(Ok(Said::Revoked)), usage: Usage::default(), stdio: Vec::new() },
-                ended = work => ended,
+                ended = work => {
+                    observe_overshoot(&ended, deadline, cpu_limit);
+                    ended
+                }
             }
         }))
     }
@@ -82,5 +146,14 @@ impl Guest {
         };
         *self = Self::Gone;
         ended
+    }
+}
+
+/// A limit holds as well as the time is short from it to the end.
+fn observe_overshoot(ended: &Ended, deadline: Instant, cpu_limit: Duration) {
+    match ended.outcome {
+        Err(Fault::WallTime { .. }) => metrics::OVERSHOOT.observe(Instant::now().saturating_duration_since(deadline)),
+        Err(Fault::CpuTime { .. }) => metrics::OVERSHOOT.observe(ended.usage.cpu.saturating_sub(cpu_limit)),
+        _ => {}
     }
 }

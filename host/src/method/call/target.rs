@@ -3,6 +3,7 @@
 use crate::auth::{self, Denied, Item};
 use crate::catalog::{Prompt, Readable, Rejection, Template, Tool};
 use crate::failure::{Blame, Failure};
+use crate::trace::Span;
 use mcp::JsonText;
 use mcp::params::{Pairs, arguments_text};
 use sandbox::Work;
@@ -74,6 +75,27 @@ impl Target {
             Denied::Hidden => self.unknown(),
             Denied::Forbidden { by, scopes } => Failure::PolicyDenied { by: by.map(blamed), scopes },
             Denied::NoAnswer => Failure::PolicyUnavailable,
+        }
+    }
+
+    /// Names a request's span after it. Of what a client put into a URI or an argument nothing is said.
+    pub(super) fn tell(&self, span: &Span) {
+        if !span.is_on() {
+            return;
+        }
+        span.text("gatehouse.plugin", self.plugin());
+        match self.item() {
+            Item::Tool(tool) => {
+                span.target(self.method(), &tool.definition.name);
+                span.word("gen_ai.operation.name", "execute_tool");
+                span.text("gen_ai.tool.name", &tool.definition.name);
+            }
+            Item::Prompt(prompt) => {
+                span.target(self.method(), &prompt.definition.name);
+                span.text("gen_ai.prompt.name", &prompt.definition.name);
+            }
+            Item::Resource(resource) => span.text("mcp.resource.uri", &resource.definition.uri),
+            Item::Template(template) => span.text("gatehouse.resource.template", &template.definition.uri_template),
         }
     }
 

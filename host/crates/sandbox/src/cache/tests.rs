@@ -59,6 +59,7 @@ fn every_changed_byte_is_seen_and_the_entry_removed() {
     }
     write_whole(&fixture.entry(), 0o400, &[&good]).expect("written");
     assert!(fixture.get(&cache).is_some());
+    assert_eq!(cache.tampered(), good.len().div_ceil(7) as u64 + 6, "each is counted");
 }
 
 #[test]

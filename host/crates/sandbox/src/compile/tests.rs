@@ -60,3 +60,34 @@ async fn a_worker_that_hangs_is_killed_and_one_that_fails_is_told() {
     let code = shell("cat", minute).compile(Arc::clone(&component)).await.expect("what it wrote");
     assert_eq!(code.0, &component[..]);
 }
+
+/// X15: the worker's code comes from a component of a stranger. What it could reach is what a thread can that gave it up.
+#[test]
+fn a_worker_has_no_files_and_no_connections() {
+    use landlock::{ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible as _, Ruleset, RulesetAttr as _};
+    let strict = || Ruleset::default().set_compatibility(CompatLevel::HardRequirement);
+    let files = strict().handle_access(AccessFs::from_all(ABI::V3)).is_ok();
+    let connections = strict().handle_access(AccessNet::from_all(ABI::V4)).is_ok();
+    let directory = tempfile::tempdir().expect("a directory");
+    let (file, path) = (directory.path().join("file"), directory.path().to_owned());
+    std::fs::write(&file, "text").expect("written");
+    let address = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("an address");
+    let denied = |done: std::io::Result<()>| done.is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied);
+    let given_up = std::thread::spawn(move || {
+        let status = give_up_files().expect("best effort");
+        let opened = std::fs::read(&file).map(drop);
+        let made = std::fs::write(path.join("new"), "x");
+        let program = std::process::Command::new("/bin/sh").arg("-c").arg("exit 0").status().map(drop);
+        let connected = std::net::TcpStream::connect(address).map(drop);
+        let code = precompile(&component(5, &[1, 0, 1]));
+        (status.no_new_privs, [opened, made, program].map(denied), denied(connected), code.is_ok())
+    });
+    let (no_new_privs, no_files, no_connections, compiles) = given_up.join().expect("no panic");
+    assert!(no_new_privs && compiles, "what it is for goes on");
+    if files {
+        assert_eq!(no_files, [true; 3]);
+    }
+    if connections {
+        assert!(no_connections);
+    }
+}

@@ -1,0 +1,77 @@
+//! What of the machine the settings name: what is read, what is written, and whether anybody is connected to.
+
+use super::{AuthConfig, Config, DEFAULT_FILE, KeysConfig, StoreBackend};
+use std::path::{Path, PathBuf};
+
+/// A file or a directory, and the setting that names it. A path is not for showing: it may be a secret put in the wrong place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named<'a> {
+    /// As the table of settings has it.
+    pub setting: String,
+    /// Where it is.
+    pub path: &'a Path,
+}
+
+impl Config {
+    /// The settings file, whether or not it is there.
+    pub fn file(&self) -> &Path {
+        self.source.named.as_deref().unwrap_or(Path::new(DEFAULT_FILE))
+    }
+
+    /// The files that settings are made of beside their own: policies, keys, certificates, the operator's token.
+    pub fn files(&self) -> Vec<Named<'_>> {
+        let policies = self.policies.iter().map(|policy| named(format!("policies.{}.file", policy.name), &policy.file));
+        let admin = self.admin.iter().map(|admin| named("admin.token_file".to_owned(), &admin.token_file));
+        let issuers = match &self.auth {
+            AuthConfig::Open => &[][..],
+            AuthConfig::Tokens(tokens) => &tokens.issuers,
+        };
+        let keys = issuers.iter().filter_map(|issuer| {
+            let (key, path) = match &issuer.keys {
+                KeysConfig::Jwks(file) => ("jwks_file", file),
+                KeysConfig::PublicKey { file, .. } => ("public_key_file", file),
+                KeysConfig::Secret { file, .. } => ("secret_file", file),
+                KeysConfig::JwksUrl(settings) => ("jwks_ca_file", settings.ca_file.as_ref()?),
+            };
+            Some(named(format!("auth.issuers.{}.{key}", issuer.name), path))
+        });
+        let headers = self.traces.iter().filter_map(|traces| traces.headers_file.as_deref());
+        let headers = headers.map(|file| named("traces.headers_file".to_owned(), file));
+        policies.chain(keys).chain(admin).chain(headers).collect()
+    }
+
+    /// The directories that components are dropped into.
+    pub fn plugin_directories(&self) -> Vec<Named<'_>> {
+        let own = self.tenants.iter().filter_map(|tenant| {
+            let directory = tenant.plugin_directory.as_deref()?;
+            Some(named(format!("tenants.{}.plugin_directory", tenant.id), directory))
+        });
+        [named("plugins.directory".to_owned(), &self.plugin_directory)].into_iter().chain(own).collect()
+    }
+
+    /// The directories that something is written to.
+    pub fn written_directories(&self) -> Vec<PathBuf> {
+        let mut directories =
+            vec![self.data_directory.clone(), self.code_cache_directory.clone(), self.revocation_directory(), self.control_directory()];
+        directories.extend(self.journal.iter().map(|journal| journal.directory.clone()));
+        if self.store.backend == StoreBackend::Sled {
+            directories.push(self.store.directory.clone());
+        }
+        directories
+    }
+
+    /// Whether the gateway itself connects to anybody: to issuers that serve their keys, to a collector of traces.
+    pub fn connects(&self) -> bool {
+        self.traces.is_some() || self.fetches_keys()
+    }
+
+    /// Whether an issuer serves its keys.
+    pub fn fetches_keys(&self) -> bool {
+        let AuthConfig::Tokens(tokens) = &self.auth else { return false };
+        tokens.issuers.iter().any(|issuer| matches!(issuer.keys, KeysConfig::JwksUrl(_)))
+    }
+}
+
+fn named(setting: String, path: &Path) -> Named<'_> {
+    Named { setting, path }
+}
