@@ -403,6 +403,10 @@ impl Config {
 fn read_limits(root: &Section<'_, '_>, auth: &AuthConfig) -> Limits {
     let limits_section = root.section("limits");
     let limits = Limits::read(&limits_section, matches!(auth, AuthConfig::Tokens(_)));
+    if limits.calls.memory_per_tenant_bytes_max < limits.guest.memory_bytes {
+        let least = "must be no less than limits.call_memory_bytes_max: no call could have as much as it may";
+        limits_section.note("memory_per_tenant_bytes_max", least);
+    }
     limits_section.end();
     limits
 }

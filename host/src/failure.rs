@@ -4,7 +4,7 @@ use crate::tenant::Refused;
 use mcp::capability::Capability;
 use mcp::modern::Refusal;
 use mcp::params::ParamsError;
-use sandbox::{Digest, Fault};
+use sandbox::{Digest, Fault, Resource};
 use std::sync::Arc;
 
 /// Which policy said no, and why, for records.
@@ -201,10 +201,18 @@ impl Failure {
     /// What there was no room in, where it turns load away.
     pub fn stage(&self) -> Option<&'static str> {
         Some(match self {
-            Self::NoSlot(Refused::Tenant) => "tenant",
-            Self::NoSlot(Refused::Host) => "host",
-            Self::NoSlot(Refused::Quota(_)) => "quota",
+            Self::NoSlot(refused) => match refused {
+                Refused::Tenant => "tenant",
+                Refused::Host => "host",
+                Refused::Processor => "processor",
+                Refused::Memory => "memory",
+                Refused::Quota(_) => "quota",
+            },
             Self::Fault(Fault::Busy) => "pool",
+            Self::Fault(Fault::Resource(Resource::SharedMemory)) => "tenant_memory",
+            Self::Fault(Fault::Resource(Resource::HostMemory)) => "memory",
+            Self::BodiesFull => "bodies",
+            Self::TenantBodiesFull => "tenant_bodies",
             Self::TooManySessions => "sessions_host",
             Self::SessionQuota => "sessions",
             Self::StreamQuota => "streams",

@@ -118,13 +118,18 @@ pub static RELOAD: ByWord<2> = ByWord::new([OK, "refused"]);
 pub static POLICY_DECISIONS: ByWord<2> = ByWord::new(["kept", "made"]);
 
 /// Load that was turned away, by what there was no room in.
-pub static SHED: ByWord<15> = ByWord::new([
+pub static SHED: ByWord<20> = ByWord::new([
     "connections",
     "address",
     "auth_failures",
     "tenant",
     "host",
+    "processor",
+    "memory",
+    "tenant_memory",
     "pool",
+    "bodies",
+    "tenant_bodies",
     "quota",
     "sessions_host",
     "sessions",

@@ -44,6 +44,10 @@ fn mistakes() -> Vec<(String, &'static str)> {
         ("[servers.One]\ntools = [\"*\"]\n".to_owned(), "line 1: servers.One: "),
         ("[tenants.acme]\ncalls_in_flight_max = 0\n".to_owned(), "line 2: tenants.acme.calls_in_flight_max: must be a whole number"),
         ("[limits]\nauth_failures_per_minute_max = 0\n".to_owned(), "line 2: limits.auth_failures_per_minute_max: must be a whole number"),
+        (
+            "[limits]\nmemory_per_tenant_bytes_max = 2000000\n".to_owned(),
+            "line 2: limits.memory_per_tenant_bytes_max: must be no less than",
+        ),
         ("[gateway]\nlisten = \"0.0.0.0:0\"\n[auth]\nmode = \"none\"\n".to_owned(), "line 2: gateway.listen: 0.0.0.0:0 can be reached"),
         ("[gateway]\nlisten = \"[::]:0\"\n".to_owned(), "line 2: gateway.listen: [::]:0 can be reached"),
         ("[gateway]\nlisten = \"198.51.100.7:80\"\n".to_owned(), "line 2: gateway.listen: 198.51.100.7:80 can be reached"),

@@ -206,7 +206,7 @@ const MUST: [(&str, &str); 22] = [
     ("operator, broken policy", "422"),
     ("operator, broken settings", "422"),
     ("operator, plugin", "served"),
-    ("peer that does not read", "cut off"),
+    ("peer with a narrow window", "read to its end"),
     ("session, call, cancelled", "200"),
     ("session, resumed", "200"),
     ("task, fetched", "200"),
@@ -219,6 +219,8 @@ async fn judge(site: &Site, report: &Report) {
         let seen = report.kinds.get(kind).is_some_and(|kind| kind.classes.keys().any(|seen| seen.starts_with(class)));
         assert!(seen, "{kind}: never {class}");
     }
+    let page = site.metrics().await;
+    assert!(page.value("gatehouse_sse_stalled_total", &[]) > 0.0, "no peer that does not read was cut off");
     let pooled = (base.pooled_threads, end.pooled_threads);
     assert!(pooled.1 <= pooled.0 + POOLED_MORE_MAX, "threads of pools: {pooled:?}");
     type Of = fn(&Sample) -> u64;

@@ -357,6 +357,12 @@ mod tests {
         let all = [
             Failure::NoSlot(Refused::Tenant),
             Failure::NoSlot(Refused::Host),
+            Failure::NoSlot(Refused::Processor),
+            Failure::NoSlot(Refused::Memory),
+            Failure::Fault(Fault::Resource(sandbox::Resource::SharedMemory)),
+            Failure::Fault(Fault::Resource(sandbox::Resource::HostMemory)),
+            Failure::BodiesFull,
+            Failure::TenantBodiesFull,
             Failure::NoSlot(Refused::Quota(exceeded)),
             Failure::Fault(Fault::Busy),
             Failure::TooManySessions,

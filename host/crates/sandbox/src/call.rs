@@ -8,7 +8,7 @@ use crate::fault::Resource;
 use crate::guest::Code;
 use crate::meter::Spent;
 use crate::plain::TooLong;
-use crate::state::State;
+use crate::state::{Limiter, State};
 use crate::work::{Asked, Lists, Offer, Outcome, Refused};
 use crate::{Fault, Grants, Limits, Permit, Share};
 use std::sync::Arc;
@@ -183,8 +183,7 @@ impl Runner<'_> {
             return Ended { outcome: Err(Fault::Busy), usage: Usage { wall: began.elapsed(), ..Usage::default() }, stdio: Vec::new() };
         };
         let pulse = Arc::new(Pulse { spent: Arc::clone(&spent), ..Pulse::default() });
-        let mut store = Store::new(&house.engine, State::new(&limits, &grants, events));
-        store.data_mut().limiter.count_in(spent, share.memory);
+        let mut store = Store::new(&house.engine, State::new(&limits, &grants, events, Limiter::new(&limits, spent, share.memory)));
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(limits.copy_bytes);
         store.set_max_component_handles(limits.handles);

@@ -16,7 +16,7 @@ pub struct Share {
 #[derive(Debug)]
 pub struct Memory {
     used_bytes: AtomicUsize,
-    bytes_max: AtomicUsize,
+    bytes_max: usize,
     /// Counts what this one counts as well.
     above: Option<Arc<Self>>,
 }
@@ -40,17 +40,7 @@ impl Default for Memory {
 impl Memory {
     /// So many bytes, which are a part of those of `above`.
     pub fn new(bytes_max: usize, above: Option<Arc<Self>>) -> Self {
-        Self { used_bytes: AtomicUsize::new(0), bytes_max: AtomicUsize::new(bytes_max), above }
-    }
-
-    /// Another maximum, from the next growth on.
-    pub fn set_bytes_max(&self, bytes_max: usize) {
-        self.bytes_max.store(bytes_max, Relaxed);
-    }
-
-    /// What guests that run now have.
-    pub fn used_bytes(&self) -> usize {
-        self.used_bytes.load(Relaxed)
+        Self { used_bytes: AtomicUsize::new(0), bytes_max, above }
     }
 
     /// Takes so many bytes, or none.
@@ -66,8 +56,7 @@ impl Memory {
     }
 
     fn take_own(&self, bytes: usize) -> Result<(), ()> {
-        let max = self.bytes_max.load(Relaxed);
-        let more = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= max);
+        let more = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= self.bytes_max);
         self.used_bytes.fetch_update(Relaxed, Relaxed, more).map(|_| ()).map_err(|_| ())
     }
 
@@ -90,10 +79,11 @@ mod tests {
         assert_eq!(a.take(60), Ok(()));
         assert_eq!(a.take(21), Err(UsedUp::Own));
         assert_eq!(b.take(41), Err(UsedUp::Above));
-        assert_eq!([a.used_bytes(), b.used_bytes(), host.used_bytes()], [60, 0, 60]);
+        let used = || [&a, &b, &*host].map(|memory| memory.used_bytes.load(Relaxed));
+        assert_eq!(used(), [60, 0, 60]);
         assert_eq!(b.take(40), Ok(()));
         a.give_back(60);
-        assert_eq!([a.used_bytes(), b.used_bytes(), host.used_bytes()], [0, 40, 40]);
+        assert_eq!(used(), [0, 40, 40]);
         assert_eq!(a.take(usize::MAX), Err(UsedUp::Own));
     }
 }

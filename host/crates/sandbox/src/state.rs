@@ -53,7 +53,7 @@ struct SaidLimits {
 
 impl State {
     /// With exactly what is granted: an empty environment, no arguments, no files, no network.
-    pub(crate) fn new(limits: &Limits, _grants: &Grants, events: Option<EventSender>) -> Self {
+    pub(crate) fn new(limits: &Limits, _grants: &Grants, events: Option<EventSender>, limiter: Limiter) -> Self {
         let (stdout, stderr) = (Capture::new(limits.stdio_bytes), Capture::new(limits.stdio_bytes));
         let wasi = WasiCtxBuilder::new()
             .stdout(stdout.clone())
@@ -64,7 +64,7 @@ impl State {
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
         let said = SaidLimits { log_lines: limits.log_lines, log_bytes: limits.log_bytes, reports: limits.progress_reports };
-        Self { limiter: Limiter::new(limits), stdout, stderr, said: Said { limits: said, ..Said::default() }, events, wasi, table }
+        Self { limiter, stdout, stderr, said: Said { limits: said, ..Said::default() }, events, wasi, table }
     }
 }
 
@@ -186,21 +186,17 @@ pub(crate) struct Limiter {
 }
 
 impl Limiter {
-    fn new(limits: &Limits) -> Self {
+    /// A part of that memory, and others read in `spent` how much it is.
+    pub(crate) fn new(limits: &Limits, spent: Arc<Spent>, part_of: Arc<Memory>) -> Self {
         Self {
             memory_bytes: 0,
             memory_bytes_max: limits.memory_bytes,
-            spent: Arc::default(),
-            part_of: Arc::default(),
+            spent,
+            part_of,
             table_elements: 0,
             table_elements_max: limits.table_elements,
             refused: None,
         }
-    }
-
-    /// Before anything has grown.
-    pub(crate) fn count_in(&mut self, spent: Arc<Spent>, memory: Arc<Memory>) {
-        (self.spent, self.part_of) = (spent, memory);
     }
 
     /// Memories never shrink, so this is also the peak.

@@ -1,5 +1,6 @@
 //! What is revoked, over HTTP: the orders of `gatehouse revoke` and `gatehouse restore`, carried out by whoever carries out those.
 
+use super::views::beginning;
 use super::{Admin, Problem, acts};
 use crate::config::{ServerId, TenantId};
 use crate::http::error;
@@ -8,7 +9,6 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 use std::num::NonZeroU32;
 
 /// Of the hash that names a revocation, in bytes: names in it come from tokens, and no two may meet by design.
@@ -110,7 +110,7 @@ fn check_names(target: &Target) -> Result<(), Problem> {
 /// A revocation is its target: its names may be too long for an address, and their hash is not.
 fn id(target: &Target) -> String {
     let text = serde_json::to_vec(target).unwrap_or_default();
-    Sha256::digest(text).iter().take(ID_BYTES).map(|byte| format!("{byte:02x}")).collect()
+    beginning(text, ID_BYTES)
 }
 
 fn shown(revocation: &Revocation) -> Value {

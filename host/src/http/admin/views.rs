@@ -3,11 +3,11 @@
 use super::{Admin, Problem, query};
 use crate::config::TenantId;
 use crate::http::error;
+use crate::journal::Record;
 use crate::session::Session;
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -142,7 +142,14 @@ impl Admin {
 }
 
 fn shown(id: &str) -> String {
-    Sha256::digest(id).iter().take(SHOWN_BYTES).map(|byte| format!("{byte:02x}")).collect()
+    beginning(id, SHOWN_BYTES)
+}
+
+/// Of the SHA-256 of what is not for an address, so many bytes of it.
+pub(super) fn beginning(of: impl AsRef<[u8]>, bytes: usize) -> String {
+    let mut digest = Record::digest(of.as_ref());
+    digest.truncate(bytes * 2);
+    digest
 }
 
 /// Which sessions.

@@ -5,7 +5,7 @@ use crate::events::{EventReceiver, events};
 /// With room for all events of a test.
 fn state(limits: Limits, progress: bool) -> (State, EventReceiver) {
     let (sender, receiver) = events(progress);
-    (State::new(&limits, &Grants::none(), Some(sender)), receiver)
+    (State::new(&limits, &Grants::none(), Some(sender), Limiter::new(&limits, <_>::default(), <_>::default())), receiver)
 }
 
 async fn amounts(mut state: State, mut receiver: EventReceiver, reports: &[f64]) -> (Vec<f64>, u32) {
@@ -71,7 +71,7 @@ async fn logs_end_at_lines_and_at_bytes() {
 
 #[test]
 fn memories_and_tables_are_added_up() {
-    let mut limiter = Limiter::new(&Limits { memory_bytes: 100, table_elements: 10, ..Limits::default() });
+    let mut limiter = Limiter::new(&Limits { memory_bytes: 100, table_elements: 10, ..Limits::default() }, <_>::default(), <_>::default());
     let mut memory = |from, to| limiter.memory_growing(from, to, None).expect("no trap");
     // Two memories of one instance, and the second wants too much of what is left.
     assert_eq!([memory(0, 60), memory(0, 30), memory(30, 50), memory(60, 70), memory(30, usize::MAX)], [true, true, false, true, false]);
