@@ -7,7 +7,7 @@ use crate::compile::{Compiler, MachineCode};
 use crate::engine::{Engines, PoolSizes, Profile, SandboxError};
 use crate::plain;
 use crate::state::State;
-use crate::survey::{Import, Reach, Survey, survey};
+use crate::survey::{Import, Reach, Survey, SurveyError, survey};
 use crate::work::{self, Exports, Lists, Offer};
 use crate::{Authority, Digest, Limits, LoadError, Permit};
 use std::fmt;
@@ -225,7 +225,10 @@ impl Sandbox {
             let exports = exports(&pre, &survey)?;
             Ok(Code { pre, exports, profile, survey })
         });
-        linked.await?.map_err(|error: wasmtime::Error| LoadError::Link(format!("{error:#}")))
+        linked.await?.map_err(|error: wasmtime::Error| match error.downcast::<SurveyError>() {
+            Ok(too_much) => LoadError::Survey(too_much),
+            Err(error) => LoadError::Link(format!("{error:#}")),
+        })
     }
 
     async fn code(&self, component: Arc<[u8]>, digest: Digest) -> Result<MachineCode, LoadError> {

@@ -12,19 +12,23 @@ mod shape;
 
 use crate::contract::{Content, Failure, Reply, Text};
 use crate::state::State;
-use crate::survey::Survey;
+use crate::survey::{NAME_BYTES_MAX, Survey, SurveyError, at_most};
 use crate::work::{Offer, Outcome};
 use docs::{Docs, Named};
 use leave::Unwritten;
-use shape::{Field, Room, Shape};
+use shape::{Field, Full, Room, Shape};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use wasmtime::Store;
-use wasmtime::component::types::{ComponentFunc, ComponentInstance, ComponentItem};
+use wasmtime::component::types::{ComponentExtern, ComponentFunc, ComponentInstance, ComponentItem, Type};
 use wasmtime::component::{Component, ComponentExportIndex, Instance, InstancePre, Val};
 
-/// Functions that are looked at; a component that exports more does not mean them as tools.
+/// Of a component's own and in its interfaces.
 const FUNCTIONS_MAX: usize = 1_000;
+/// What may have a name in all of its interfaces together: functions, types, and fields of types.
+const NAMES_MAX: usize = 50_000;
+/// Of a name that a component or a client made up, where it is spoken of.
+const SHOWN_CHARS_MAX: usize = 128;
 /// What is said where a function fails and its type has no words for it.
 const FAILED: &str = "The function failed, and does not say why.";
 
@@ -111,30 +115,38 @@ pub(crate) fn is_own(export: &str) -> bool {
 
 impl Functions {
     /// Looks at the types of everything that a component exports.
-    pub(crate) fn of(pre: &InstancePre<State>, survey: &Survey) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// When that is more than a shared host looks at.
+    pub(crate) fn of(pre: &InstancePre<State>, survey: &Survey) -> Result<Self, SurveyError> {
         let docs = Docs::read(survey.docs.as_deref());
         let mut reading = Reading {
             component: pre.component(),
+            docs: &docs,
             found: Self { plans: HashMap::new(), offered: Vec::new(), skipped: Vec::new() },
             room: Room::of_component(),
+            names: 0,
         };
         let component = pre.component().component_type();
         let engine = pre.component().engine();
-        let own_types = component.imports(engine).chain(component.exports(engine)).map(|(name, item)| (name, item.ty));
-        let named = docs.named(None, own_types);
+        let exports = reading.named(component.exports(engine))?;
+        // Types that the world uses are imports of the component's own.
+        let all = [exports.clone(), reading.named(component.imports(engine))?].concat();
+        let named = docs.named(None, &all);
         // Functions of the component itself come first, so that what an interface has of the same name gives way to them.
-        for (name, export) in component.exports(engine) {
-            if let ComponentItem::ComponentFunc(function) = export.ty {
+        for (name, item) in &exports {
+            if let ComponentItem::ComponentFunc(function) = item {
                 let index = pre.component().get_export_index(None, name);
-                reading.function((None, name, index), &function, docs.function(None, name), &named);
+                reading.function((None, name, index), function, &named)?;
             }
         }
-        for (name, export) in component.exports(engine) {
-            if let ComponentItem::ComponentInstance(instance) = export.ty {
-                reading.interface(name, &instance, &docs);
+        for (name, item) in &exports {
+            if let ComponentItem::ComponentInstance(instance) = item {
+                reading.interface(name, instance)?;
             }
         }
-        reading.found
+        Ok(reading.found)
     }
 
     /// What can be called, and what cannot.
@@ -220,38 +232,59 @@ fn reply(text: Option<String>, structured: Option<String>, is_error: bool) -> Re
 /// A component's exports on their way to plans.
 struct Reading<'a> {
     component: &'a Component,
+    docs: &'a Docs,
     found: Functions,
     room: Room,
+    /// Seen so far.
+    names: usize,
 }
 
 impl Reading<'_> {
-    fn interface(&mut self, interface: &str, instance: &ComponentInstance, docs: &Docs) {
-        let engine = self.component.engine();
+    /// What stands in an interface, with its names counted: types are shared where they are written down, and may have any number of names.
+    fn named<'t>(
+        &mut self,
+        items: impl Iterator<Item = (&'t str, ComponentExtern<'t>)>,
+    ) -> Result<Vec<(&'t str, ComponentItem)>, SurveyError> {
+        let mut all = Vec::new();
+        for (name, item) in items {
+            self.names += match &item.ty {
+                ComponentItem::Type(Type::Record(record)) => 1 + record.fields().len(),
+                _ => 1,
+            };
+            at_most("names in its interfaces", self.names as u64, NAMES_MAX as u64)?;
+            all.push((name, item.ty));
+        }
+        Ok(all)
+    }
+
+    fn interface(&mut self, interface: &str, instance: &ComponentInstance) -> Result<(), SurveyError> {
         let outer = self.component.get_export_index(None, interface);
-        let named = docs.named(Some(interface), instance.exports(engine).map(|(name, item)| (name, item.ty)));
-        for (name, export) in instance.exports(engine) {
-            if let ComponentItem::ComponentFunc(function) = export.ty {
+        let items = self.named(instance.exports(self.component.engine()))?;
+        let named = self.docs.named(Some(interface), &items);
+        for (name, item) in &items {
+            if let ComponentItem::ComponentFunc(function) = item {
                 let index = outer.as_ref().and_then(|outer| self.component.get_export_index(Some(outer), name));
-                self.function((Some(interface), name, index), &function, docs.function(Some(interface), name), &named);
+                self.function((Some(interface), name, index), function, &named)?;
             }
         }
+        Ok(())
     }
 
     fn function(
         &mut self,
         (interface, name, index): (Option<&str>, &str, Option<ComponentExportIndex>),
         function: &ComponentFunc,
-        docs: Option<&str>,
         named: &Named<'_>,
-    ) {
-        if self.found.offered.len() + self.found.skipped.len() >= FUNCTIONS_MAX {
-            return;
-        }
+    ) -> Result<(), SurveyError> {
+        let seen = self.found.offered.len() + self.found.skipped.len();
+        at_most("functions in its interfaces", seen as u64 + 1, FUNCTIONS_MAX as u64)?;
+        at_most("bytes in the name of a function", name.len() as u64, NAME_BYTES_MAX as u64)?;
+        let docs = self.docs.function(interface, name);
         let path = interface.map_or_else(|| name.to_owned(), |interface| format!("{interface}#{name}"));
         let planned = match (index, is_own(interface.unwrap_or(name))) {
             (_, false) => Err("its interface is a contract with whoever runs the component, not a function of its own".to_owned()),
             (None, true) => Err("the engine does not find it".to_owned()),
-            (Some(index), true) => plan(index, function, &mut self.room, named),
+            (Some(index), true) => plan(index, function, (&mut self.room, docs), named),
         };
         match planned {
             Ok(plan) => {
@@ -270,17 +303,25 @@ impl Reading<'_> {
             }
             Err(reason) => self.found.skipped.push(Skipped { path, name: name.to_owned(), reason }),
         }
+        Ok(())
     }
 }
 
-fn plan(index: ComponentExportIndex, function: &ComponentFunc, all: &mut Room, named: &Named<'_>) -> Result<Plan, String> {
+/// Makes a plan, in the room that all of them have together; the docs of the function have to fit there as well.
+fn plan(
+    index: ComponentExportIndex,
+    function: &ComponentFunc,
+    (all, docs): (&mut Room, Option<&str>),
+    named: &Named<'_>,
+) -> Result<Plan, String> {
     if function.async_() {
         return Err("it is async, which this gateway does not run".to_owned());
     }
     let mut room = Room::of_function();
     let mut parameters = Vec::new();
     for (name, ty) in function.params() {
-        let shape = room.shape(&ty, named, 0).map_err(|reason| format!("its parameter `{name}` {reason}"))?;
+        let shape = room.part(name).and_then(|()| room.shape(&ty, named, 0));
+        let shape = shape.map_err(|reason| format!("its parameter `{}` {reason}", shown(name)))?;
         parameters.push(Field { name: name.to_owned(), docs: None, shape });
     }
     let gives = match function.results().next() {
@@ -290,8 +331,13 @@ fn plan(index: ComponentExportIndex, function: &ComponentFunc, all: &mut Room, n
             shape => Gives::Value(shape),
         },
     };
-    all.take(room.used()).map_err(|_| "the types of all functions together are too large".to_owned())?;
+    let bytes = room.used().saturating_add(docs.map_or(0, str::len));
+    all.take(bytes).map_err(|Full| "the types and docs of all functions together are too large".to_owned())?;
     Ok(Plan { index, parameters: parameters.into(), gives })
+}
+
+fn shown(text: &str) -> String {
+    text.chars().take(SHOWN_CHARS_MAX).collect()
 }
 
 #[cfg(test)]

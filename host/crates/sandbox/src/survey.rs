@@ -13,6 +13,8 @@ const FUNCTION_BODY_BYTES_MAX: usize = 1 << 20;
 const MODULES_MAX: u32 = 64;
 const NESTING_MAX: usize = 16;
 const EXTERNS_MAX: usize = 1_000;
+/// Of an import or export: they are copied into lists, errors and tools, more than once for each function of an interface.
+pub(crate) const NAME_BYTES_MAX: usize = 1_024;
 /// What tools that know the WIT of a component write about it, in the format of the crate `wit-parser`.
 const DOCS_SECTION: &str = "package-docs";
 /// Longer docs are as good as none.
@@ -166,7 +168,7 @@ pub fn survey(bytes: &[u8]) -> Result<Survey, SurveyError> {
     for payload in Parser::new(0).parse_all(bytes) {
         let payload = payload?;
         if inside.len() == 1 {
-            types.see(&payload)?;
+            types.see(&payload, bytes)?;
         }
         match payload {
             Payload::Version { encoding, .. } => {
@@ -192,16 +194,17 @@ pub fn survey(bytes: &[u8]) -> Result<Survey, SurveyError> {
             Payload::ComponentImportSection(imports) if inside.len() == 1 => {
                 for import in imports {
                     let import = import?;
-                    let only_types = types.has_only_types(&import.ty);
-                    survey.imports.push(Import { name: import.name.name.to_owned(), only_types });
+                    let name = named("bytes in the name of an import", import.name.name)?;
+                    survey.imports.push(Import { name, only_types: types.has_only_types(&import.ty) });
                     at_most("imports", survey.imports.len() as u64, EXTERNS_MAX as u64)?;
                 }
             }
             Payload::ComponentExportSection(exports) if inside.len() == 1 => {
                 for export in exports {
                     let export = export?;
+                    let name = named("bytes in the name of an export", export.name.name)?;
                     if matches!(export.kind, ComponentExternalKind::Instance | ComponentExternalKind::Func) {
-                        survey.exports.push(export.name.name.to_owned());
+                        survey.exports.push(name);
                     }
                     at_most("exports", survey.exports.len() as u64, EXTERNS_MAX as u64)?;
                 }
@@ -241,8 +244,14 @@ pub fn survey(bytes: &[u8]) -> Result<Survey, SurveyError> {
     Ok(survey)
 }
 
-fn at_most(what: &'static str, count: u64, limit: u64) -> Result<(), SurveyError> {
+/// An error that says of what there is too much.
+pub(crate) fn at_most(what: &'static str, count: u64, limit: u64) -> Result<(), SurveyError> {
     if count > limit { Err(SurveyError::TooMuch { what, count, limit }) } else { Ok(()) }
+}
+
+fn named(what: &'static str, name: &str) -> Result<String, SurveyError> {
+    at_most(what, name.len() as u64, NAME_BYTES_MAX as u64)?;
+    Ok(name.to_owned())
 }
 
 fn first_bytes(bytes: &[u8]) -> String {
@@ -254,4 +263,4 @@ fn first_bytes(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

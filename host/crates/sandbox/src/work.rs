@@ -165,7 +165,7 @@ impl Exports {
         if is_native(&survey.exports) {
             Interfaces::of(pre, &survey.exports).map(|interfaces| Self::Contract(Box::new(interfaces)))
         } else {
-            Ok(Self::Plain(Functions::of(pre, survey)))
+            Ok(Self::Plain(Functions::of(pre, survey)?))
         }
     }
 

@@ -4,16 +4,31 @@
 //! The section is one package's, and names interfaces and worlds without their package. A component's own package is the only one whose docs
 //! a tool has reason to put there.
 
+use super::shape::Field;
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
-use wasmtime::component::types::{ComponentItem, Record, Type};
+use wasmtime::component::ResourceType;
+use wasmtime::component::types::{ComponentItem, Type};
+
+/// What is said of the fields of a record, by their names.
+type Items = BTreeMap<String, String>;
 
 /// Everything that is read of the section; other members are for others.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Docs {
+struct Package {
     worlds: BTreeMap<String, World>,
     interfaces: BTreeMap<String, Interface>,
+}
+
+/// The same, to be asked.
+#[derive(Debug, Default)]
+pub(super) struct Docs {
+    /// All worlds as one: a component does not say of which it is.
+    world: World,
+    interfaces: BTreeMap<String, Interface>,
+    /// Of records, by their names alone.
+    records: BTreeMap<String, Items>,
 }
 
 /// Imports and exports share a map, except where both are of one name: then the exports are in one of their own.
@@ -48,7 +63,36 @@ enum Function {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct NamedType {
-    items: BTreeMap<String, String>,
+    items: Items,
+}
+
+impl World {
+    /// Takes what is not said already.
+    fn join(&mut self, other: Self) {
+        fn join<T>(all: &mut BTreeMap<String, T>, more: BTreeMap<String, T>) {
+            for (name, said) in more {
+                all.entry(name).or_insert(said);
+            }
+        }
+        join(&mut self.interfaces, other.interfaces);
+        join(&mut self.interface_exports, other.interface_exports);
+        join(&mut self.funcs, other.funcs);
+        join(&mut self.func_exports, other.func_exports);
+        join(&mut self.types, other.types);
+    }
+}
+
+impl From<Package> for Docs {
+    fn from(Package { worlds, interfaces }: Package) -> Self {
+        let mut world = World::default();
+        let mut records: BTreeMap<String, Items> = BTreeMap::new();
+        let types = worlds.values().map(|world| &world.types).chain(interfaces.values().map(|interface| &interface.types));
+        for (name, NamedType { items }) in types.flatten().filter(|(_, named)| !named.items.is_empty()) {
+            records.entry(name.clone()).or_insert_with(|| items.clone());
+        }
+        worlds.into_values().for_each(|other| world.join(other));
+        Self { world, interfaces, records }
+    }
 }
 
 impl Docs {
@@ -59,7 +103,7 @@ impl Docs {
             tracing::warn!(version, "the docs of a component are of a version that is not known, and are left out");
             return Self::default();
         }
-        serde_json::from_slice(json).unwrap_or_else(|error| {
+        serde_json::from_slice::<Package>(json).map(Self::from).unwrap_or_else(|error| {
             tracing::warn!(%error, "the docs of a component cannot be read, and are left out");
             Self::default()
         })
@@ -69,62 +113,67 @@ impl Docs {
     pub(super) fn function(&self, interface: Option<&str>, name: &str) -> Option<&str> {
         let docs = match interface {
             Some(interface) => self.interface(interface)?.funcs.get(name)?,
-            None => self.worlds.values().find_map(|world| world.func_exports.get(name).or_else(|| world.funcs.get(name)))?,
+            None => self.world.func_exports.get(name).or_else(|| self.world.funcs.get(name))?,
         };
         let (Function::Text(docs) | Function::Object { docs }) = docs;
         docs.as_deref().map(str::trim).filter(|docs| !docs.is_empty())
     }
 
-    /// About the records that have a name in an interface, or in the component itself.
-    pub(super) fn named<'a>(&'a self, interface: Option<&str>, items: impl Iterator<Item = (&'a str, ComponentItem)>) -> Named<'a> {
+    /// What has a name in an interface, or in the component itself.
+    pub(super) fn named<'a>(&'a self, interface: Option<&str>, items: &[(&str, ComponentItem)]) -> Named<'a> {
         let own = interface.and_then(|interface| self.interface(interface));
-        let mut named = Named(HashMap::new());
-        if self.worlds.is_empty() && self.interfaces.is_empty() {
-            return named;
-        }
+        let mut named = Named { records: HashMap::new(), resources: Vec::new() };
         for (name, item) in items {
-            if let ComponentItem::Type(Type::Record(record)) = item {
-                let fields = record.fields().map(|field| field.name.to_owned()).collect();
-                let docs = self.record(own, name);
-                // Types have no names where they are used. Two records whose fields are named alike cannot be told apart.
-                named.0.entry(fields).and_modify(|known| *known = None).or_insert(docs);
+            match item {
+                ComponentItem::Resource(resource) => named.resources.push((*resource, (*name).to_owned())),
+                ComponentItem::Type(Type::Record(record)) if !self.records.is_empty() => {
+                    let fields = record.fields().map(|field| field.name.to_owned()).collect();
+                    let docs = self.record(own, name);
+                    // Types have no names where they are used. Two records whose fields are named alike cannot be told apart.
+                    named.records.entry(fields).and_modify(|known| *known = None).or_insert(docs);
+                }
+                _ => {}
             }
         }
         named
     }
 
     /// About the fields of one record, which may be another interface's.
-    fn record<'a>(&'a self, own: Option<&'a Interface>, name: &str) -> Option<&'a BTreeMap<String, String>> {
-        let worlds = self.worlds.values().map(|world| &world.types);
-        let interfaces = self.interfaces.values().map(|interface| &interface.types);
-        let all = own.map(|interface| &interface.types).into_iter().chain(worlds).chain(interfaces);
-        all.filter_map(|types| types.get(name)).map(|named| &named.items).find(|items| !items.is_empty())
+    fn record<'a>(&'a self, own: Option<&'a Interface>, name: &str) -> Option<&'a Items> {
+        let own = own.and_then(|interface| interface.types.get(name)).map(|named| &named.items);
+        own.filter(|items| !items.is_empty()).or_else(|| self.records.get(name))
     }
 
     /// `package:name/interface@version` by the interface alone; what has no package is of a world.
     fn interface(&self, path: &str) -> Option<&Interface> {
         match path.split_once('/') {
             Some((_, interface)) => self.interfaces.get(interface.split_once('@').map_or(interface, |(name, _)| name)),
-            None => {
-                let mut worlds = self.worlds.values();
-                worlds.find_map(|world| world.interface_exports.get(path).or_else(|| world.interfaces.get(path)))
-            }
+            None => self.world.interface_exports.get(path).or_else(|| self.world.interfaces.get(path)),
         }
     }
 }
 
-/// Records by the names of their fields; none where two could be meant, or nothing is said.
+/// What has a name where a function is.
 #[derive(Debug)]
-pub(super) struct Named<'a>(HashMap<Vec<String>, Option<&'a BTreeMap<String, String>>>);
+pub(super) struct Named<'a> {
+    /// Records by the names of their fields; none where two could be meant, or nothing is said.
+    records: HashMap<Vec<String>, Option<&'a Items>>,
+    resources: Vec<(ResourceType, String)>,
+}
 
 impl Named<'_> {
     /// What is said about the fields of a record.
-    pub(super) fn record(&self, record: &Record) -> Option<&BTreeMap<String, String>> {
-        if self.0.is_empty() {
+    pub(super) fn record(&self, fields: &[Field]) -> Option<&Items> {
+        if self.records.is_empty() {
             return None;
         }
-        let fields: Vec<_> = record.fields().map(|field| field.name.to_owned()).collect();
-        self.0.get(&fields).copied().flatten()
+        let names: Vec<_> = fields.iter().map(|field| field.name.clone()).collect();
+        self.records.get(&names).copied().flatten()
+    }
+
+    /// The name of a resource.
+    pub(super) fn resource(&self, resource: ResourceType) -> Option<&str> {
+        self.resources.iter().find(|(known, _)| *known == resource).map(|(_, name)| name.as_str())
     }
 }
 

@@ -3,16 +3,15 @@
 //! The host has compared the arguments with the schema before; this is the second wall, and the place where lengths become memory.
 
 use super::shape::{Case, Field, Integer, Shape};
+use super::shown;
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use wasmtime::component::Val;
 
 /// As schemas have it: padding is wanted, and bits that nobody reads may be anything.
 const BASE64: GeneralPurpose = GeneralPurpose::new(&STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
-/// Of a name that a client made up, or a place with such names in it.
-const SHOWN_CHARS_MAX: usize = 128;
 
 /// The values of parameters, which may take `bytes_max` bytes of memory together.
 ///
@@ -69,10 +68,6 @@ impl Place<'_> {
         let place = if place.is_empty() { "the arguments" } else { &place };
         Err(format!("{}: {what}", shown(place)))
     }
-}
-
-fn shown(text: &str) -> String {
-    text.chars().take(SHOWN_CHARS_MAX).collect()
 }
 
 /// What a JSON value is, without what it says.
@@ -150,7 +145,7 @@ impl Reader {
             Shape::Record(fields) => self.fields(fields, json, place).map(Val::Record),
             Shape::Variant(cases) => self.variant(cases, json, place),
             Shape::Result(ok, err) => {
-                let (tag, value) = self.tagged(&[("ok", ok.as_deref()), ("err", err.as_deref())], json, place)?;
+                let (tag, value) = self.tagged([("ok", ok.as_deref()), ("err", err.as_deref())].into_iter(), json, place)?;
                 let value = value.map(Box::new);
                 Ok(Val::Result(if tag == "ok" { Ok(value) } else { Err(value) }))
             }
@@ -158,7 +153,7 @@ impl Reader {
             Shape::Flags(labels) => self.flags(labels, json, place),
             Shape::Option(_) if json.is_null() => Ok(Val::Option(None)),
             Shape::Option(inner) if inner.is_nullable() => {
-                let (_, value) = self.tagged(&[("some", Some(inner))], json, place)?;
+                let (_, value) = self.tagged([("some", Some(&**inner))].into_iter(), json, place)?;
                 Ok(Val::Option(value.map(Box::new)))
             }
             Shape::Option(inner) => Ok(Val::Option(Some(Box::new(self.value(inner, json, place)?)))),
@@ -174,7 +169,11 @@ impl Reader {
     /// All fields in their order, whatever the order in JSON.
     fn fields(&mut self, fields: &[Field], json: &Value, place: &Place<'_>) -> Result<Vec<(String, Val)>, String> {
         let Value::Object(members) = json else { return place.wrong(&format!("it must be an object, and is {}", kind(json))) };
-        if let Some(unknown) = members.keys().find(|name| !fields.iter().any(|field| field.name == **name)) {
+        // A record may have many fields, and a list many records: what is not known is looked for only where there is something.
+        let known = fields.iter().filter(|field| members.contains_key(&field.name)).count();
+        if known < members.len()
+            && let Some(unknown) = members.keys().find(|name| !fields.iter().any(|field| field.name == **name))
+        {
             return place.wrong(&format!("there is no `{}` in it", shown(unknown)));
         }
         let each = fields.iter().map(|Field { name, shape, .. }| {
@@ -190,8 +189,8 @@ impl Reader {
     }
 
     fn variant(&mut self, cases: &[Case], json: &Value, place: &Place<'_>) -> Result<Val, String> {
-        let cases: Vec<_> = cases.iter().map(|case| (case.name.as_str(), case.shape.as_ref())).collect();
-        let (tag, value) = self.tagged(&cases, json, place)?;
+        let cases = cases.iter().map(|Case { name, shape }| (name.as_str(), shape.as_ref()));
+        let (tag, value) = self.tagged(cases, json, place)?;
         self.take(tag.len(), place)?;
         Ok(Val::Variant(tag.to_owned(), value.map(Box::new)))
     }
@@ -199,7 +198,7 @@ impl Reader {
     /// `{"type": …, "value": …}`, the value only where the case has one.
     fn tagged<'a>(
         &mut self,
-        cases: &[(&'a str, Option<&Shape>)],
+        cases: impl Iterator<Item = (&'a str, Option<&'a Shape>)> + Clone,
         json: &Value,
         place: &Place<'_>,
     ) -> Result<(&'a str, Option<Val>), String> {
@@ -207,15 +206,14 @@ impl Reader {
             return place.wrong(&format!("it must be an object with a `type`, and is {}", kind(json)));
         };
         let named = members.get("type").and_then(Value::as_str);
-        let Some((tag, shape)) = cases.iter().find(|(tag, _)| Some(*tag) == named) else {
-            let tags: Vec<_> = cases.iter().map(|(tag, _)| *tag).collect();
+        let Some((tag, shape)) = cases.clone().find(|(tag, _)| Some(*tag) == named) else {
+            let tags: Vec<_> = cases.map(|(tag, _)| tag).collect();
             return place.member("type").wrong(&one_of(&tags));
         };
-        let known = |members: &Map<String, Value>, count: usize| members.len() == count;
         match (shape, members.get("value")) {
-            (Some(shape), Some(json)) if known(members, 2) => Ok((tag, Some(self.value(shape, json, &place.member("value"))?))),
+            (Some(shape), Some(json)) if members.len() == 2 => Ok((tag, Some(self.value(shape, json, &place.member("value"))?))),
             (Some(_), None) => place.wrong("`value` is missing"),
-            (None, None) if known(members, 1) => Ok((tag, None)),
+            (None, None) if members.len() == 1 => Ok((tag, None)),
             _ => place.wrong("there is more in it than its `type` and the `value` of that"),
         }
     }

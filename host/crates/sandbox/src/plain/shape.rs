@@ -3,6 +3,7 @@
 //! Types are shared where they are written down, and trees share nothing: a few dozen declarations can stand for a million parts (L13).
 
 use super::docs::Named;
+use super::shown;
 use wasmtime::component::types::Type;
 
 /// What the types of one function may take, in bytes; more would not fit the limit of a schema either.
@@ -146,14 +147,17 @@ impl Room {
                 ty => Shape::List(Box::new(self.shape(&ty, named, deeper)?)),
             },
             Type::Record(record) => {
-                let docs = named.record(record);
                 let mut fields = Vec::new();
                 for field in record.fields() {
                     self.part(field.name)?;
                     let shape = self.shape(&field.ty, named, deeper)?;
-                    let docs = docs.and_then(|docs| docs.get(field.name)).cloned();
-                    self.part(docs.as_deref().unwrap_or_default())?;
-                    fields.push(Field { name: field.name.to_owned(), docs, shape });
+                    fields.push(Field { name: field.name.to_owned(), docs: None, shape });
+                }
+                if let Some(docs) = named.record(&fields) {
+                    for field in &mut fields {
+                        field.docs = docs.get(&field.name).cloned();
+                        self.part(field.docs.as_deref().unwrap_or_default())?;
+                    }
                 }
                 Shape::Record(fields)
             }
@@ -174,12 +178,17 @@ impl Room {
                 let mut side = |ty: Option<Type>| ty.map(|ty| self.shape(&ty, named, deeper).map(Box::new)).transpose();
                 Shape::Result(side(result.ok())?, side(result.err())?)
             }
-            Type::Own(_) | Type::Borrow(_) => return none("resource"),
-            Type::Future(_) => return none("future"),
-            Type::Stream(_) => return none("stream"),
-            Type::ErrorContext => return none("error-context"),
-            Type::Map(_) => return none("map"),
-            Type::FixedLengthList(_) => return none("list of fixed length"),
+            Type::Own(resource) | Type::Borrow(resource) => {
+                return none(&match named.resource(*resource) {
+                    Some(name) => format!("the resource `{}`", shown(name)),
+                    None => "a resource".to_owned(),
+                });
+            }
+            Type::Future(_) => return none("a future"),
+            Type::Stream(_) => return none("a stream"),
+            Type::ErrorContext => return none("an error-context"),
+            Type::Map(_) => return none("a map"),
+            Type::FixedLengthList(_) => return none("a list of fixed length"),
         })
     }
 
@@ -192,11 +201,12 @@ impl Room {
         Ok(labels)
     }
 
-    fn part(&mut self, name: &str) -> Result<(), String> {
+    /// Counts one part of that name.
+    pub(super) fn part(&mut self, name: &str) -> Result<(), String> {
         self.take(PART_BYTES + name.len()).map_err(|Full| "has a type that is too large".to_owned())
     }
 }
 
 fn none<T>(what: &str) -> Result<T, String> {
-    Err(format!("has a {what} in its type, which has no JSON form"))
+    Err(format!("has {what} in its type, which has no JSON form"))
 }

@@ -1,3 +1,5 @@
+mod exports;
+
 use super::enter;
 use super::leave::{self, Unwritten};
 use super::schema;
@@ -316,6 +318,8 @@ fn what_does_not_fit_is_told_with_its_place() {
     for (json, expected) in table {
         assert_eq!(enter::arguments(&parameters, json, ROOM), Err(expected.to_owned()), "{json}");
     }
+    let half = enter::arguments(&parameters, r#"{"points":[],"kind":{"type":"\ud83d"}}"#, ROOM).expect_err("half a character");
+    assert!(half.starts_with("the arguments are no JSON: unexpected end of hex escape") || half.contains("surrogate"), "{half}");
     let deepest = format!(r#"{{"points":{}{}}}"#, "[".repeat(1_000), "]".repeat(1_000));
     assert!(enter::arguments(&parameters, &deepest, ROOM).is_err_and(|text| text.contains("recursion limit exceeded")));
     let name = "n".repeat(100_000);

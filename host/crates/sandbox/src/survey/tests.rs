@@ -1,14 +1,14 @@
 use super::*;
 
 const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
-const MODULE: &[u8] = b"\0asm\x01\0\0\0";
+pub(crate) const MODULE: &[u8] = b"\0asm\x01\0\0\0";
 
 /// A section: its id, its size, its content.
-fn section(id: u8, content: &[u8]) -> Vec<u8> {
+pub(crate) fn section(id: u8, content: &[u8]) -> Vec<u8> {
     [&[id][..], &leb(content.len()), content].concat()
 }
 
-fn leb(mut value: usize) -> Vec<u8> {
+pub(crate) fn leb(mut value: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     loop {
         let byte = (value & 0x7f) as u8;
@@ -20,7 +20,7 @@ fn leb(mut value: usize) -> Vec<u8> {
     }
 }
 
-fn component(sections: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn component(sections: &[Vec<u8>]) -> Vec<u8> {
     [COMPONENT, &sections.concat()].concat()
 }
 
@@ -154,6 +154,39 @@ fn imports_of_nothing_but_types_are_seen() {
         survey(&component(&[section(10, &[&[1, 0][..], &name("evil:host/x"), import].concat())])).map(|survey| survey.imports[0].only_types)
     };
     assert_eq!((of(&[5, 9]), of(&[1, 0])), (Ok(false), Ok(false)));
+}
+
+/// L13: nothing is read by a stack as deep as a file likes.
+#[test]
+fn types_of_types_are_read_to_a_bound() {
+    // An instance type that declares one type, which is an instance type, and so on.
+    let nested = |levels: usize| section(7, &[&[1][..], &b"\x42\x01\x01".repeat(levels - 1), b"\x42\0"].concat());
+    survey(&component(&[nested(NESTING_MAX)])).expect("at the limit");
+    let expected = "the component has 17 levels of nesting in a type; the limit is 16";
+    assert_eq!(refused(&component(&[nested(NESTING_MAX + 1)])), expected);
+    assert_eq!(refused(&component(&[nested(10_000_000)])), expected);
+    // The same with component types, which have imports besides.
+    let components = [&[1][..], &b"\x41\x01\x01".repeat(10_000_000), b"\x41\0"].concat();
+    assert_eq!(refused(&component(&[section(7, &components)])), expected);
+    let with_import = b"\x01\x41\x02\x01\x42\0\x03\0\x01x\x05\0";
+    survey(&component(&[section(7, with_import)])).expect("a component");
+}
+
+/// L13.
+#[test]
+fn names_have_a_length() {
+    let import = |bytes: usize| section(10, &[&[1, 0][..], &leb(bytes), &vec![b'x'; bytes], &[1, 0]].concat());
+    survey(&component(&[import(NAME_BYTES_MAX)])).expect("at the limit");
+    assert_eq!(
+        refused(&component(&[import(NAME_BYTES_MAX + 1)])),
+        "the component has 1025 bytes in the name of an import; the limit is 1024"
+    );
+    let export = |bytes: usize| section(11, &[&[1, 0][..], &leb(bytes), &vec![b'x'; bytes], &[1, 0, 0]].concat());
+    survey(&component(&[export(NAME_BYTES_MAX)])).expect("at the limit");
+    assert_eq!(
+        refused(&component(&[export(NAME_BYTES_MAX + 1)])),
+        "the component has 1025 bytes in the name of an export; the limit is 1024"
+    );
 }
 
 /// L11: what an import could do, by its name and version.
