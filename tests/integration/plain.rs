@@ -71,6 +71,7 @@ async fn functions_are_listed_as_tools_with_schemas_of_their_types() {
         "say",
         "small",
         "spin",
+        "thing_length_max",
         "trap",
     ];
     let expected = ["add", "eval_expression", "run"].iter().map(|name| format!("calculator_{name}"));
@@ -156,6 +157,7 @@ async fn every_type_goes_in_and_comes_out() {
         same("outcome", json!({ "outcome": { "type": "ok", "value": 1 } }), json!([{ "type": "ok", "value": 1 }])),
         same("outcome", json!({ "outcome": { "type": "err", "value": "no" } }), json!([{ "type": "err", "value": "no" }])),
         same("count", json!({}), json!(1)),
+        same("thing_length_max", json!({}), json!(64)),
     ];
     for (name, arguments, expected) in table {
         let answer = gateway.call(&format!("shapes_{name}"), arguments.clone()).await;
@@ -209,11 +211,16 @@ async fn arguments_that_do_not_fit_are_told_with_their_place() {
         ("calculator_add", json!({ "a": "1", "b": 2 }), "/a: \"1\" is not of type \"integer\""),
         ("calculator_eval_expression", json!({ "op": "power", "x": 1, "y": 2 }), "/op: \"power\" is not one of "),
         ("shapes_points", json!({ "points": [{ "x": 1, "y": 2 }, { "x": 1 }] }), "/points/1: \"y\" is a required property"),
-        ("shapes_points", json!({ "points": many }), "/points/0: 0 is not of type \"object\""),
+        (
+            "shapes_points",
+            json!({ "points": many }),
+            "the value does not fit, and is too large for its mistakes to be looked for; try a part of it",
+        ),
         ("shapes_letter", json!({ "letter": "ab" }), "/letter: \"ab\" is longer than 1 character"),
         ("shapes_bytes", json!({ "bytes": "AAA" }), "/bytes: \"AAA\" does not match "),
         ("shapes_rights", json!({ "access": ["read", "read"] }), "/access: [\"read\",\"read\"] has non-unique elements"),
         ("shapes_figure", json!({ "shape": { "type": "square" } }), "/shape: "),
+        ("shapes_figure", json!({ "shape": { "type": "polygon", "value": [{ "x": 1 }] } }), "/shape/value/0: \"y\" is a required property"),
         ("shapes_empty", json!({ "a": 1 }), "'a' was unexpected"),
         // The one thing that no schema says; the value itself is looked at.
         (
@@ -275,9 +282,9 @@ async fn functions_that_are_no_tools_are_named() {
             "docs:shapes/second#greeting",
             "`docs:shapes/mirror#greeting` is the tool `shapes_greeting` already; give one of them another `name` in the side file",
         ),
-        ("docs:shapes/things#[constructor]thing", "its result has a resource in its type, which has no JSON form"),
-        ("docs:shapes/things#[method]thing.name", "its parameter `self` has a resource in its type, which has no JSON form"),
-        ("docs:shapes/things#borrowed", "its parameter `thing` has a resource in its type, which has no JSON form"),
+        ("docs:shapes/things#[constructor]thing", "its result has the resource `thing` in its type, which has no JSON form"),
+        ("docs:shapes/things#[method]thing.name", "its parameter `self` has the resource `thing` in its type, which has no JSON form"),
+        ("docs:shapes/things#borrowed", "its parameter `thing` has the resource `thing` in its type, which has no JSON form"),
         ("docs:shapes/wide#huge", "its parameter `j` has a type that is too large"),
     ];
     let place = Place::with(&[("shapes", fixture("shapes"))]);
@@ -306,9 +313,9 @@ async fn a_component_without_a_suitable_function_is_refused_with_all_reasons() {
     let place = Place::new();
     let ran = place.run(&["inspect", fixture("handle").to_str().expect("text"), "--json"]);
     let expected = "it is a plain component without a function that can be a tool: \
-        `docs:handle/things#[constructor]thing`: its result has a resource in its type, which has no JSON form; \
-        `docs:handle/things#take`: its parameter `thing` has a resource in its type, which has no JSON form; \
-        `docs:handle/things#give`: its result has a resource in its type, which has no JSON form";
+        `docs:handle/things#[constructor]thing`: its result has the resource `thing` in its type, which has no JSON form; \
+        `docs:handle/things#take`: its parameter `thing` has the resource `thing` in its type, which has no JSON form; \
+        `docs:handle/things#give`: its result has the resource `thing` in its type, which has no JSON form";
     let problem = ran.json()["problem"].clone();
     let sorted = |text: &str| {
         let mut parts: Vec<_> = text.split(": ").flat_map(|part| part.split("; ")).map(ToOwned::to_owned).collect();
@@ -319,7 +326,18 @@ async fn a_component_without_a_suitable_function_is_refused_with_all_reasons() {
     let gateway = serving("").await;
     gateway.drop_in("handle", &fs::read(fixture("handle")).expect("the fixture"));
     until_logged(&gateway, "it is a plain component without a function that can be a tool").await;
-    assert_eq!(gateway.tools().await.len(), 23, "the others go on");
+    assert_eq!(gateway.tools().await.len(), 24, "the others go on");
+}
+
+/// A file may have a name that no tool has.
+#[tokio::test]
+async fn a_name_that_no_tool_can_have_is_told() {
+    let gateway = serving("").await;
+    gateway.drop_in("a+b", &fs::read(fixture("calculator")).expect("the fixture"));
+    until_logged(&gateway, "`a+b_add` is no name for a tool: 1 to 128 of A-Z a-z 0-9 _ . -; give it another `name` in the side file").await;
+    beside(&gateway, "a+b", "[functions.add]\nname = \"sum\"\n");
+    eventually("the one with a name is there", SOON, || defined(&gateway, "sum")).await;
+    assert_eq!(gateway.call("sum", json!({ "a": 1, "b": 2 })).await.tool_text(), "3");
 }
 
 /// Comments of the WIT, in the section that tools of the component model put them in.
@@ -352,6 +370,11 @@ async fn docs_of_the_wit_are_descriptions() {
         (add["description"] == "The function `add` of the component `calculator`.").then_some(())
     };
     eventually("the docs are gone", SOON, undescribed).await;
+    let long = json!({ "worlds": { "calculator": { "funcs": { "add": { "docs": "d".repeat(5_000) } } } } });
+    gateway.drop_in("calculator", &with_docs(&fs::read(fixture("calculator")).expect("the fixture"), &long));
+    until_logged(&gateway, "its docs have 5000 bytes; the limit is 4096; give it a `description` in the side file").await;
+    eventually("the function is no tool", SOON, || async { defined(&gateway, "calculator_add").await.is_none().then_some(()) }).await;
+    assert!(defined(&gateway, "calculator_run").await.is_some());
     let hidden = json!({ "worlds": { "calculator": { "funcs": { "add": { "docs": "Adds\u{202e}." } } } } });
     gateway.drop_in("calculator", &with_docs(&fs::read(fixture("calculator")).expect("the fixture"), &hidden));
     until_logged(&gateway, "function `add`: description has the invisible character U+202E").await;
@@ -374,7 +397,7 @@ hidden = true
 /// It says what types do not; each change of it is seen like one of the component.
 #[tokio::test]
 async fn a_side_file_names_explains_and_hides() {
-    let gateway = serving("").await;
+    let gateway = serving("[limits]\ncall_cpu_time_ms = 300\n").await;
     beside(&gateway, "calculator", SIDE);
     let plus = eventually("the tool has its new name", SOON, || defined(&gateway, "plus")).await;
     let schema = json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX, "description": "The first \"one\"." });
@@ -434,7 +457,10 @@ async fn a_side_file_that_is_wrong_is_told_and_changes_nothing() {
 
     let shapes = [
         ("[functions.greeting]\ntitle = \"?\"\n", "`greeting` is the name of several functions; say which: "),
-        ("[functions.borrowed]\ntitle = \"?\"\n", "`borrowed` cannot be a tool: its parameter `thing` has a resource in its type"),
+        (
+            "[functions.borrowed]\ntitle = \"?\"\n",
+            "`borrowed` cannot be a tool: its parameter `thing` has the resource `thing` in its type",
+        ),
     ];
     for (text, reason) in shapes {
         beside(&gateway, "shapes", text);

@@ -5,6 +5,7 @@ use super::{DefinitionError, tool};
 use crate::catalog::side::{Said, Side};
 use crate::catalog::{PluginError, Tool};
 use crate::config::PluginLimits;
+use mcp::tool::is_tool_name;
 use sandbox::contract;
 use sandbox::{Function, Guest, Skipped};
 use std::collections::HashMap;
@@ -34,7 +35,7 @@ pub(super) fn tools(
         let skip = |reason: String| Skipped { path: function.path.clone(), name: function.name.clone(), reason };
         let listed = described(plugin, function, said);
         let other = taken.get(listed.name.as_str()).copied();
-        if let Some(reason) = other.map(|other| clash(&listed.name, other)).or_else(|| oversized(&listed, limits)) {
+        if let Some(reason) = other.map(|other| clash(&listed.name, other)).or_else(|| unfit(&listed, said, limits)) {
             skipped.push(skip(reason));
             continue;
         }
@@ -61,8 +62,16 @@ fn clash(name: &str, other: &str) -> String {
     format!("`{other}` is the tool `{name}` already; give one of them another `name` in the side file")
 }
 
-/// Why a tool's schemas are beyond the limits.
-fn oversized(tool: &contract::Tool, limits: &PluginLimits) -> Option<String> {
+/// Why what its author wrote makes no tool. What the side file says is the operator's own, and an error where it is wrong.
+fn unfit(tool: &contract::Tool, said: &Said, limits: &PluginLimits) -> Option<String> {
+    if said.name.is_none() && !is_tool_name(&tool.name) {
+        let name = mcp::text::line(&tool.name, 160);
+        return Some(format!("`{name}` is no name for a tool: 1 to 128 of A-Z a-z 0-9 _ . -; give it another `name` in the side file"));
+    }
+    let (bytes, limit) = (tool.description.len(), limits.description_bytes_max);
+    if said.description.is_none() && bytes > limit {
+        return Some(format!("its docs have {bytes} bytes; the limit is {limit}; give it a `description` in the side file"));
+    }
     let output = tool.output_schema.as_deref().map(|schema| ("output-schema", schema));
     let schemas = [Some(("input-schema", tool.input_schema.as_str())), output];
     schemas.into_iter().flatten().find_map(|(member, schema)| schema_text(member, schema, limits).err())
@@ -91,8 +100,9 @@ fn described(plugin: &str, function: &Function, said: &Said) -> contract::Tool {
     }
 }
 
-/// `PLUGIN_FUNCTION`, in snake case.
+/// `PLUGIN_FUNCTION`, in snake case. A function of a resource, which needs none to be called, has the resource's name before its own.
 fn name(plugin: &str, function: &str) -> String {
+    let function = function.strip_prefix("[static]").unwrap_or(function).replace('.', "_");
     format!("{plugin}_{function}").replace('-', "_")
 }
 
