@@ -11,6 +11,7 @@ mod pattern;
 mod refresh;
 mod server;
 mod shelf;
+mod side;
 mod watch;
 
 pub use definition::{DefinitionError, Rejection};
@@ -24,7 +25,8 @@ pub use watch::{Library, LibraryView, Problem};
 use crate::config::{Config, ServerId, TenantId};
 use mcp::mirrored::HeaderParameters;
 use mcp::{JsonText, Revision};
-use sandbox::Guest;
+use sandbox::{Digest, Guest, Skipped};
+use side::Side;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,8 +38,12 @@ pub struct Tool {
     pub definition: mcp::tool::Tool,
     /// The name that its plugin gave it. Policies and records know it by this one, whatever a server calls it.
     pub own_name: Box<str>,
+    /// What its guest knows it by: the same name, or a plain component's function.
+    pub called: Box<str>,
     /// Scopes that a caller must hold, all of them.
     pub scopes: Vec<Box<str>>,
+    /// How long a call may take, if that is less than the settings say.
+    pub wall_max: Option<Duration>,
     /// The component that runs it.
     pub guest: Guest,
     /// The plugin that it belongs to.
@@ -64,7 +70,9 @@ impl Tool {
         Self {
             definition,
             own_name: self.own_name.clone(),
+            called: self.called.clone(),
             scopes: self.scopes.clone(),
+            wall_max: self.wall_max,
             guest: self.guest.clone(),
             plugin: Arc::clone(&self.plugin),
             input: Arc::clone(&self.input),
@@ -169,12 +177,21 @@ pub struct Plugin {
     pub templates: Vec<Arc<Template>>,
     /// Messages to choose from.
     pub prompts: Vec<Arc<Prompt>>,
+    /// Functions of a plain component that are no tools.
+    pub skipped: Vec<Skipped>,
+    /// What a plain component's operator says of its functions.
+    side: Option<Arc<Side>>,
 }
 
 impl Plugin {
     /// How much it offers, in words.
     pub fn counts(&self) -> String {
         server::counts([self.tools.len(), self.resources.len(), self.templates.len(), self.prompts.len()])
+    }
+
+    /// The bytes that it is made of, by their digests.
+    fn made_of(&self) -> (Digest, Option<Digest>) {
+        (self.guest.digest(), self.side.as_ref().map(|side| side.digest))
     }
 
     /// Without what `other` has something of the same name of; itself if that is nothing.
@@ -193,6 +210,8 @@ impl Plugin {
             resources: rest(&self.resources, &other.resources, |resource| &resource.definition.uri),
             templates: rest(&self.templates, &other.templates, |template| &template.definition.uri_template),
             prompts: rest(&self.prompts, &other.prompts, |prompt| &prompt.definition.name),
+            skipped: self.skipped.clone(),
+            side: self.side.clone(),
         })
     }
 

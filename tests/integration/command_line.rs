@@ -144,7 +144,7 @@ fn inspect_says_what_is_wrong_with_a_file() {
     assert_eq!(bare.code, 1, "{bare:?}");
     assert!(
         bare.out.contains(
-            "cannot be served: it exports no `gatehouse:tool/tools@0.1.0`, nor `resources` or `prompts` of that package; it exports nothing"
+            "cannot be served: it exports no `gatehouse:tool/tools@0.1.0`, nor `resources` or `prompts` of that package, and no function of its own; it exports nothing"
         ),
         "{bare:?}"
     );

@@ -39,6 +39,7 @@ mod metrics;
 mod modern;
 mod overload_cases;
 mod pages;
+mod plain;
 mod policies;
 mod policies_shipped;
 mod process;

@@ -1,5 +1,6 @@
 //! A guest's own words about what it offers, checked before anybody hears them.
 
+mod plain;
 mod prompt;
 mod resource;
 mod schema;
@@ -8,7 +9,8 @@ mod tool;
 pub use schema::Rejection;
 pub(super) use schema::Schema;
 
-use super::Plugin;
+use super::side::Side;
+use super::{Plugin, PluginError};
 use crate::config::PluginLimits;
 use mcp::tool::Icon;
 use mcp::{JsonLimits, JsonText};
@@ -48,8 +50,20 @@ pub enum DefinitionError {
 ///
 /// # Errors
 ///
-/// The first thing that is wrong: a plugin is taken whole or not at all.
-pub(super) fn check(name: Arc<str>, guest: Guest, limits: &PluginLimits) -> Result<Plugin, DefinitionError> {
+/// The first thing that is wrong: a plugin is taken whole or not at all. Only functions of a plain component may be left out.
+pub(super) fn check(name: Arc<str>, guest: Guest, side: Option<Arc<Side>>, limits: &PluginLimits) -> Result<Plugin, PluginError> {
+    if guest.is_native() {
+        return match side {
+            None => Ok(native(name, guest, limits)?),
+            Some(_) => Err(PluginError::Side("the component lists its tools itself; side files are for components that do not".to_owned())),
+        };
+    }
+    let (tools, skipped) = plain::tools(&name, &guest, side.as_deref(), limits)?;
+    let tools = tools.into_iter().map(Arc::new).collect();
+    Ok(Plugin { name, guest, tools, resources: Vec::new(), templates: Vec::new(), prompts: Vec::new(), skipped, side })
+}
+
+fn native(name: Arc<str>, guest: Guest, limits: &PluginLimits) -> Result<Plugin, DefinitionError> {
     let offer = guest.offer();
     if offer.tools.is_empty() && offer.resources.is_empty() && offer.templates.is_empty() && offer.prompts.is_empty() {
         return Err(DefinitionError::Nothing);
@@ -64,7 +78,7 @@ pub(super) fn check(name: Arc<str>, guest: Guest, limits: &PluginLimits) -> Resu
         each(("resource template", "resource templates"), &offer.templates, resources_max, |template| &template.uri_template, make)?;
     let make = |prompt: &_| prompt::make(&name, &guest, prompt, limits);
     let prompts = each(("prompt", "prompts"), &offer.prompts, prompts_max, |prompt| &prompt.name, make)?;
-    Ok(Plugin { name, guest, tools, resources, templates, prompts })
+    Ok(Plugin { name, guest, tools, resources, templates, prompts, skipped: Vec::new(), side: None })
 }
 
 /// Makes the items of one list, no two of one name.

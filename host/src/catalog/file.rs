@@ -151,15 +151,19 @@ impl File {
         let Some(plugin) = self.candidate.take() else { return };
         self.reason = None;
         self.told = None;
-        let before = self.serving.as_ref().map(|plugin| plugin.guest.digest());
+        let before = self.serving.as_ref().map(|plugin| plugin.made_of());
         let (digest, offers) = (plugin.guest.digest(), plugin.counts());
         match before {
-            Some(before) if before == digest => return,
+            Some(before) if before == plugin.made_of() => return,
             Some(_) => tracing::info!(plugin = %plugin.name, plugin.digest = %digest.short(), offers, "plugin replaced"),
             None => {
                 self.arrived = order;
                 tracing::info!(plugin = %plugin.name, plugin.digest = %digest.short(), offers, "plugin loaded");
             }
+        }
+        for skipped in &plugin.skipped {
+            let (function, reason) = (mcp::text::line(&skipped.path, 200), mcp::text::line(&skipped.reason, 200));
+            tracing::warn!(plugin = %plugin.name, function, reason, "a function of a plain component is no tool");
         }
         self.serving = Some(Arc::new(plugin));
     }

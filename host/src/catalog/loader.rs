@@ -2,10 +2,11 @@
 
 use super::Plugin;
 use super::definition::{self, DefinitionError};
-use super::directory::{self, Stamp};
+use super::directory::{self, Read, Stamp, Unread};
+use super::side::Side;
 use super::watch::is_large;
 use crate::config::PluginLimits;
-use sandbox::{COMPONENT_BYTES_MAX, CompileError, Lists, LoadError, Sandbox};
+use sandbox::{CompileError, Lists, LoadError, Sandbox};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -27,6 +28,12 @@ pub enum PluginError {
     /// It cannot be read.
     #[error("it cannot be read: {0}")]
     Read(#[from] io::Error),
+    /// Its side file cannot be read.
+    #[error("its side file cannot be read: {0}")]
+    ReadSide(io::Error),
+    /// Its side file is wrong.
+    #[error("its side file: {0}")]
+    Side(String),
     /// It is not a component that can be run here.
     #[error(transparent)]
     Load(#[from] LoadError),
@@ -52,17 +59,17 @@ impl PluginError {
     /// The word for metrics.
     pub(super) fn word(&self) -> &'static str {
         match self {
-            Self::Read(_) => "unreadable",
+            Self::Read(_) | Self::ReadSide(_) => "unreadable",
             Self::Load(error) => match error {
                 LoadError::Survey(_) => "component",
                 LoadError::Imports(_) => "imports",
-                LoadError::Exports(_) | LoadError::NoPolicy(_) => "exports",
+                LoadError::Exports(_) | LoadError::NoFunctions(_) | LoadError::NoPolicy(_) => "exports",
                 LoadError::Compile(CompileError::Worker(_) | CompileError::Died(_)) => "compile_worker",
                 LoadError::Compile(CompileError::Refused(_) | CompileError::TooLong(_)) => "compile",
                 LoadError::Link(_) => "link",
                 LoadError::List(_) | LoadError::Refused(_) => "lists",
             },
-            Self::Definition(_) => "definition",
+            Self::Side(_) | Self::Definition(_) => "definition",
             Self::NameTaken { .. } => "name_taken",
             Self::Panicked => "other",
         }
@@ -72,9 +79,9 @@ impl PluginError {
     pub(super) fn is_passing(&self) -> bool {
         match self {
             // What this crate finds wrong with a file comes as `Other`; the rest is the system's.
-            Self::Read(error) => error.kind() != io::ErrorKind::Other,
+            Self::Read(error) | Self::ReadSide(error) => error.kind() != io::ErrorKind::Other,
             Self::Load(LoadError::Compile(CompileError::Worker(_))) => true,
-            Self::Load(_) | Self::Definition(_) | Self::NameTaken { .. } | Self::Panicked => false,
+            Self::Load(_) | Self::Side(_) | Self::Definition(_) | Self::NameTaken { .. } | Self::Panicked => false,
         }
     }
 }
@@ -98,23 +105,24 @@ impl Loader {
     /// Reads, compiles and checks a file.
     pub(super) async fn load(&self, name: Arc<str>, path: &Path) -> (Option<Stamp>, Result<Plugin, PluginError>) {
         let path = path.to_owned();
-        let read = tokio::task::spawn_blocking(move || directory::read(&path, COMPONENT_BYTES_MAX)).await;
-        let (bytes, stamp) = match read.map_err(io::Error::other).flatten() {
-            Ok(read) => read,
-            Err(error) => return (None, Err(error.into())),
-        };
-        (Some(stamp), self.make(name, bytes.into()).await)
+        let read = tokio::task::spawn_blocking(move || directory::read_plugin(&path)).await;
+        match read.map_err(|error| Unread::Component(io::Error::other(error))).flatten() {
+            Ok(Read { component, side, stamp }) => (Some(stamp), self.make(name, component.into(), side).await),
+            Err(Unread::Component(error)) => (None, Err(PluginError::Read(error))),
+            Err(Unread::Side(error)) => (None, Err(PluginError::ReadSide(error))),
+        }
     }
 
-    async fn make(&self, name: Arc<str>, bytes: Arc<[u8]>) -> Result<Plugin, PluginError> {
+    async fn make(&self, name: Arc<str>, bytes: Arc<[u8]>, side: Option<Vec<u8>>) -> Result<Plugin, PluginError> {
+        let side = side.as_deref().map(Side::read).transpose().map_err(PluginError::Side)?.map(Arc::new);
         let guest = self.sandbox.load(bytes).await?;
-        Ok(definition::check(name, guest, &self.limits)?)
+        definition::check(name, guest, side, &self.limits)
     }
 
     /// The same plugin with those lists as they are now.
     pub(super) async fn list_again(&self, plugin: &Plugin, lists: Lists) -> Result<Plugin, PluginError> {
         let guest = self.sandbox.list_again(&plugin.guest, lists).await?;
-        Ok(definition::check(Arc::clone(&plugin.name), guest, &self.limits)?)
+        definition::check(Arc::clone(&plugin.name), guest, plugin.side.clone(), &self.limits)
     }
 }
 

@@ -105,7 +105,7 @@ impl Lanes {
 
 /// What was begun came to its end.
 enum Done {
-    Loaded(Loaded),
+    Loaded(Box<Loaded>),
     Listed(Listed),
 }
 
@@ -249,7 +249,7 @@ impl Library {
                 let loading = AssertUnwindSafe(loader.load(Arc::from(name.as_str()), &path)).catch_unwind();
                 // What one file does to us is no reason to give up the others.
                 let (read, result) = loading.await.unwrap_or_else(|_| (None, Err(PluginError::Panicked)));
-                Done::Loaded(Loaded { name, seen, began, read, result })
+                Done::Loaded(Box::new(Loaded { name, seen, began, read, result }))
             }));
         }
     }
@@ -273,7 +273,7 @@ impl Library {
 
     fn take(&mut self, done: Done) {
         let Loaded { name, seen, began, read, result } = match done {
-            Done::Loaded(loaded) => loaded,
+            Done::Loaded(loaded) => *loaded,
             Done::Listed(listed) => return self.take_listed(listed),
         };
         *self.lanes.of(seen.bytes()) = false;

@@ -63,8 +63,10 @@ fn readable(result: &Map<String, Value>) -> String {
         let line = match member(block, "type").as_str() {
             // The text form of the structure says nothing that the structure does not say better.
             "text"
-                if structured
-                    .is_some_and(|structured| serde_json::from_str::<Value>(&member(block, "text")).ok().as_ref() == Some(structured)) =>
+                if structured.is_some_and(|structured| {
+                    let text = member(block, "text");
+                    structured.as_str() == Some(&*text) || serde_json::from_str::<Value>(&text).ok().as_ref() == Some(structured)
+                }) =>
             {
                 continue;
             }

@@ -44,6 +44,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
                     "resources": plugin.resources.iter().map(|resource| &*resource.definition.uri).collect::<Vec<_>>(),
                     "resourceTemplates": plugin.templates.iter().map(|template| &*template.definition.uri_template).collect::<Vec<_>>(),
                     "prompts": plugin.prompts.iter().map(|prompt| &*prompt.definition.name).collect::<Vec<_>>(),
+                    "skipped": plugin.skipped.iter().map(|skipped| json!({ "function": skipped.path, "reason": skipped.reason })).collect::<Vec<_>>(),
                 })
             })
             .collect();
@@ -64,6 +65,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
         for (tenant, plugin) in plugins() {
             let whose = tenant.map(|tenant| format!("{tenant}/")).unwrap_or_default();
             let _ = writeln!(text, "plugin     {whose}{}: ok, {}, sha256:{}", plugin.name, plugin.counts(), plugin.guest.digest().short());
+            for skipped in &plugin.skipped {
+                let (function, reason) = (mcp::text::line(&skipped.path, 200), mcp::text::line(&skipped.reason, 200));
+                let _ = writeln!(text, "           `{function}` is no tool: {reason}");
+            }
         }
         for problem in &problems {
             let _ = writeln!(text, "plugin     {}: {}", output::bold(&problem.plugin), problem.reason);

@@ -5,7 +5,7 @@ use crate::catalog::{Loader, Written, load_file};
 use crate::gateway::CodeIsKept;
 use clap::Args;
 use mcp::Revision;
-use sandbox::{Reach, Survey};
+use sandbox::{Reach, Skipped, Survey};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -39,6 +39,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
             resources: values(plugin.resources.iter().map(|resource| &resource.written)),
             templates: values(plugin.templates.iter().map(|template| &template.written)),
             prompts: values(plugin.prompts.iter().map(|prompt| &prompt.written)),
+            skipped: &plugin.skipped,
+            is_plain: !plugin.guest.is_native(),
             problem: None,
         },
         Err(error) => Report {
@@ -47,6 +49,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
             resources: Vec::new(),
             templates: Vec::new(),
             prompts: Vec::new(),
+            skipped: &[],
+            is_plain: false,
             problem: Some(error.to_string()),
         },
     };
@@ -66,12 +70,18 @@ struct Report<'a> {
     resources: Vec<Value>,
     templates: Vec<Value>,
     prompts: Vec<Value>,
+    /// Functions of a plain component that are no tools.
+    skipped: &'a [Skipped],
+    is_plain: bool,
     problem: Option<String>,
 }
 
 impl Report<'_> {
     /// Which world of the contract the exports are of.
     fn world(&self) -> &'static str {
+        if self.is_plain {
+            return "none of Gatehouse's: a plain component";
+        }
         let exports = |interface: &str| self.survey.exports.iter().any(|name| name.starts_with(interface));
         match (
             exports("gatehouse:tool/tools@"),
@@ -111,6 +121,7 @@ impl Report<'_> {
             "resources": self.resources,
             "resourceTemplates": self.templates,
             "prompts": self.prompts,
+            "skipped": self.skipped.iter().map(|skipped| json!({ "function": skipped.path, "reason": skipped.reason })).collect::<Vec<_>>(),
             "problem": self.problem,
         })
     }
@@ -157,6 +168,17 @@ impl Report<'_> {
             for item in items {
                 let member = |member: &str| item.get(member).and_then(Value::as_str).unwrap_or_default();
                 let _ = writeln!(text, "    {}\n      {}", output::bold(member(name)), mcp::text::line(member("description"), 400));
+            }
+        }
+        if !self.skipped.is_empty() {
+            let _ = writeln!(text, "\n  functions that are no tools");
+            for skipped in self.skipped {
+                let _ = writeln!(
+                    text,
+                    "    {}\n      {}",
+                    output::bold(&mcp::text::line(&skipped.path, 200)),
+                    mcp::text::line(&skipped.reason, 400)
+                );
             }
         }
         if let Some(problem) = &self.problem {

@@ -105,6 +105,7 @@ pub(super) async fn begin(
         return Err(Failure::ArgumentsTooLarge);
     }
     let about = About {
+        wall: target.wall(if taskable { rooms.task_store.limits().wall } else { rooms.limits.wall }),
         caller: context.caller,
         server: context.server,
         target,
@@ -115,7 +116,6 @@ pub(super) async fn begin(
         log_level: context.log_level,
         in_session: context.session.is_some(),
         span: context.span,
-        wall: if taskable { rooms.task_store.limits().wall } else { rooms.limits.wall },
     };
     let resume = if modern { rooms.dialogs.resume(&about, &input)? } else { None };
     let (session, mut in_flight) = (context.session, context.in_flight);

@@ -242,6 +242,7 @@ async fn restart(
     let capabilities: Option<&RawValue> = serde_json::from_str(called.capabilities.as_str()).ok();
     let answers = resumed.answers.into_iter().map(|(key, answer)| (key.into_string(), answer.into_string()));
     let about = About {
+        wall: target.wall(rooms.task_store.limits().wall),
         caller,
         server,
         target,
@@ -252,7 +253,6 @@ async fn restart(
         log_level: None,
         in_session: false,
         span,
-        wall: rooms.task_store.limits().wall,
     };
     let running = call::enter(rooms, &about)?;
     let resume = Some(Resume { answers: answers.collect(), state: resumed.state });

@@ -7,6 +7,7 @@ use crate::events::{EventSender, LogLine, Stream};
 use crate::fault::Resource;
 use crate::guest::Code;
 use crate::meter::Spent;
+use crate::plain::TooLong;
 use crate::state::{Limiter, State};
 use crate::work::{Asked, Lists, Offer, Outcome, Refused};
 use crate::{Fault, Grants, Limits, Permit, Share};
@@ -114,7 +115,7 @@ impl Runner<'_> {
         let ended = self
             .run((code.profile, Lane::Calls), limits, grants, (events, spent, share, claim), move |mut store| async move {
                 let answer = match code.pre.instantiate_async(&mut store).await {
-                    Ok(instance) => code.exports.run(&mut store, &instance, work, asked).await,
+                    Ok(instance) => code.exports.run(&mut store, &instance, work, asked, limits.result_bytes).await,
                     Err(error) => Err(error),
                 };
                 (answer, store)
@@ -280,6 +281,9 @@ fn fault(error: &wasmtime::Error, refused: Option<Resource>, limits: &Limits) ->
             Stop::Wall => Fault::WallTime { limit: limits.wall },
             Stop::Cpu => Fault::CpuTime { limit: limits.cpu },
         };
+    }
+    if let Some(TooLong(limit)) = error.downcast_ref::<TooLong>() {
+        return Fault::ResultTooLarge { bytes: limit.saturating_add(1), limit: *limit };
     }
     if let Some(I32Exit(code)) = error.downcast_ref::<I32Exit>() {
         return Fault::Exit(*code);

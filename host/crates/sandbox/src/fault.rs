@@ -1,6 +1,6 @@
 //! What can go wrong, by name. The host turns these into answers; nothing here chooses a code or a status.
 
-use crate::{CompileError, Import, Refused, SurveyError};
+use crate::{CompileError, Import, Refused, Skipped, SurveyError};
 use std::time::Duration;
 
 /// Why a call has no outcome. The instance is gone, and nothing of it is used again.
@@ -22,9 +22,9 @@ pub enum Fault {
     #[error("the guest ran out of {0}")]
     Resource(Resource),
     /// The result is larger than its limit.
-    #[error("the result has {bytes} bytes; the limit is {limit}")]
+    #[error("the result has at least {bytes} bytes; the limit is {limit}")]
     ResultTooLarge {
-        /// How large it is.
+        /// How large it is, as far as it was looked at.
         bytes: usize,
         /// How large it may be.
         limit: usize,
@@ -103,9 +103,15 @@ pub enum LoadError {
     /// It imports what the gateway does not offer.
     #[error("it imports what this gateway does not offer: {}", .0.iter().map(|i| i.name.as_str()).collect::<Vec<_>>().join(", "))]
     Imports(Vec<Import>),
-    /// It exports none of the interfaces that make a plugin.
-    #[error("it exports no `gatehouse:tool/tools@0.1.0`, nor `resources` or `prompts` of that package; it exports {}", list(.0))]
+    /// It exports none of the interfaces that make a plugin, and no function of its own.
+    #[error(
+        "it exports no `gatehouse:tool/tools@0.1.0`, nor `resources` or `prompts` of that package, and no function of its own; it exports {}",
+        list(.0)
+    )]
     Exports(Vec<String>),
+    /// It is a plain component, and none of its functions can be called with JSON.
+    #[error("it is a plain component without a function that can be a tool: {}", reasons(.0))]
+    NoFunctions(Vec<Skipped>),
     /// It exports none of the interfaces that make a policy.
     #[error("it exports no `authenticator`, `authorizer` or `call-filter` of `gatehouse:policy@0.1.0`; it exports {}", list(.0))]
     NoPolicy(Vec<String>),
@@ -121,6 +127,21 @@ pub enum LoadError {
     /// One of its lists refused.
     #[error(transparent)]
     Refused(#[from] Refused),
+}
+
+/// Reasons that one error names.
+const REASONS_MAX: usize = 8;
+
+fn reasons(skipped: &[Skipped]) -> String {
+    if skipped.is_empty() {
+        return "its interfaces have no functions".to_owned();
+    }
+    let reasons = skipped.iter().take(REASONS_MAX).map(|Skipped { path, reason, .. }| format!("`{path}`: {reason}"));
+    let mut text = reasons.collect::<Vec<_>>().join("; ");
+    if skipped.len() > REASONS_MAX {
+        text.push_str(&format!("; and {} more", skipped.len() - REASONS_MAX));
+    }
+    text
 }
 
 fn list(names: &[String]) -> String {

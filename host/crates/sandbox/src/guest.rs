@@ -5,8 +5,9 @@ use crate::cache::{self, CodeCache};
 use crate::call::{Call, Finished, Runner};
 use crate::compile::{Compiler, MachineCode};
 use crate::engine::{Engines, PoolSizes, Profile, SandboxError};
+use crate::plain;
 use crate::state::State;
-use crate::survey::{Import, Reach, Survey, survey};
+use crate::survey::{Import, Reach, Survey, SurveyError, survey};
 use crate::work::{self, Exports, Lists, Offer};
 use crate::{Authority, Digest, Limits, LoadError, Permit};
 use std::fmt;
@@ -82,6 +83,11 @@ impl Guest {
         self.0.code.survey.digest
     }
 
+    /// Whether it knows the contract; one that does not is a plain component.
+    pub fn is_native(&self) -> bool {
+        matches!(self.0.code.exports, Exports::Contract(_))
+    }
+
     /// What it listed, unchecked.
     pub fn offer(&self) -> &Offer {
         &self.0.offer
@@ -151,9 +157,14 @@ impl Sandbox {
     ///
     /// For each reason not to load it, with a text for its author.
     pub async fn load(&self, component: Arc<[u8]>) -> Result<Guest, LoadError> {
-        let is_plugin = |survey: &Survey| work::INTERFACES.iter().any(|interface| work::exports(&survey.exports, interface));
+        let is_plugin = |survey: &Survey| work::is_native(&survey.exports) || survey.exports.iter().any(|export| plain::is_own(export));
         let (code, survey) = self.machine_code(component, is_plugin, LoadError::Exports).await?;
         let code = Arc::new(self.link(code, survey, Exports::of).await?);
+        if let Exports::Plain(functions) = &code.exports
+            && let Some(skipped) = functions.none()
+        {
+            return Err(LoadError::NoFunctions(skipped.to_vec()));
+        }
         let offer = self.lists(&code, Offer::default(), Lists::ALL).await?;
         Ok(Guest(Arc::new(Loaded { code, offer })))
     }
@@ -197,7 +208,7 @@ impl Sandbox {
         &self,
         code: MachineCode,
         survey: Survey,
-        exports: fn(&InstancePre<State>, &[String]) -> wasmtime::Result<E>,
+        exports: fn(&InstancePre<State>, &Survey) -> wasmtime::Result<E>,
     ) -> Result<Code<E>, LoadError> {
         let fast = (self.engines.fast.engine.clone(), self.fast_linker.clone());
         let heavy = (self.engines.heavy.engine.clone(), self.heavy_linker.clone());
@@ -211,10 +222,13 @@ impl Sandbox {
                 },
                 Profile::Heavy => (link(heavy, &code)?, Profile::Heavy),
             };
-            let exports = exports(&pre, &survey.exports)?;
+            let exports = exports(&pre, &survey)?;
             Ok(Code { pre, exports, profile, survey })
         });
-        linked.await?.map_err(|error: wasmtime::Error| LoadError::Link(format!("{error:#}")))
+        linked.await?.map_err(|error: wasmtime::Error| match error.downcast::<SurveyError>() {
+            Ok(too_much) => LoadError::Survey(too_much),
+            Err(error) => LoadError::Link(format!("{error:#}")),
+        })
     }
 
     async fn code(&self, component: Arc<[u8]>, digest: Digest) -> Result<MachineCode, LoadError> {

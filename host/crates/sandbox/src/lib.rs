@@ -13,6 +13,8 @@
 //! - [`Share`]: turns and memory that guests have together.
 //! - [`Sandbox::call`]: one call in a fresh instance → [`Finished`], or a named [`Fault`].
 //!
+//! A component that knows nothing of the contract is a plain one: its functions stand in its offer as [`Function`]s.
+//!
 //! The shapes that cross the border of the contract (`wit/tool`) are in [`contract`], as generated from it.
 
 mod bindings;
@@ -28,6 +30,7 @@ mod guest;
 mod limits;
 mod meter;
 mod permit;
+mod plain;
 mod policy;
 mod share;
 mod state;
@@ -47,6 +50,7 @@ pub use guest::{Guest, Sandbox, SandboxConfig};
 pub use limits::Limits;
 pub use meter::Spent;
 pub use permit::{Authority, Grants, Permit};
+pub use plain::{Function, Skipped};
 pub use policy::{
     Action, Credentials, Decision, Denial, FilteredCall, PolicyGuest, PolicyKinds, Principal, Question, ResultVerdict, Target, TargetKind,
     Verdict,

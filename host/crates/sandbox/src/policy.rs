@@ -76,8 +76,8 @@ pub struct FilteredCall {
 }
 
 impl PolicyExports {
-    pub(crate) fn of(pre: &InstancePre<State>, names: &[String]) -> wasmtime::Result<Self> {
-        let has = |interface| exports(names, interface);
+    pub(crate) fn of(pre: &InstancePre<State>, survey: &Survey) -> wasmtime::Result<Self> {
+        let has = |interface| exports(&survey.exports, interface);
         Ok(Self {
             settings: has("settings").then(|| settings::GuestIndices::new(pre)).transpose()?,
             authenticator: has("authenticator").then(|| authenticator::GuestIndices::new(pre)).transpose()?,

@@ -1,7 +1,10 @@
 //! What a file is, before anything of it is compiled: one pass over its sections, without trust and without running anything.
 
 use crate::Digest;
+use imported::Types;
 use wasmparser::{ComponentExternalKind, Encoding, Instance, Parser, Payload};
+
+mod imported;
 
 /// A component may have this many bytes.
 pub const COMPONENT_BYTES_MAX: u64 = 32 << 20;
@@ -10,6 +13,12 @@ const FUNCTION_BODY_BYTES_MAX: usize = 1 << 20;
 const MODULES_MAX: u32 = 64;
 const NESTING_MAX: usize = 16;
 const EXTERNS_MAX: usize = 1_000;
+/// Of an import or export: they are copied into lists, errors and tools, more than once for each function of an interface.
+pub(crate) const NAME_BYTES_MAX: usize = 1_024;
+/// What tools that know the WIT of a component write about it, in the format of the crate `wit-parser`.
+const DOCS_SECTION: &str = "package-docs";
+/// Longer docs are as good as none.
+const DOCS_BYTES_MAX: usize = 256 << 10;
 
 /// What a component says about itself.
 #[derive(Debug, Clone)]
@@ -28,6 +37,8 @@ pub struct Survey {
     pub core_instances: u32,
     /// Linear memory that its modules begin with, together.
     pub memory_bytes_min: u64,
+    /// The section with the docs of its WIT, as it stands there.
+    pub(crate) docs: Option<Box<[u8]>>,
 }
 
 /// One import.
@@ -35,6 +46,8 @@ pub struct Survey {
 pub struct Import {
     /// As it stands in the component, for example `wasi:clocks/wall-clock@0.2.6`.
     pub name: String,
+    /// It is an interface of types that name what functions take: there is nothing to supply.
+    pub only_types: bool,
 }
 
 /// What an import could do if it were granted.
@@ -55,6 +68,9 @@ pub enum Reach {
 impl Import {
     /// What it could reach.
     pub fn reach(&self) -> Reach {
+        if self.only_types {
+            return Reach::Nothing;
+        }
         let (interface, version) = self.name.split_once('@').unwrap_or((&self.name, ""));
         match interface.split_once('/') {
             Some(("gatehouse:host", "progress" | "log" | "lists"))
@@ -143,12 +159,18 @@ pub fn survey(bytes: &[u8]) -> Result<Survey, SurveyError> {
         functions: 0,
         core_instances: 0,
         memory_bytes_min: 0,
+        docs: None,
     };
+    let mut types = Types::default();
     let mut modules = 0_u32;
     // The encodings that we are inside of: a nested component's imports are not the file's.
     let mut inside: Vec<Encoding> = Vec::new();
     for payload in Parser::new(0).parse_all(bytes) {
-        match payload? {
+        let payload = payload?;
+        if inside.len() == 1 {
+            types.see(&payload, bytes)?;
+        }
+        match payload {
             Payload::Version { encoding, .. } => {
                 if inside.is_empty() && encoding == Encoding::Module {
                     return Err(SurveyError::CoreModule);
@@ -172,18 +194,28 @@ pub fn survey(bytes: &[u8]) -> Result<Survey, SurveyError> {
             Payload::ComponentImportSection(imports) if inside.len() == 1 => {
                 for import in imports {
                     let import = import?;
-                    survey.imports.push(Import { name: import.name.name.to_owned() });
+                    let name = named("bytes in the name of an import", import.name.name)?;
+                    survey.imports.push(Import { name, only_types: types.has_only_types(&import.ty) });
                     at_most("imports", survey.imports.len() as u64, EXTERNS_MAX as u64)?;
                 }
             }
             Payload::ComponentExportSection(exports) if inside.len() == 1 => {
                 for export in exports {
                     let export = export?;
+                    let name = named("bytes in the name of an export", export.name.name)?;
                     if matches!(export.kind, ComponentExternalKind::Instance | ComponentExternalKind::Func) {
-                        survey.exports.push(export.name.name.to_owned());
+                        survey.exports.push(name);
                     }
                     at_most("exports", survey.exports.len() as u64, EXTERNS_MAX as u64)?;
                 }
+            }
+            // Of the component itself; toolchains that only know how to write a section of a module are understood as well.
+            Payload::CustomSection(section)
+                if section.name() == DOCS_SECTION
+                    && section.data().len() <= DOCS_BYTES_MAX
+                    && (survey.docs.is_none() || inside.len() == 1) =>
+            {
+                survey.docs = Some(section.data().into());
             }
             Payload::MemorySection(memories) => {
                 for memory in memories {
@@ -212,8 +244,14 @@ pub fn survey(bytes: &[u8]) -> Result<Survey, SurveyError> {
     Ok(survey)
 }
 
-fn at_most(what: &'static str, count: u64, limit: u64) -> Result<(), SurveyError> {
+/// An error that says of what there is too much.
+pub(crate) fn at_most(what: &'static str, count: u64, limit: u64) -> Result<(), SurveyError> {
     if count > limit { Err(SurveyError::TooMuch { what, count, limit }) } else { Ok(()) }
+}
+
+fn named(what: &'static str, name: &str) -> Result<String, SurveyError> {
+    at_most(what, name.len() as u64, NAME_BYTES_MAX as u64)?;
+    Ok(name.to_owned())
 }
 
 fn first_bytes(bytes: &[u8]) -> String {
@@ -225,4 +263,4 @@ fn first_bytes(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -5,7 +5,9 @@ use crate::contract::{
     Ask, Body, Call, Caller, ClientFeatures, Content, Contents, Descriptor, Failure, Get, GetOutcome, Messages, Prompt, Query, Question,
     Read, ReadOutcome, Reading, Reply, Resume, Subject, Suggestions, Template, Tool,
 };
+use crate::plain::{Function, Functions, Skipped};
 use crate::state::State;
+use crate::survey::Survey;
 use wasmtime::Store;
 use wasmtime::component::{Instance, InstancePre};
 
@@ -14,7 +16,7 @@ use wasmtime::component::{Instance, InstancePre};
 pub enum Work {
     /// `tools.call-tool`
     CallTool {
-        /// The tool's name, as its guest listed it.
+        /// The tool's name, as its guest listed it; of a plain component the function's [`path`](crate::Function::path).
         name: String,
         /// A JSON object that fits the tool's schema.
         arguments: String,
@@ -72,6 +74,10 @@ pub struct Offer {
     pub prompts: Vec<Prompt>,
     /// Whether it exports `completion`.
     pub completes: bool,
+    /// Of a plain component, which has none of the above: the functions that can be called with JSON.
+    pub functions: Vec<Function>,
+    /// And those that cannot.
+    pub skipped: Vec<Skipped>,
 }
 
 /// Some of a guest's lists.
@@ -109,9 +115,18 @@ pub(crate) struct Asked {
     pub(crate) meta: Option<String>,
 }
 
-/// Which interfaces a component exports, as places in it.
+/// What a component exports, as places in it.
 #[derive(Clone)]
-pub(crate) struct Exports {
+pub(crate) enum Exports {
+    /// Interfaces of the contract.
+    Contract(Box<Interfaces>),
+    /// Functions of its own.
+    Plain(Functions),
+}
+
+/// Which interfaces of the contract a component exports.
+#[derive(Clone)]
+pub(crate) struct Interfaces {
     tools: Option<tools::GuestIndices>,
     resources: Option<resources::GuestIndices>,
     prompts: Option<prompts::GuestIndices>,
@@ -135,13 +150,62 @@ fn is_version(rest: &str) -> bool {
     rest.starts_with("@0.1.")
 }
 
+/// Whether those exports make a component a native plugin, one that knows the contract.
+pub(crate) fn is_native(names: &[String]) -> bool {
+    INTERFACES.iter().any(|interface| exports(names, interface))
+}
+
 impl Exports {
     /// Looks the interfaces up that a component says it exports.
     ///
     /// # Errors
     ///
     /// When one is not what the contract says.
-    pub(crate) fn of(pre: &InstancePre<State>, names: &[String]) -> wasmtime::Result<Self> {
+    pub(crate) fn of(pre: &InstancePre<State>, survey: &Survey) -> wasmtime::Result<Self> {
+        if is_native(&survey.exports) {
+            Interfaces::of(pre, &survey.exports).map(|interfaces| Self::Contract(Box::new(interfaces)))
+        } else {
+            Ok(Self::Plain(Functions::of(pre, survey)?))
+        }
+    }
+
+    /// Asks for those lists, in one instance; the others stay as they are in `offer`. A plain component's functions are known without it.
+    pub(crate) async fn list(
+        &self,
+        store: &mut Store<State>,
+        instance: &Instance,
+        offer: Offer,
+        lists: Lists,
+    ) -> wasmtime::Result<Result<Offer, Refused>> {
+        match self {
+            Self::Contract(interfaces) => interfaces.list(store, instance, offer, lists).await,
+            Self::Plain(functions) => Ok(Ok(functions.offer())),
+        }
+    }
+
+    /// Does the work; the result of a plain component's function may have `result_bytes`.
+    pub(crate) async fn run(
+        &self,
+        store: &mut Store<State>,
+        instance: &Instance,
+        work: Work,
+        asked: Asked,
+        result_bytes: usize,
+    ) -> wasmtime::Result<Result<Outcome, Failure>> {
+        match (self, work) {
+            (Self::Contract(interfaces), work) => interfaces.run(store, instance, work, asked).await,
+            (Self::Plain(functions), Work::CallTool { name, arguments }) => {
+                functions.call(store, instance, (&name, &arguments), result_bytes).await
+            }
+            (Self::Plain(_), Work::ReadResource { .. }) => Err(NotExported("resources").into()),
+            (Self::Plain(_), Work::GetPrompt { .. }) => Err(NotExported("prompts").into()),
+            (Self::Plain(_), Work::Complete { .. }) => Err(NotExported("completion").into()),
+        }
+    }
+}
+
+impl Interfaces {
+    fn of(pre: &InstancePre<State>, names: &[String]) -> wasmtime::Result<Self> {
         let has = |interface| exports(names, interface);
         Ok(Self {
             tools: has("tools").then(|| tools::GuestIndices::new(pre)).transpose()?,
@@ -151,8 +215,7 @@ impl Exports {
         })
     }
 
-    /// Asks for those lists, in one instance; the others stay as they are in `offer`.
-    pub(crate) async fn list(
+    async fn list(
         &self,
         store: &mut Store<State>,
         instance: &Instance,
@@ -187,8 +250,7 @@ impl Exports {
         Ok(Ok(offer))
     }
 
-    /// Does the work.
-    pub(crate) async fn run(
+    async fn run(
         &self,
         store: &mut Store<State>,
         instance: &Instance,

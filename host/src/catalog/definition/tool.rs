@@ -101,6 +101,8 @@ pub(super) fn make(plugin: &Arc<str>, guest: &Guest, tool: &contract::Tool, limi
     };
     let written = Written::of(|revision| definition.write(revision));
     Ok(Tool {
+        called: definition.name.clone(),
+        wall_max: None,
         scopes: tool.scopes.iter().map(|scope| scope.as_str().into()).collect(),
         guest: guest.clone(),
         plugin: Arc::clone(plugin),

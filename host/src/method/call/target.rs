@@ -168,6 +168,14 @@ impl Target {
         }
     }
 
+    /// How long it may take, where the settings allow so much.
+    pub(in crate::method) fn wall(&self, settings: Duration) -> Duration {
+        match self {
+            Self::Tool { tool, .. } => tool.wall_max.map_or(settings, |wall| wall.min(settings)),
+            Self::Resource { .. } | Self::Prompt { .. } | Self::Completion(_) => settings,
+        }
+    }
+
     /// Whether what the work is done with fits what it declares. The work is of this very target; filters may have changed its arguments.
     ///
     /// # Errors
@@ -211,7 +219,7 @@ impl Target {
     pub(in crate::method) fn work(&self) -> Work {
         let owned = |pairs: &[(Box<str>, Box<str>)]| pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
         match self {
-            Self::Tool { tool, arguments } => Work::CallTool { name: tool.own_name.to_string(), arguments: arguments.as_str().to_owned() },
+            Self::Tool { tool, arguments } => Work::CallTool { name: tool.called.to_string(), arguments: arguments.as_str().to_owned() },
             Self::Resource { uri, .. } => Work::ReadResource { uri: uri.to_string() },
             Self::Prompt { prompt, arguments } => Work::GetPrompt { name: prompt.definition.name.to_string(), arguments: owned(arguments) },
             Self::Completion(Completion { of, argument, value, context }) => Work::Complete {

@@ -1,14 +1,14 @@
 use super::*;
 
 const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
-const MODULE: &[u8] = b"\0asm\x01\0\0\0";
+pub(crate) const MODULE: &[u8] = b"\0asm\x01\0\0\0";
 
 /// A section: its id, its size, its content.
-fn section(id: u8, content: &[u8]) -> Vec<u8> {
+pub(crate) fn section(id: u8, content: &[u8]) -> Vec<u8> {
     [&[id][..], &leb(content.len()), content].concat()
 }
 
-fn leb(mut value: usize) -> Vec<u8> {
+pub(crate) fn leb(mut value: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     loop {
         let byte = (value & 0x7f) as u8;
@@ -20,7 +20,7 @@ fn leb(mut value: usize) -> Vec<u8> {
     }
 }
 
-fn component(sections: &[Vec<u8>]) -> Vec<u8> {
+pub(crate) fn component(sections: &[Vec<u8>]) -> Vec<u8> {
     [COMPONENT, &sections.concat()].concat()
 }
 
@@ -126,13 +126,73 @@ fn imports_are_the_outermost_ones() {
     let inner = component(&[types.clone(), import("evil:host/inner")]);
     let outer = component(&[types, import("evil:host/outer@1.0.0"), section(4, &inner)]);
     let imports = survey(&outer).expect("a component").imports;
-    assert_eq!(imports, [Import { name: "evil:host/outer@1.0.0".to_owned() }]);
+    assert_eq!(imports, [Import { name: "evil:host/outer@1.0.0".to_owned(), only_types: true }]);
+}
+
+/// An interface of types has nothing to supply, whatever its name; one with a function or a resource has.
+#[test]
+fn imports_of_nothing_but_types_are_seen() {
+    let name = |name: &str| [&leb(name.len()), name.as_bytes()].concat();
+    // Inside of an instance type: an exported name for the type before it, which is `u8`.
+    let named_type = [&[1, 0x7d, 4, 0][..], &name("t"), &[3, 0, 0]].concat();
+    let function = [&[1, 0x40, 0, 1, 0, 4, 0][..], &name("f"), &[1, 0]].concat();
+    let resource = [&[4, 0][..], &name("r"), &[3, 1]].concat();
+    let instance = |declarations: &[&[u8]], count: usize| [&[0x42][..], &leb(count), &declarations.concat()].concat();
+    let import = |at: u8| section(10, &[&[1, 0][..], &name("evil:host/x"), &[5, at]].concat());
+    let imported = |ty: &[u8]| {
+        // A type of the component's own stands before it, and counts.
+        let types = section(7, &[&[2, 0x7d][..], ty].concat());
+        let imports = survey(&component(&[types, import(1)])).expect("a component").imports;
+        (imports[0].only_types, imports[0].reach())
+    };
+    assert_eq!(imported(&instance(&[&named_type], 2)), (true, Reach::Nothing));
+    assert_eq!(imported(&instance(&[&function], 2)), (false, Reach::Unknown));
+    assert_eq!(imported(&instance(&[&resource], 1)), (false, Reach::Unknown));
+    assert_eq!(imported(&instance(&[&named_type, &resource], 3)), (false, Reach::Unknown));
+    // Of a type that is not there, of a function.
+    let of = |import: &[u8]| {
+        survey(&component(&[section(10, &[&[1, 0][..], &name("evil:host/x"), import].concat())])).map(|survey| survey.imports[0].only_types)
+    };
+    assert_eq!((of(&[5, 9]), of(&[1, 0])), (Ok(false), Ok(false)));
+}
+
+/// L13: nothing is read by a stack as deep as a file likes.
+#[test]
+fn types_of_types_are_read_to_a_bound() {
+    // An instance type that declares one type, which is an instance type, and so on.
+    let nested = |levels: usize| section(7, &[&[1][..], &b"\x42\x01\x01".repeat(levels - 1), b"\x42\0"].concat());
+    survey(&component(&[nested(NESTING_MAX)])).expect("at the limit");
+    let expected = "the component has 17 levels of nesting in a type; the limit is 16";
+    assert_eq!(refused(&component(&[nested(NESTING_MAX + 1)])), expected);
+    assert_eq!(refused(&component(&[nested(10_000_000)])), expected);
+    // The same with component types, which have imports besides.
+    let components = [&[1][..], &b"\x41\x01\x01".repeat(10_000_000), b"\x41\0"].concat();
+    assert_eq!(refused(&component(&[section(7, &components)])), expected);
+    let with_import = b"\x01\x41\x02\x01\x42\0\x03\0\x01x\x05\0";
+    survey(&component(&[section(7, with_import)])).expect("a component");
+}
+
+/// L13.
+#[test]
+fn names_have_a_length() {
+    let import = |bytes: usize| section(10, &[&[1, 0][..], &leb(bytes), &vec![b'x'; bytes], &[1, 0]].concat());
+    survey(&component(&[import(NAME_BYTES_MAX)])).expect("at the limit");
+    assert_eq!(
+        refused(&component(&[import(NAME_BYTES_MAX + 1)])),
+        "the component has 1025 bytes in the name of an import; the limit is 1024"
+    );
+    let export = |bytes: usize| section(11, &[&[1, 0][..], &leb(bytes), &vec![b'x'; bytes], &[1, 0, 0]].concat());
+    survey(&component(&[export(NAME_BYTES_MAX)])).expect("at the limit");
+    assert_eq!(
+        refused(&component(&[export(NAME_BYTES_MAX + 1)])),
+        "the component has 1025 bytes in the name of an export; the limit is 1024"
+    );
 }
 
 /// L11: what an import could do, by its name and version.
 #[test]
 fn imports_are_told_by_what_they_reach() {
-    let reach = |name: &str| Import { name: name.to_owned() }.reach();
+    let reach = |name: &str| Import { name: name.to_owned(), only_types: false }.reach();
     for (name, expected) in [
         ("gatehouse:host/progress@0.1.0", Reach::Nothing),
         ("gatehouse:host/log@0.1.7", Reach::Nothing),
