@@ -17,6 +17,7 @@ mod stamp;
 mod store;
 mod tenant;
 mod traces;
+mod trust;
 
 pub use admin::AdminConfig;
 pub use auth::{AuthConfig, IssuerConfig, JwksUrl, KEY_ISSUER, KeyConfig, KeysConfig, POLICY_ISSUER_PREFIX, TenantOf, TokenConfig};
@@ -34,6 +35,7 @@ pub use stamp::Stamp;
 pub use store::{StoreBackend, StoreConfig};
 pub use tenant::TenantConfig;
 pub use traces::TracesConfig;
+pub use trust::{TrustConfig, TrustMode};
 
 use file::{Mistakes, Section};
 use std::fmt;
@@ -60,6 +62,8 @@ pub struct Config {
     pub code_cache_directory: PathBuf,
     /// Where components are dropped.
     pub plugin_directory: PathBuf,
+    /// Which of them are served.
+    pub trust: TrustConfig,
     /// How callers are known.
     pub auth: AuthConfig,
     /// Whom the gateway answers, beside itself.
@@ -338,6 +342,7 @@ impl Config {
         let plugins = root.section("plugins");
         let plugin_directory = plugins.text("directory");
         let code_cache_directory = plugins.text("code_cache");
+        let trust = trust::read(&plugins, base);
         plugins.end();
 
         let http_config = read_http(&root);
@@ -380,6 +385,7 @@ impl Config {
             journal: journal_config,
             data_directory,
             plugin_directory: directory(&overrides.plugin_directory, plugin_directory, "plugins"),
+            trust,
             http: http_config,
             legacy: legacy_config,
             instructions,
