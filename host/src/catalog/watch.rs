@@ -313,7 +313,8 @@ impl Library {
         // It may have gone meanwhile.
         if let Some(file) = self.files.get_mut(&name) {
             file.loaded(read.unwrap_or(seen), began, result);
-            if !ward.is(&self.ward) && file.is_turned_away() {
+            // What hung on the rules of before is asked anew: whether it was turned away, or who signed it.
+            if !ward.is(&self.ward) && (file.is_turned_away() || !ward.same_signatures(&self.ward)) {
                 file.retry();
             }
         }
