@@ -150,7 +150,7 @@ impl Loader {
             Ok(signer) => {
                 self.make(name, read.component.into(), read.side).await.map(|plugin| Plugin { signer: signer.map(Arc::new), ..plugin })
             }
-            Err(untrusted) => Err(PluginError::Untrusted(Box::new(untrusted))),
+            Err(untrusted) => Err(PluginError::Untrusted(untrusted)),
         };
         (Some(read.stamp), made)
     }

@@ -172,7 +172,7 @@ impl Ward {
     }
 
     /// Of a file's bytes, before anything of them is compiled: who signed them, if that is asked for or said.
-    pub(super) fn admit(&self, name: &str, read: &Read) -> Result<Option<Signer>, Untrusted> {
+    pub(super) fn admit(&self, name: &str, read: &Read) -> Result<Option<Signer>, Box<Untrusted>> {
         let component = Digest::of(&read.component);
         let unsigned = |fault: SignatureFault| {
             let why = match &fault {
@@ -180,7 +180,7 @@ impl Ward {
                 SignatureFault::OtherKey(_) => Why::SignatureKey,
                 SignatureFault::Wrong(_) => Why::SignatureWrong,
             };
-            Untrusted { words: fault.to_string(), ..self.untrusted(name, why, component) }
+            self.untrusted(name, why, component, fault.to_string())
         };
         let signer = match self.rules.keys.verify(&read.component, read.signature.as_deref()) {
             _ if self.rules.keys.is_empty() => None,
@@ -196,28 +196,30 @@ impl Ward {
     }
 
     /// Of a plugin that could be served, or is: why it may not.
-    pub(super) fn judge(&self, plugin: &Plugin) -> Result<(), Untrusted> {
-        let (component, side) = plugin.made_of();
+    pub(super) fn judge(&self, plugin: &Plugin) -> Result<(), Box<Untrusted>> {
+        let (name, (component, side)) = (&*plugin.name, plugin.made_of());
         if self.rules.signature_required && !plugin.signer.as_ref().is_some_and(|signer| self.rules.keys.count(signer)) {
             let words = "whoever signed it does not count any more".to_owned();
-            return Err(Untrusted { words, ..self.untrusted(&plugin.name, Why::SignatureKey, component) });
+            return Err(self.untrusted(name, Why::SignatureKey, component, words));
         }
         if self.mode() == TrustMode::Open {
             return Ok(());
         }
-        let then = self.approved(&plugin.name);
-        let tools = then.map(|then| then.changes(plugin.approved())).unwrap_or_default();
-        let tools = tools.into_iter().map(|change| ChangedTool {
+        let changes = self.approved(name).map(|approved| approved.changes(plugin.approved())).unwrap_or_default();
+        let tools = changes.iter().map(|change| ChangedTool {
             tool: change.tool.to_owned(),
             old: change.old.map(|old| old.digest),
             new: change.new.map(|new| new.digest),
         });
-        let tools: Vec<_> = tools.collect();
-        self.compare(&plugin.name, component, side).map_err(|untrusted| Untrusted { tools: tools.clone(), ..untrusted })?;
-        let Some(first) = tools.first() else { return Ok(()) };
-        let words = format!("what it offers is not what is approved of the same component, beginning with the tool `{}`", first.tool);
-        let words = self.remedy(words, &plugin.name);
-        Err(Untrusted { words, tools: tools.clone(), ..self.untrusted(&plugin.name, Why::DefinitionChanged, component) })
+        let same = self.compare(name, component, side).and_then(|()| match changes.first() {
+            None => Ok(()),
+            Some(first) => {
+                let tool = mcp::text::line(first.tool, 128);
+                let words = format!("what it offers is not what is approved of the same component, beginning with the tool `{tool}`");
+                Err(self.untrusted(name, Why::DefinitionChanged, component, self.remedy(words, name)))
+            }
+        });
+        same.map_err(|untrusted| Box::new(Untrusted { tools: tools.collect(), ..*untrusted }))
     }
 
     fn mode(&self) -> TrustMode {
@@ -233,27 +235,28 @@ impl Ward {
     }
 
     /// Whether these bytes are those that are approved.
-    fn compare(&self, name: &str, component: Digest, side: Option<Digest>) -> Result<(), Untrusted> {
+    fn compare(&self, name: &str, component: Digest, side: Option<Digest>) -> Result<(), Box<Untrusted>> {
+        let untrusted = |why, words| self.untrusted(name, why, component, self.remedy(words, name));
         let Some(approved) = self.approved(name) else {
-            let words = self.remedy(format!("it is not approved: the lock file does not name it (its component is {component:?})"), name);
-            return Err(Untrusted { words, ..self.untrusted(name, Why::NotApproved, component) });
+            let words = format!("it is not approved: the lock file does not name it (its component is {component:?})");
+            return Err(untrusted(Why::NotApproved, words));
         };
         if approved.component != component {
             let words = format!("its component is {component:?}, and {:?} is approved", approved.component);
-            return Err(Untrusted { words: self.remedy(words, name), ..self.untrusted(name, Why::ComponentChanged, component) });
+            return Err(untrusted(Why::ComponentChanged, words));
         }
         if approved.side != side {
             let word = |side: Option<Digest>| side.map_or_else(|| "none".to_owned(), |side| format!("{side:?}"));
-            let words = self.remedy(format!("its side file is {}, and {} is approved", word(side), word(approved.side)), name);
+            let words = format!("its side file is {}, and {} is approved", word(side), word(approved.side));
             let (old, new) = (approved.side, side);
-            return Err(Untrusted { words, old, new, ..self.untrusted(name, Why::SideFileChanged, component) });
+            return Err(Box::new(Untrusted { old, new, ..*untrusted(Why::SideFileChanged, words) }));
         }
         Ok(())
     }
 
-    fn untrusted(&self, name: &str, why: Why, component: Digest) -> Untrusted {
+    fn untrusted(&self, name: &str, why: Why, component: Digest, words: String) -> Box<Untrusted> {
         let old = self.approved(name).map(|approved| approved.component);
-        Untrusted { why, component, old, new: Some(component), tools: Vec::new(), words: String::new() }
+        Box::new(Untrusted { why, component, old, new: Some(component), tools: Vec::new(), words })
     }
 
     fn remedy(&self, words: String, name: &str) -> String {

@@ -116,7 +116,7 @@ impl Lanes {
 /// What was begun came to its end.
 enum Done {
     Loaded(Box<Loaded>),
-    Listed(Listed),
+    Listed(Box<Listed>),
 }
 
 /// The lists of a plugin that serves, read again.
@@ -299,7 +299,7 @@ impl Library {
             let (loader, name) = (self.loader.clone(), name.to_string());
             self.loads.push(Box::pin(async move {
                 let listing = AssertUnwindSafe(loader.list_again(&plugin, lists)).catch_unwind();
-                Done::Listed(Listed { name, result: listing.await.unwrap_or(Err(PluginError::Panicked)) })
+                Done::Listed(Box::new(Listed { name, result: listing.await.unwrap_or(Err(PluginError::Panicked)) }))
             }));
         }
     }
@@ -307,7 +307,7 @@ impl Library {
     fn take(&mut self, done: Done) {
         let Loaded { name, seen, began, read, ward, result } = match done {
             Done::Loaded(loaded) => *loaded,
-            Done::Listed(listed) => return self.take_listed(listed),
+            Done::Listed(listed) => return self.take_listed(*listed),
         };
         *self.lanes.of(seen.bytes()) = false;
         // It may have gone meanwhile.
@@ -389,7 +389,7 @@ impl Library {
 
     /// Why what a file serves may not be served any more. While it is yet to be seen what lies there now, which may well be what is approved, it
     /// goes on; but not if nothing of that name is.
-    fn must_not_serve(&self, name: &str) -> Option<Untrusted> {
+    fn must_not_serve(&self, name: &str) -> Option<Box<Untrusted>> {
         let file = self.files.get(name)?;
         let untrusted = self.ward.judge(file.serving.as_ref()?).err()?;
         (untrusted.why == Why::NotApproved || !file.is_in_motion()).then_some(untrusted)
@@ -397,7 +397,7 @@ impl Library {
 
     /// Why a plugin cannot serve now: it may not, or has the name of something that another plugin serves.
     fn obstacle(&self, name: &str, plugin: &Plugin) -> Option<PluginError> {
-        let untrusted = self.ward.judge(plugin).err().map(|untrusted| PluginError::Untrusted(Box::new(untrusted)));
+        let untrusted = self.ward.judge(plugin).err().map(PluginError::Untrusted);
         untrusted.or_else(|| self.clash(name, plugin))
     }
 

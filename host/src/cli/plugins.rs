@@ -127,8 +127,8 @@ fn load_named(config: &Config, names: &[PluginId]) -> Result<Vec<There>, Failed>
     match names.iter().find(|name| !there.iter().any(|(id, _)| id == *name)) {
         None => Ok(there),
         Some(name) => {
-            let tenants = name.tenant.iter().map(|tenant| format!("tenants.{tenant}.plugin_directory"));
-            let place = tenants.last().unwrap_or_else(|| "plugins.directory".to_owned());
+            let own = name.tenant.as_ref().map(|tenant| format!("tenants.{tenant}.plugin_directory"));
+            let place = own.unwrap_or_else(|| "plugins.directory".to_owned());
             Err(Failed::other(format!("there is no plugin `{name}`: no file {}.wasm lies in {place}", name.name)))
         }
     }
