@@ -328,7 +328,7 @@ impl Config {
         let instructions = gateway.text("instructions");
         let policies: Vec<_> =
             root.sections("policies").into_iter().filter_map(|(name, _, section)| policy::read(&name, base, section)).collect();
-        let known: Vec<&str> = policies.iter().map(|policy| policy.name.as_str()).collect();
+        let known: Vec<_> = policies.iter().map(|policy| policy.name.as_str()).collect();
         let gateway_policies = policy_names(&gateway, gateway.texts("policies"), &known);
         policy_names(&auth, auth_config.policies().to_vec(), &known);
         let require_policy = gateway.flag("require_policy", false);
@@ -346,7 +346,6 @@ impl Config {
         plugins.end();
 
         let http_config = read_http(&root);
-
         let legacy_config = read_legacy(&root);
 
         let servers = root

@@ -119,16 +119,16 @@ pub(super) fn scan(directory: &Path) -> io::Result<Scan> {
 pub(super) struct Read {
     pub(super) component: Vec<u8>,
     pub(super) side: Option<Vec<u8>>,
-    /// Not yet compared with anything.
-    pub(super) signature: Option<Vec<u8>>,
-    pub(super) stamp: Stamp,
+    /// Not yet compared with anything; whether it can be read at all matters only where it is asked for.
+    pub(super) signature: io::Result<Option<Vec<u8>>>,
+    /// None if something of it could not be read.
+    pub(super) stamp: Option<Stamp>,
 }
 
 /// Why a plugin's files cannot be read.
 pub(super) enum Unread {
     Component(io::Error),
     Side(io::Error),
-    Signature(io::Error),
     /// Somebody else can change it.
     Exposed(String),
 }
@@ -152,18 +152,24 @@ pub(super) fn read_plugin(path: &Path, owners: Owners) -> Result<Read, Unread> {
             // Of a path that names no file, which cannot be opened.
             path.file_name().map(PathBuf::from).unwrap_or_default()
         });
-    let names = [("it", component.clone()), ("its side file", side.clone()), ("its signature", signature.clone())];
+    let names = [("it", component.clone()), ("its side file", side.clone())];
     let component = read(&directory, &component, COMPONENT_BYTES_MAX).map_err(Unread::Component)?;
     let side = there(read(&directory, &side, SIDE_BYTES_MAX)).map_err(Unread::Side)?;
-    let signature = there(read(&directory, &signature, SIGNATURE_BYTES_MAX)).map_err(Unread::Signature)?;
+    // Whoever can write it gains nothing by that: it proves itself.
+    let signature = there(read(&directory, &signature, SIGNATURE_BYTES_MAX));
     if owners == Owners::Ours {
-        let files = [Some(&component), side.as_ref(), signature.as_ref()];
+        let files = [Some(&component), side.as_ref()];
         let exposed = names.iter().zip(files).find_map(|((what, name), file)| Some(format!("{what} {}", exposed(&file?.1, name)?)));
         exposed.map_or(Ok(()), |reason| Err(Unread::Exposed(reason)))?;
     }
     let stamp = |file: &(Vec<u8>, Metadata)| FileStamp::of(&file.1);
-    let stamp = Stamp { component: stamp(&component), side: side.as_ref().map(stamp), signature: signature.as_ref().map(stamp) };
-    Ok(Read { component: component.0, side: side.map(|(bytes, _)| bytes), signature: signature.map(|(bytes, _)| bytes), stamp })
+    let stamp = signature.as_ref().ok().map(|signature| Stamp {
+        component: stamp(&component),
+        side: side.as_ref().map(stamp),
+        signature: signature.as_ref().map(stamp),
+    });
+    let signature = signature.map(|signature| signature.map(|(bytes, _)| bytes));
+    Ok(Read { component: component.0, side: side.map(|(bytes, _)| bytes), signature, stamp })
 }
 
 fn there<T>(read: io::Result<T>) -> io::Result<Option<T>> {

@@ -166,9 +166,10 @@ impl File {
         self.loading || self.tried.is_none()
     }
 
-    /// What lies there was turned away, and nothing of it is loaded, because it is not approved or not signed.
-    pub(super) fn is_turned_away(&self) -> bool {
-        self.candidate.is_none() && self.reason.as_ref().is_some_and(|reason| reason.untrusted.is_some())
+    /// Why what lies there was turned away, so that nothing of it is loaded: it is not approved or not signed.
+    pub(super) fn turned_away(&self) -> Option<&Untrusted> {
+        let reason = self.reason.as_ref().filter(|_| self.candidate.is_none());
+        reason.and_then(|reason| reason.untrusted.as_deref())
     }
 
     /// What it serves is not approved any more.

@@ -32,9 +32,6 @@ pub enum PluginError {
     /// Its side file cannot be read.
     #[error("its side file cannot be read: {0}")]
     ReadSide(io::Error),
-    /// Its signature cannot be read.
-    #[error("its signature cannot be read: {0}")]
-    ReadSignature(io::Error),
     /// Others can change it.
     #[error("{0}")]
     Exposed(String),
@@ -69,7 +66,7 @@ impl PluginError {
     /// The word for metrics.
     pub(super) fn word(&self) -> &'static str {
         match self {
-            Self::Read(_) | Self::ReadSide(_) | Self::ReadSignature(_) => "unreadable",
+            Self::Read(_) | Self::ReadSide(_) => "unreadable",
             Self::Exposed(_) => "permissions",
             Self::Untrusted(_) => "untrusted",
             Self::Load(error) => match error {
@@ -91,7 +88,7 @@ impl PluginError {
     pub(super) fn is_passing(&self) -> bool {
         match self {
             // What this crate finds wrong with a file comes as `Other`; the rest is the system's.
-            Self::Read(error) | Self::ReadSide(error) | Self::ReadSignature(error) => error.kind() != io::ErrorKind::Other,
+            Self::Read(error) | Self::ReadSide(error) => error.kind() != io::ErrorKind::Other,
             Self::Load(LoadError::Compile(CompileError::Worker(_))) => true,
             Self::Load(_) | Self::Side(_) | Self::Definition(_) | Self::NameTaken { .. } | Self::Panicked => false,
             // Whatever makes it right changes the files, or the rules.
@@ -143,7 +140,6 @@ impl Loader {
             Ok(read) => read,
             Err(Unread::Component(error)) => return (None, Err(PluginError::Read(error))),
             Err(Unread::Side(error)) => return (None, Err(PluginError::ReadSide(error))),
-            Err(Unread::Signature(error)) => return (None, Err(PluginError::ReadSignature(error))),
             Err(Unread::Exposed(reason)) => return (None, Err(PluginError::Exposed(reason))),
         };
         let made = match admitted {
@@ -152,7 +148,7 @@ impl Loader {
             }
             Err(untrusted) => Err(PluginError::Untrusted(untrusted)),
         };
-        (Some(read.stamp), made)
+        (read.stamp, made)
     }
 
     async fn make(&self, name: Arc<str>, bytes: Arc<[u8]>, side: Option<Vec<u8>>) -> Result<Plugin, PluginError> {

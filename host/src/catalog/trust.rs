@@ -178,11 +178,11 @@ impl Ward {
             let why = match &fault {
                 SignatureFault::Missing => Why::SignatureMissing,
                 SignatureFault::OtherKey(_) => Why::SignatureKey,
-                SignatureFault::Wrong(_) => Why::SignatureWrong,
+                SignatureFault::Wrong(_) | SignatureFault::Unreadable(_) => Why::SignatureWrong,
             };
             self.untrusted(name, why, component, fault.to_string())
         };
-        let signer = match self.rules.keys.verify(&read.component, read.signature.as_deref()) {
+        let signer = match self.rules.keys.verify(&read.component, &read.signature) {
             _ if self.rules.keys.is_empty() => None,
             Ok(signer) => Some(signer),
             // Nobody asked for one. A signature that is wrong is never passed over.
@@ -318,16 +318,13 @@ pub enum Why {
 }
 
 impl Why {
-    /// All of them.
-    pub const ALL: [Self; 7] = [
-        Self::NotApproved,
-        Self::ComponentChanged,
-        Self::SideFileChanged,
-        Self::DefinitionChanged,
-        Self::SignatureMissing,
-        Self::SignatureKey,
-        Self::SignatureWrong,
-    ];
+    /// Whether it is about who signed a component, and not about what is approved.
+    pub(super) fn is_of_signature(self) -> bool {
+        match self {
+            Self::SignatureMissing | Self::SignatureKey | Self::SignatureWrong => true,
+            Self::NotApproved | Self::ComponentChanged | Self::SideFileChanged | Self::DefinitionChanged => false,
+        }
+    }
 
     /// The word.
     pub fn word(self) -> &'static str {

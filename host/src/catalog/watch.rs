@@ -226,7 +226,7 @@ impl Library {
         }
         let other_signatures = !ward.same_signatures(&self.ward);
         self.ward = ward;
-        self.files.values_mut().filter(|file| other_signatures || file.is_turned_away()).for_each(File::retry);
+        self.files.values_mut().filter(|file| other_signatures || file.turned_away().is_some()).for_each(File::retry);
     }
 
     /// Lists the directory and notes what is new, changed or gone.
@@ -314,7 +314,7 @@ impl Library {
         if let Some(file) = self.files.get_mut(&name) {
             file.loaded(read.unwrap_or(seen), began, result);
             // What hung on the rules of before is asked anew: whether it was turned away, or who signed it.
-            if !ward.is(&self.ward) && (file.is_turned_away() || !ward.same_signatures(&self.ward)) {
+            if !ward.is(&self.ward) && (file.turned_away().is_some() || !ward.same_signatures(&self.ward)) {
                 file.retry();
             }
         }
@@ -391,7 +391,12 @@ impl Library {
     /// goes on; but not if nothing of that name is.
     fn must_not_serve(&self, name: &str) -> Option<Box<Untrusted>> {
         let file = self.files.get(name)?;
-        let untrusted = self.ward.judge(file.serving.as_ref()?).err()?;
+        let serving = file.serving.as_ref()?;
+        let Err(untrusted) = self.ward.judge(serving) else {
+            // It came when nobody asked who signed it, and now these very bytes are turned away.
+            let same = |untrusted: &&Untrusted| untrusted.component == serving.guest.digest() && untrusted.why.is_of_signature();
+            return file.turned_away().filter(same).filter(|_| serving.signer.is_none()).cloned().map(Box::new);
+        };
         (untrusted.why == Why::NotApproved || !file.is_in_motion()).then_some(untrusted)
     }
 

@@ -6,6 +6,7 @@
 use super::approved::{Approved, Definition};
 use crate::catalog::directory::exposed;
 use crate::config::TenantId;
+use rustix::fs::FlockOperation;
 use sandbox::Digest;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -14,11 +15,15 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 use toml::Spanned;
 
 const VERSION: u64 = 1;
 /// A few hundred plugins with as large definitions as they may have.
 const BYTES_MAX: u64 = 64 << 20;
+/// For another command that changes it.
+const PATIENCE: Duration = Duration::from_secs(5);
+const RETRY: Duration = Duration::from_millis(20);
 /// Where it begins.
 const HEAD: &str =
     "# The plugins that may be served, each with what is approved of it. `gatehouse plugins --help` tells how to change it.\n";
@@ -148,7 +153,9 @@ impl Lock {
     /// When it cannot be read, others can write it, or with the first thing that is wrong in it.
     pub fn read(path: &Path) -> Result<Option<Self>, LockError> {
         let unreadable = |source| LockError::Unreadable { path: path.to_owned(), source };
-        let file = match File::open(path) {
+        // Whatever lies there, nobody waits for a pipe's other end.
+        let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
+        let file = match OpenOptions::new().read(true).custom_flags(nonblocking).open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(unreadable(error)),
@@ -233,7 +240,7 @@ impl Lock {
         let unwritable = |source| LockError::Unwritable { path: path.to_owned(), source };
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let directory = File::open(parent).map_err(unwritable)?;
-        rustix::fs::flock(&directory, rustix::fs::FlockOperation::LockExclusive).map_err(|error| unwritable(error.into()))?;
+        alone(&directory).map_err(unwritable)?;
         let mut lock = Self::read(path)?.unwrap_or_default();
         change(&mut lock);
         lock.write(path, &directory).map_err(unwritable)
@@ -259,6 +266,18 @@ impl Lock {
         std::fs::rename(&new, path)?;
         // The name too.
         directory.sync_all()
+    }
+}
+
+/// Waits until no other command changes something in the directory, and not for ever. The right ends with the open directory.
+fn alone(directory: &File) -> io::Result<()> {
+    let began = Instant::now();
+    loop {
+        match rustix::fs::flock(directory, FlockOperation::NonBlockingLockExclusive) {
+            Err(rustix::io::Errno::WOULDBLOCK) if began.elapsed() < PATIENCE => std::thread::sleep(RETRY),
+            Err(rustix::io::Errno::WOULDBLOCK) => return Err(io::Error::other("another command is changing it")),
+            done => return Ok(done?),
+        }
     }
 }
 

@@ -54,6 +54,8 @@ pub(super) enum SignatureFault {
     Missing,
     #[error("it is signed by the key {0}, which is none of plugins.trusted_keys and plugins.trusted_key_files")]
     OtherKey(String),
+    #[error("its signature cannot be read: {0}")]
+    Unreadable(String),
     #[error("its signature {0}")]
     Wrong(&'static str),
 }
@@ -87,9 +89,9 @@ impl Keys {
     }
 
     /// Who signed these bytes.
-    pub(super) fn verify(&self, bytes: &[u8], signature: Option<&[u8]>) -> Result<Signer, SignatureFault> {
-        use SignatureFault::{Missing, OtherKey, Wrong};
-        let text = signature.ok_or(Missing)?;
+    pub(super) fn verify(&self, bytes: &[u8], signature: &std::io::Result<Option<Vec<u8>>>) -> Result<Signer, SignatureFault> {
+        use SignatureFault::{Missing, OtherKey, Unreadable, Wrong};
+        let text = signature.as_ref().map_err(|error| Unreadable(error.to_string()))?.as_deref().ok_or(Missing)?;
         let text = std::str::from_utf8(text).map_err(|_| Wrong("is no signature of minisign"))?;
         let id = text.lines().nth(1).and_then(id_of).ok_or(Wrong("is no signature of minisign"))?;
         let signature = Signature::decode(text).map_err(|_| Wrong("is no signature of minisign"))?;
@@ -152,7 +154,7 @@ mod tests {
         wLMDjy9FLAuxZ3q4NlEvkgtyhrr0gtTu6KC4KBJdITbbOeAi1zBIYo0v4iTgt8jJpIidRJnp94ABQkJAgAooBQ==\n";
 
     fn verify(bytes: &[u8], signature: &str) -> Result<Signer, SignatureFault> {
-        Keys::read(&[KEY.to_owned()], &[]).expect("a key").verify(bytes, Some(signature.as_bytes()))
+        Keys::read(&[KEY.to_owned()], &[]).expect("a key").verify(bytes, &Ok(Some(signature.as_bytes().to_vec())))
     }
 
     #[test]
@@ -175,7 +177,7 @@ mod tests {
         for at in begin..NEW.len() - 1 {
             let mut bytes = NEW.as_bytes().to_vec();
             bytes[at] ^= 1;
-            let changed = Keys::read(&[KEY.to_owned()], &[]).expect("a key").verify(b"test", Some(&bytes));
+            let changed = Keys::read(&[KEY.to_owned()], &[]).expect("a key").verify(b"test", &Ok(Some(bytes)));
             assert!(changed.is_err(), "byte {at}");
         }
     }
