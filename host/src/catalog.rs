@@ -12,14 +12,19 @@ mod refresh;
 mod server;
 mod shelf;
 mod side;
+mod trust;
 mod watch;
 
 pub use definition::{DefinitionError, Rejection};
-pub(crate) use directory::is_world_writable;
-pub use loader::{Loader, PluginError, load_file};
+pub(crate) use directory::exposed_directory;
+pub use loader::{Loader, PluginError, load_each, load_file};
 pub use refresh::Refresh;
 pub use server::{Readable, Server};
 pub use shelf::{Plugins, Shelf, Shelves};
+pub use trust::{
+    Approved, Change, ChangedTool, Definition, Lock, LockError, PluginId, Rules, Signer, Trust, TrustError, Untrusted, Ward, Why,
+    among_plugins,
+};
 pub use watch::{Library, LibraryView, Problem};
 
 use crate::config::{Config, ServerId, TenantId};
@@ -28,7 +33,7 @@ use mcp::{JsonText, Revision};
 use sandbox::{Digest, Guest, Skipped};
 use side::Side;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// One tool of one plugin, checked and ready to be called.
@@ -181,12 +186,21 @@ pub struct Plugin {
     pub skipped: Vec<Skipped>,
     /// What a plain component's operator says of its functions.
     side: Option<Arc<Side>>,
+    /// Who signed it, if that was asked.
+    pub signer: Option<Arc<Signer>>,
+    /// What is approved with it, once somebody asked.
+    approved: OnceLock<Approved>,
 }
 
 impl Plugin {
     /// How much it offers, in words.
     pub fn counts(&self) -> String {
         server::counts([self.tools.len(), self.resources.len(), self.templates.len(), self.prompts.len()])
+    }
+
+    /// What is approved with it.
+    pub fn approved(&self) -> &Approved {
+        self.approved.get_or_init(|| Approved::of(self))
     }
 
     /// The bytes that it is made of, by their digests.
@@ -212,6 +226,8 @@ impl Plugin {
             prompts: rest(&self.prompts, &other.prompts, |prompt| &prompt.definition.name),
             skipped: self.skipped.clone(),
             side: self.side.clone(),
+            signer: self.signer.clone(),
+            approved: OnceLock::new(),
         })
     }
 

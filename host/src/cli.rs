@@ -6,6 +6,7 @@ mod check;
 mod inspect;
 mod journal;
 mod output;
+mod plugins;
 mod policy;
 mod reload;
 mod revoke;
@@ -60,6 +61,8 @@ enum Command {
     Revoke(revoke::Revoke),
     /// Take a revocation back
     Restore(revoke::Restore),
+    /// Say which plugins may be served, and see what waits to be approved
+    Plugins(plugins::Arguments),
     /// Try a policy out
     Policy(policy::Arguments),
     /// Show what tenants, servers, callers and tools of a running gateway used
@@ -130,7 +133,8 @@ impl From<crate::gateway::StartError> for Failed {
             E::Store(OpenError::Locked { .. }) | E::Revocations(FileError::Locked(_)) => 75, // EX_TEMPFAIL: not while the other one runs
             E::Listen { .. } => 69,              // EX_UNAVAILABLE
             E::PluginDirectory { .. }
-            | E::PluginDirectoryOpen(_)
+            | E::PluginDirectoryOpen { .. }
+            | E::Trust(_)
             | E::Policy(_)
             | E::Issuer(_)
             | E::Admin(_)
@@ -161,6 +165,7 @@ pub fn main() -> ExitCode {
         Command::Reload(arguments) => reload::run(&arguments),
         Command::Revoke(arguments) => revoke::revoke(arguments),
         Command::Restore(arguments) => revoke::restore(arguments),
+        Command::Plugins(arguments) => plugins::run(&arguments),
         Command::Policy(arguments) => policy::run(&arguments),
         Command::Usage(arguments) => usage::run(&arguments),
         Command::Token(arguments) => token::run(&arguments),

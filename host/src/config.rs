@@ -17,6 +17,7 @@ mod stamp;
 mod store;
 mod tenant;
 mod traces;
+mod trust;
 
 pub use admin::AdminConfig;
 pub use auth::{AuthConfig, IssuerConfig, JwksUrl, KEY_ISSUER, KeyConfig, KeysConfig, POLICY_ISSUER_PREFIX, TenantOf, TokenConfig};
@@ -34,6 +35,7 @@ pub use stamp::Stamp;
 pub use store::{StoreBackend, StoreConfig};
 pub use tenant::TenantConfig;
 pub use traces::TracesConfig;
+pub use trust::{TrustConfig, TrustMode};
 
 use file::{Mistakes, Section};
 use std::fmt;
@@ -60,6 +62,8 @@ pub struct Config {
     pub code_cache_directory: PathBuf,
     /// Where components are dropped.
     pub plugin_directory: PathBuf,
+    /// Which of them are served.
+    pub trust: TrustConfig,
     /// How callers are known.
     pub auth: AuthConfig,
     /// Whom the gateway answers, beside itself.
@@ -324,7 +328,7 @@ impl Config {
         let instructions = gateway.text("instructions");
         let policies: Vec<_> =
             root.sections("policies").into_iter().filter_map(|(name, _, section)| policy::read(&name, base, section)).collect();
-        let known: Vec<&str> = policies.iter().map(|policy| policy.name.as_str()).collect();
+        let known: Vec<_> = policies.iter().map(|policy| policy.name.as_str()).collect();
         let gateway_policies = policy_names(&gateway, gateway.texts("policies"), &known);
         policy_names(&auth, auth_config.policies().to_vec(), &known);
         let require_policy = gateway.flag("require_policy", false);
@@ -338,10 +342,10 @@ impl Config {
         let plugins = root.section("plugins");
         let plugin_directory = plugins.text("directory");
         let code_cache_directory = plugins.text("code_cache");
+        let trust = trust::read(&plugins, base);
         plugins.end();
 
         let http_config = read_http(&root);
-
         let legacy_config = read_legacy(&root);
 
         let servers = root
@@ -380,6 +384,7 @@ impl Config {
             journal: journal_config,
             data_directory,
             plugin_directory: directory(&overrides.plugin_directory, plugin_directory, "plugins"),
+            trust,
             http: http_config,
             legacy: legacy_config,
             instructions,

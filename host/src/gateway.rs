@@ -1,5 +1,6 @@
 //! What the process is made of, and its life: build → serve → drain.
 
+mod approvals;
 mod house;
 mod orders;
 mod supervise;
@@ -7,7 +8,7 @@ mod tidings;
 mod upkeep;
 
 use crate::auth::{AdminError, AdminToken, IssuerError, Policy, PolicyError};
-use crate::catalog::{Catalog, Problem};
+use crate::catalog::{Catalog, Problem, TrustError, exposed_directory};
 use crate::config::{Config, StoreBackend};
 use crate::confinement::Confinement;
 use crate::control::{self, Answering, Desks, Entrance, Ordered, Reload};
@@ -79,9 +80,17 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
-    /// Anybody on the machine could drop a plugin.
-    #[error("the plugin directory {} can be written by every user of this machine; take that away with `chmod o-w {}`", .0.display(), .0.display())]
-    PluginDirectoryOpen(PathBuf),
+    /// Others than the gateway's user could drop a plugin.
+    #[error("the plugin directory {path} {exposed}")]
+    PluginDirectoryOpen {
+        /// Which.
+        path: PathBuf,
+        /// Who, and what to do.
+        exposed: String,
+    },
+    /// What is approved, or whose signatures count: without it nobody knows which plugins may be served.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     /// The journal.
     #[error("the journal {path} cannot be written: {source}; mend that, or switch it off with journal.enabled = false")]
     Journal {
@@ -165,7 +174,7 @@ pub fn make_sandbox(config: &Config, kept: CodeIsKept) -> Result<(Arc<Sandbox>, 
     Ok((Arc::new(sandbox), authority))
 }
 
-/// Refuses a plugin directory that is not there or that everybody can write to.
+/// Refuses a plugin directory that is not there or that others can change.
 ///
 /// # Errors
 ///
@@ -173,10 +182,10 @@ pub fn make_sandbox(config: &Config, kept: CodeIsKept) -> Result<(Arc<Sandbox>, 
 pub fn check_plugin_directory(path: &Path) -> Result<(), StartError> {
     let unusable = |source| StartError::PluginDirectory { path: path.to_owned(), source };
     std::fs::read_dir(path).map_err(unusable)?;
-    if crate::catalog::is_world_writable(path).map_err(unusable)? {
-        return Err(StartError::PluginDirectoryOpen(path.to_owned()));
+    match exposed_directory(path).map_err(unusable)? {
+        Some(exposed) => Err(StartError::PluginDirectoryOpen { path: path.to_owned(), exposed }),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Loads everything that the settings name, once, and says what is wrong with plugins.

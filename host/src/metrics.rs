@@ -97,7 +97,7 @@ pub static AUTH_FAILURES: ByWord<36> = ByWord::new([
 pub static JWKS_FETCH: ByWord<2> = ByWord::new([OK, "failed"]);
 
 /// Files of plugin directories that are not served, or not in their newest version. Each is counted once, as it is logged.
-pub static PLUGIN_REJECTED: ByWord<11> = ByWord::new([
+pub static PLUGIN_REJECTED: ByWord<13> = ByWord::new([
     "unreadable",
     "component",
     "imports",
@@ -108,6 +108,8 @@ pub static PLUGIN_REJECTED: ByWord<11> = ByWord::new([
     "lists",
     "definition",
     "name_taken",
+    "permissions",
+    "untrusted",
     OTHER,
 ]);
 

@@ -54,6 +54,7 @@ impl Gateway {
 
     /// The same with variables beside those of the test.
     pub async fn in_environment(setup: Setup, environment: &'static [(&'static str, &'static str)]) -> Self {
+        kept_from_others();
         let directory = tempfile::tempdir().expect("a temporary directory");
         let plugins = directory.path().join("plugins");
         fs::create_dir(&plugins).expect("a plugin directory");
@@ -214,10 +215,19 @@ async fn start(directory: &Path, listen: &str, environment: &[(&str, &str)], log
 fn write_settings(directory: &Path, settings: &str) {
     // Compiled once for all tests; everything else is each gateway's own.
     let cache = root().join("target/test-code-cache");
-    let text = format!("{settings}\n[plugins]\ncode_cache = {cache:?}\n");
+    let cache = format!("[plugins]\ncode_cache = {cache:?}\n");
+    let text = match settings.split_once("[plugins]\n") {
+        Some((before, after)) => format!("{before}{cache}{after}"),
+        None => format!("{settings}\n{cache}"),
+    };
     let temporary = directory.join(".gatehouse.toml.new");
     fs::write(&temporary, text).expect("written");
     fs::rename(temporary, directory.join("gatehouse.toml")).expect("renamed");
+}
+
+/// Plugins that others can write are refused, so what tests make must not be that, whatever the umask of whoever runs them.
+pub fn kept_from_others() {
+    rustix::process::umask(0o022.into());
 }
 
 fn client() -> reqwest::Client {

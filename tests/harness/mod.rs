@@ -25,7 +25,7 @@ pub use answer::Answer;
 pub use collector::{Collector, Span, Takes};
 pub use cutter::{Cut, Cutter};
 pub use events::{Event, Events, messages};
-pub use gateway::{Gateway, Setup};
+pub use gateway::{Gateway, Setup, kept_from_others};
 pub use jwks_server::{JwksServer, Reserved, Says};
 pub use paths::{binary, fixture, plugin, policy, root};
 pub use requests::{MODERN, Modern, call_params, count, initialize_params, rpc};

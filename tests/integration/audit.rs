@@ -233,7 +233,7 @@ async fn plugins_and_definitions_are_told_as_they_change() {
     gateway.drop_in("broken", b"\0asm, and then nothing of the kind");
     events(&gateway, "plugin.rejected", 1).await;
     gateway.drop_in("looker", &two);
-    events(&gateway, "definition.changed", 1).await;
+    events(&gateway, "tool.definition_changed", 1).await;
     gateway.take_out("looker");
     has("look", false).await;
     events(&gateway, "plugin.removed", 1).await;
@@ -242,8 +242,12 @@ async fn plugins_and_definitions_are_told_as_they_change() {
     let all: Vec<_> = shown(&gateway, &["--event", ""]);
     let told: Vec<_> = all.iter().filter(of_looker).map(|event| members(event, &["event", "target", "reason"])).collect();
     let told: Vec<_> = told.iter().map(|told| told.iter().map(|part| part.as_str().unwrap_or("-")).collect::<Vec<_>>().join(" ")).collect();
-    let wanted =
-        ["plugin.loaded looker new", "plugin.loaded looker replaced", "definition.changed looker/look -", "plugin.removed looker -"];
+    let wanted = [
+        "plugin.loaded looker new",
+        "plugin.loaded looker replaced",
+        "tool.definition_changed looker/look served",
+        "plugin.removed looker -",
+    ];
     assert_eq!(told, wanted);
     let digest = |bytes: &[u8]| Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let components: Vec<_> = all.iter().filter(of_looker).filter_map(|event| event["component"].as_str()).collect();

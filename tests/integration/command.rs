@@ -2,7 +2,7 @@
 //!
 //! Most tests use the harness's `Gateway`, whose compiled code is shared by all of them. Here nothing is shared.
 
-use crate::harness::binary;
+use crate::harness::{binary, kept_from_others};
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -33,6 +33,7 @@ pub struct Place(pub TempDir);
 
 impl Place {
     pub fn new() -> Self {
+        kept_from_others();
         let place = Self(tempfile::tempdir().expect("a temporary directory"));
         fs::create_dir(place.plugins()).expect("a plugin directory");
         place

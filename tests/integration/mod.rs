@@ -66,4 +66,6 @@ mod tokens_cases;
 mod tokens_made;
 mod trace;
 mod traces;
+mod trust;
+mod trust_signed;
 mod watched;

@@ -16,7 +16,7 @@ use mcp::tool::Icon;
 use mcp::{JsonLimits, JsonText};
 use sandbox::Guest;
 use sandbox::contract;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// What is wrong with what a plugin offers.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -60,7 +60,18 @@ pub(super) fn check(name: Arc<str>, guest: Guest, side: Option<Arc<Side>>, limit
     }
     let (tools, skipped) = plain::tools(&name, &guest, side.as_deref(), limits)?;
     let tools = tools.into_iter().map(Arc::new).collect();
-    Ok(Plugin { name, guest, tools, resources: Vec::new(), templates: Vec::new(), prompts: Vec::new(), skipped, side })
+    Ok(Plugin {
+        name,
+        guest,
+        tools,
+        resources: Vec::new(),
+        templates: Vec::new(),
+        prompts: Vec::new(),
+        skipped,
+        side,
+        signer: None,
+        approved: OnceLock::new(),
+    })
 }
 
 fn native(name: Arc<str>, guest: Guest, limits: &PluginLimits) -> Result<Plugin, DefinitionError> {
@@ -78,7 +89,18 @@ fn native(name: Arc<str>, guest: Guest, limits: &PluginLimits) -> Result<Plugin,
         each(("resource template", "resource templates"), &offer.templates, resources_max, |template| &template.uri_template, make)?;
     let make = |prompt: &_| prompt::make(&name, &guest, prompt, limits);
     let prompts = each(("prompt", "prompts"), &offer.prompts, prompts_max, |prompt| &prompt.name, make)?;
-    Ok(Plugin { name, guest, tools, resources, templates, prompts, skipped: Vec::new(), side: None })
+    Ok(Plugin {
+        name,
+        guest,
+        tools,
+        resources,
+        templates,
+        prompts,
+        skipped: Vec::new(),
+        side: None,
+        signer: None,
+        approved: OnceLock::new(),
+    })
 }
 
 /// Makes the items of one list, no two of one name.

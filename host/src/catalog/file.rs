@@ -1,6 +1,7 @@
 //! One file of the plugin directory over time: when it is tried, what it serves, what is told about it.
 
 use super::directory::Stamp;
+use super::trust::{Untrusted, Why};
 use super::{Plugin, PluginError};
 use crate::metrics;
 use std::path::PathBuf;
@@ -33,8 +34,8 @@ pub(super) struct File {
     /// What serves, and since which place in the order of arrival: of two tools with one name the earlier keeps it.
     pub(super) serving: Option<Arc<Plugin>>,
     pub(super) arrived: u64,
-    /// What is loaded and may serve as soon as no other plugin has one of its names.
-    pub(super) candidate: Option<Plugin>,
+    /// What is loaded and may serve as soon as it is approved, and no other plugin has one of its names.
+    pub(super) candidate: Option<Arc<Plugin>>,
     /// Why the state that was tried last does not serve.
     reason: Option<Reason>,
     /// What was told last: of which file, and what was wrong with it.
@@ -58,6 +59,16 @@ struct Reason {
     passing: bool,
     /// They may be only the beginning of a file.
     maybe_unfinished: bool,
+    /// It is not approved, or not signed.
+    untrusted: Option<Box<Untrusted>>,
+}
+
+impl Reason {
+    fn new(error: &PluginError, maybe_unfinished: bool) -> Self {
+        let passing = maybe_unfinished && error.is_passing();
+        let untrusted = error.untrusted().cloned().map(Box::new);
+        Self { text: error.to_string(), word: error.word(), passing, maybe_unfinished, untrusted }
+    }
 }
 
 impl File {
@@ -130,20 +141,45 @@ impl File {
         self.tried = Some(Tried { stamp, began });
         match result {
             Ok(plugin) => {
-                self.candidate = Some(plugin);
+                self.candidate = Some(Arc::new(plugin));
                 self.reason = None;
             }
             Err(error) => {
                 self.candidate = None;
-                self.reason =
-                    Some(Reason { text: error.to_string(), word: error.word(), passing: error.is_passing(), maybe_unfinished: true });
+                self.reason = Some(Reason::new(&error, true));
             }
         }
     }
 
-    /// Its candidate cannot serve now.
+    /// Its candidate, or its newest lists, cannot serve now.
     pub(super) fn waits(&mut self, error: &PluginError) {
-        self.reason = Some(Reason { text: error.to_string(), word: error.word(), passing: false, maybe_unfinished: false });
+        self.reason = Some(Reason::new(error, false));
+    }
+
+    /// Its state is to be tried again: what was asked of it is asked otherwise now.
+    pub(super) fn retry(&mut self) {
+        self.tried = None;
+    }
+
+    /// It is yet to be seen what lies there.
+    pub(super) fn is_in_motion(&self) -> bool {
+        self.loading || self.tried.is_none()
+    }
+
+    /// Why what lies there was turned away, so that nothing of it is loaded: it is not approved or not signed.
+    pub(super) fn turned_away(&self) -> Option<&Untrusted> {
+        let reason = self.reason.as_ref().filter(|_| self.candidate.is_none());
+        reason.and_then(|reason| reason.untrusted.as_deref())
+    }
+
+    /// What it serves is not approved any more.
+    pub(super) fn withdraw(&mut self, name: &str, untrusted: &Untrusted) {
+        let Some(plugin) = self.serving.take() else { return };
+        tracing::warn!(plugin = %name, error = %untrusted, "a plugin is not served any more");
+        // If it is what lies there it can come back without being loaded.
+        if self.candidate.is_none() && self.reason.is_none() {
+            self.candidate = Some(plugin);
+        }
     }
 
     /// Its candidate serves from now on, as the `order`th that came.
@@ -154,7 +190,11 @@ impl File {
         let before = self.serving.as_ref().map(|plugin| plugin.made_of());
         let (digest, offers) = (plugin.guest.digest(), plugin.counts());
         match before {
-            Some(before) if before == plugin.made_of() => return,
+            Some(before) if before == plugin.made_of() => {
+                // It may be signed by somebody else.
+                self.serving = Some(plugin);
+                return;
+            }
             Some(_) => tracing::info!(plugin = %plugin.name, plugin.digest = %digest.short(), offers, "plugin replaced"),
             None => {
                 self.arrived = order;
@@ -165,7 +205,7 @@ impl File {
             let (function, reason) = (mcp::text::line(&skipped.path, 200), mcp::text::line(&skipped.reason, 200));
             tracing::warn!(plugin = %plugin.name, function, reason, "a function of a plain component is no tool");
         }
-        self.serving = Some(Arc::new(plugin));
+        self.serving = Some(plugin);
     }
 
     /// What it serves has other lists from now on.
@@ -173,6 +213,10 @@ impl File {
         // Another component may have taken its place meanwhile.
         if self.serving.as_ref().is_some_and(|serving| serving.guest.digest() == plugin.guest.digest()) {
             tracing::debug!(plugin = %plugin.name, offers = plugin.counts(), "plugin changed its lists");
+            let of_lists = |untrusted: &Untrusted| untrusted.why == Why::DefinitionChanged;
+            if self.candidate.is_none() && self.reason.as_ref().and_then(|reason| reason.untrusted.as_deref()).is_some_and(of_lists) {
+                self.reason = None;
+            }
             self.serving = Some(Arc::new(plugin));
         }
     }
@@ -195,8 +239,9 @@ impl File {
     }
 
     /// What was told and still holds, by its word and in full.
-    pub(super) fn problem(&self) -> Option<(&'static str, &str)> {
-        self.reason.as_ref().filter(|_| self.is_told()).map(|reason| (reason.word, reason.text.as_str()))
+    pub(super) fn problem(&self) -> Option<(&'static str, &str, Option<&Untrusted>)> {
+        let told = self.reason.as_ref().filter(|_| self.is_told());
+        told.map(|reason| (reason.word, reason.text.as_str(), reason.untrusted.as_deref()))
     }
 
     fn is_told(&self) -> bool {

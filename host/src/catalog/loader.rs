@@ -2,8 +2,9 @@
 
 use super::Plugin;
 use super::definition::{self, DefinitionError};
-use super::directory::{self, Read, Stamp, Unread};
+use super::directory::{self, Owners, Stamp, Unread};
 use super::side::Side;
+use super::trust::{Untrusted, Ward};
 use super::watch::is_large;
 use crate::config::PluginLimits;
 use sandbox::{CompileError, Lists, LoadError, Sandbox};
@@ -31,6 +32,12 @@ pub enum PluginError {
     /// Its side file cannot be read.
     #[error("its side file cannot be read: {0}")]
     ReadSide(io::Error),
+    /// Others can change it.
+    #[error("{0}")]
+    Exposed(String),
+    /// It is not approved, or not signed as it must be.
+    #[error("{0}")]
+    Untrusted(Box<Untrusted>),
     /// Its side file is wrong.
     #[error("its side file: {0}")]
     Side(String),
@@ -60,6 +67,8 @@ impl PluginError {
     pub(super) fn word(&self) -> &'static str {
         match self {
             Self::Read(_) | Self::ReadSide(_) => "unreadable",
+            Self::Exposed(_) => "permissions",
+            Self::Untrusted(_) => "untrusted",
             Self::Load(error) => match error {
                 LoadError::Survey(_) => "component",
                 LoadError::Imports(_) => "imports",
@@ -82,6 +91,16 @@ impl PluginError {
             Self::Read(error) | Self::ReadSide(error) => error.kind() != io::ErrorKind::Other,
             Self::Load(LoadError::Compile(CompileError::Worker(_))) => true,
             Self::Load(_) | Self::Side(_) | Self::Definition(_) | Self::NameTaken { .. } | Self::Panicked => false,
+            // Whatever makes it right changes the files, or the rules.
+            Self::Exposed(_) | Self::Untrusted(_) => false,
+        }
+    }
+
+    /// Why it is not trusted, if that is the reason.
+    pub(super) fn untrusted(&self) -> Option<&Untrusted> {
+        match self {
+            Self::Untrusted(untrusted) => Some(untrusted),
+            _ => None,
         }
     }
 }
@@ -102,15 +121,34 @@ impl Loader {
         &self.limits
     }
 
-    /// Reads, compiles and checks a file.
-    pub(super) async fn load(&self, name: Arc<str>, path: &Path) -> (Option<Stamp>, Result<Plugin, PluginError>) {
-        let path = path.to_owned();
-        let read = tokio::task::spawn_blocking(move || directory::read_plugin(&path)).await;
-        match read.map_err(|error| Unread::Component(io::Error::other(error))).flatten() {
-            Ok(Read { component, side, stamp }) => (Some(stamp), self.make(name, component.into(), side).await),
-            Err(Unread::Component(error)) => (None, Err(PluginError::Read(error))),
-            Err(Unread::Side(error)) => (None, Err(PluginError::ReadSide(error))),
-        }
+    /// Reads a file, compares it with what is approved and signed, compiles and checks it.
+    pub(super) async fn load(
+        &self,
+        name: Arc<str>,
+        path: &Path,
+        ward: Ward,
+        owners: Owners,
+    ) -> (Option<Stamp>, Result<Plugin, PluginError>) {
+        let (path, wanted) = (path.to_owned(), Arc::clone(&name));
+        let read = tokio::task::spawn_blocking(move || {
+            let read = directory::read_plugin(&path, owners)?;
+            // To hash a large one takes its time. What is compiled is these very bytes, and nothing that is read again.
+            let admitted = ward.admit(&wanted, &read);
+            Ok((read, admitted))
+        });
+        let (read, admitted) = match read.await.map_err(|error| Unread::Component(io::Error::other(error))).flatten() {
+            Ok(read) => read,
+            Err(Unread::Component(error)) => return (None, Err(PluginError::Read(error))),
+            Err(Unread::Side(error)) => return (None, Err(PluginError::ReadSide(error))),
+            Err(Unread::Exposed(reason)) => return (None, Err(PluginError::Exposed(reason))),
+        };
+        let made = match admitted {
+            Ok(signer) => {
+                self.make(name, read.component.into(), read.side).await.map(|plugin| Plugin { signer: signer.map(Arc::new), ..plugin })
+            }
+            Err(untrusted) => Err(PluginError::Untrusted(untrusted)),
+        };
+        (read.stamp, made)
     }
 
     async fn make(&self, name: Arc<str>, bytes: Arc<[u8]>, side: Option<Vec<u8>>) -> Result<Plugin, PluginError> {
@@ -122,7 +160,8 @@ impl Loader {
     /// The same plugin with those lists as they are now.
     pub(super) async fn list_again(&self, plugin: &Plugin, lists: Lists) -> Result<Plugin, PluginError> {
         let guest = self.sandbox.list_again(&plugin.guest, lists).await?;
-        definition::check(Arc::clone(&plugin.name), guest, plugin.side.clone(), &self.limits)
+        let signer = plugin.signer.clone();
+        definition::check(Arc::clone(&plugin.name), guest, plugin.side.clone(), &self.limits).map(|plugin| Plugin { signer, ..plugin })
     }
 }
 
@@ -135,5 +174,26 @@ pub async fn load_file(loader: &Loader, path: &Path) -> Result<Plugin, PluginErr
     let name = path.file_stem().map_or_else(|| "plugin".into(), |stem| stem.to_string_lossy());
     // A link that somebody names is meant to be followed, unlike one that turns up in the directory.
     let path = tokio::fs::canonicalize(path).await?;
-    loader.load(Arc::from(&*name), &path).await.1
+    loader.load(Arc::from(&*name), &path, Ward::default(), Owners::Any).await.1
+}
+
+/// Loads the files of a plugin directory whose names are wanted, each by itself, for the command line.
+///
+/// # Errors
+///
+/// When the directory cannot be read.
+pub async fn load_each(
+    loader: &Loader,
+    directory: &Path,
+    ward: &Ward,
+    wanted: impl Fn(&str) -> bool,
+) -> io::Result<Vec<(String, Result<Plugin, PluginError>)>> {
+    let mut loaded = Vec::new();
+    for (name, (path, _)) in directory::scan(directory)?.files {
+        if wanted(&name) {
+            let plugin = loader.load(Arc::from(name.as_str()), &path, ward.clone(), Owners::Ours).await.1;
+            loaded.push((name, plugin));
+        }
+    }
+    Ok(loaded)
 }

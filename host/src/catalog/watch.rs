@@ -5,10 +5,12 @@
 //! load is reported; the last good version of its plugin goes on meanwhile. The kernel's notices wake the watcher at once; a slow poll
 //! beside them covers lost notices and a directory that was replaced.
 
-use super::directory::{self, DirectoryId, Scan, Stamp};
+use super::directory::{self, DirectoryId, Owners, Scan, Stamp};
 use super::file::File;
 use super::refresh::Refresh;
+use super::trust::{Trust, Untrusted, Ward, Why};
 use super::{Loader, Plugin, PluginError, Plugins, Shelf};
+use crate::config::TenantId;
 use crate::metrics;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
@@ -36,7 +38,7 @@ pub(super) fn is_large(bytes: u64) -> bool {
 /// Why a file of the directory is not served, or not in its newest version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The file's name without `.wasm`.
+    /// The file's name without `.wasm`; the directory's with a slash if it cannot be read at all.
     pub plugin: String,
     /// What is wrong.
     pub reason: String,
@@ -44,12 +46,20 @@ pub struct Problem {
     pub word: &'static str,
     /// An older version of it is served.
     pub last_good_serves: bool,
+    /// It waits to be approved or signed.
+    pub untrusted: Option<Untrusted>,
 }
 
 /// One directory's plugins over time.
 pub struct Library {
     directory: PathBuf,
     loader: Loader,
+    trust: Arc<Trust>,
+    /// Whose directory it is; none: everybody's.
+    tenant: Option<TenantId>,
+    /// What is asked of its plugins, as far as that was heard of.
+    ward: Ward,
+    ward_changed: watch::Receiver<()>,
     files: BTreeMap<String, File>,
     /// One small component and one large one at a time, and any lists that are read again.
     loads: FuturesUnordered<Pin<Box<dyn Future<Output = Done> + Send>>>,
@@ -62,7 +72,7 @@ pub struct Library {
     /// Which directory was read last; none while there is none.
     read: Option<DirectoryId>,
     /// What was told once is not told again until it changes.
-    told_unreadable: bool,
+    unreadable: Option<String>,
     told_too_many: bool,
     order: u64,
     /// The kernel's notices, and of which directory they are.
@@ -106,7 +116,7 @@ impl Lanes {
 /// What was begun came to its end.
 enum Done {
     Loaded(Box<Loaded>),
-    Listed(Listed),
+    Listed(Box<Listed>),
 }
 
 /// The lists of a plugin that serves, read again.
@@ -123,6 +133,8 @@ struct Loaded {
     began: Instant,
     /// As it was read, if it was.
     read: Option<Stamp>,
+    /// What was asked of it.
+    ward: Ward,
     result: Result<Plugin, PluginError>,
 }
 
@@ -133,11 +145,17 @@ impl std::fmt::Debug for Library {
 }
 
 impl Library {
-    /// Of a directory; [`Library::scan_once`] or [`Library::round`] fills it, and wakes `told` whenever something is another.
-    pub fn new(directory: PathBuf, loader: Loader, told: Arc<Notify>) -> Self {
+    /// Of a directory, of one tenant or of all; [`Library::scan_once`] or [`Library::round`] fills it, and wakes `told` whenever something is
+    /// another.
+    pub fn new(directory: PathBuf, tenant: Option<TenantId>, loader: Loader, trust: Arc<Trust>, told: Arc<Notify>) -> Self {
+        let ward_changed = trust.changes();
         Self {
             directory,
             loader,
+            ward: Ward::new(trust.now(), tenant.clone()),
+            trust,
+            tenant,
+            ward_changed,
             files: BTreeMap::new(),
             loads: FuturesUnordered::new(),
             lanes: Lanes::default(),
@@ -146,7 +164,7 @@ impl Library {
             problems: watch::Sender::new(Vec::new()),
             told,
             read: None,
-            told_unreadable: false,
+            unreadable: None,
             told_too_many: false,
             order: 0,
             woken: Arc::default(),
@@ -161,6 +179,7 @@ impl Library {
 
     /// Loads everything that lies in the directory, taking each file as finished, and publishes it.
     pub async fn scan_once(&mut self) {
+        self.take_rules();
         self.look().await;
         // As if no time passed, so that nothing is tried twice.
         let now = Instant::now();
@@ -174,6 +193,7 @@ impl Library {
 
     /// Looks at the directory once, and waits for the next reason to, two seconds at most. Without end, it watches the directory.
     pub async fn round(&mut self) {
+        self.take_rules();
         self.look().await;
         // A watch is on an inode, not on a name: in another directory under the same name it would never notice anything.
         let watching = self.watched.as_ref().map(|(id, _)| *id);
@@ -192,9 +212,21 @@ impl Library {
         tokio::select! {
             () = self.woken.notified() => tokio::time::sleep(BURST).await,
             () = self.refresh.asked() => {}
+            Ok(()) = self.ward_changed.changed() => {}
             Some(done) = self.loads.next(), if !self.loads.is_empty() => self.take(done),
             () = tokio::time::sleep_until(next) => {}
         }
+    }
+
+    /// Asks of plugins what the rules of now want, and tries those again whose loading hung on the ones before.
+    fn take_rules(&mut self) {
+        let ward = Ward::new(self.trust.now(), self.tenant.clone());
+        if ward.is(&self.ward) {
+            return;
+        }
+        let other_signatures = !ward.same_signatures(&self.ward);
+        self.ward = ward;
+        self.files.values_mut().filter(|file| other_signatures || file.turned_away().is_some()).for_each(File::retry);
     }
 
     /// Lists the directory and notes what is new, changed or gone.
@@ -205,14 +237,14 @@ impl Library {
             Ok(scanned) => scanned,
             Err(error) => {
                 self.read = None;
-                if !std::mem::replace(&mut self.told_unreadable, true) {
+                if self.unreadable.replace(error.to_string()).is_none() {
                     tracing::warn!(directory = %self.directory.display(), %error, "the plugin directory cannot be read; what is loaded stays");
                 }
                 return;
             }
         };
         self.read = Some(id);
-        self.told_unreadable = false;
+        self.unreadable = None;
         let limit = self.loader.limits().plugins_max;
         let too_many = scanned.len() > limit;
         if too_many && !std::mem::replace(&mut self.told_too_many, true) {
@@ -243,13 +275,14 @@ impl Library {
             *lane = true;
             file.begin();
             let (loader, name, path, seen) = (self.loader.clone(), name.clone(), file.path.clone(), file.stamp);
+            let ward = self.ward.clone();
             self.loads.push(Box::pin(async move {
                 let _lane = loader.lane(seen.bytes()).await;
                 let began = Instant::now();
-                let loading = AssertUnwindSafe(loader.load(Arc::from(name.as_str()), &path)).catch_unwind();
+                let loading = AssertUnwindSafe(loader.load(Arc::from(name.as_str()), &path, ward.clone(), Owners::Ours)).catch_unwind();
                 // What one file does to us is no reason to give up the others.
                 let (read, result) = loading.await.unwrap_or_else(|_| (None, Err(PluginError::Panicked)));
-                Done::Loaded(Box::new(Loaded { name, seen, began, read, result }))
+                Done::Loaded(Box::new(Loaded { name, seen, began, read, ward, result }))
             }));
         }
     }
@@ -266,27 +299,31 @@ impl Library {
             let (loader, name) = (self.loader.clone(), name.to_string());
             self.loads.push(Box::pin(async move {
                 let listing = AssertUnwindSafe(loader.list_again(&plugin, lists)).catch_unwind();
-                Done::Listed(Listed { name, result: listing.await.unwrap_or(Err(PluginError::Panicked)) })
+                Done::Listed(Box::new(Listed { name, result: listing.await.unwrap_or(Err(PluginError::Panicked)) }))
             }));
         }
     }
 
     fn take(&mut self, done: Done) {
-        let Loaded { name, seen, began, read, result } = match done {
+        let Loaded { name, seen, began, read, ward, result } = match done {
             Done::Loaded(loaded) => *loaded,
-            Done::Listed(listed) => return self.take_listed(listed),
+            Done::Listed(listed) => return self.take_listed(*listed),
         };
         *self.lanes.of(seen.bytes()) = false;
         // It may have gone meanwhile.
         if let Some(file) = self.files.get_mut(&name) {
             file.loaded(read.unwrap_or(seen), began, result);
+            // What hung on the rules of before is asked anew: whether it was turned away, or who signed it.
+            if !ward.is(&self.ward) && (file.turned_away().is_some() || !ward.same_signatures(&self.ward)) {
+                file.retry();
+            }
         }
     }
 
     fn take_listed(&mut self, listed: Listed) {
         let Listed { name, result } = listed;
         self.refresh.done(&name);
-        let checked = result.and_then(|plugin| match self.clash(&name, &plugin) {
+        let checked = result.and_then(|plugin| match self.obstacle(&name, &plugin) {
             Some(error) => Err(error),
             None => Ok(plugin),
         });
@@ -296,6 +333,9 @@ impl Library {
             Err(error) => {
                 metrics::PLUGIN_REJECTED.count(error.word());
                 tracing::warn!(plugin = %name, %error, "the changed lists of a plugin are not served; the last good ones go on");
+                if error.untrusted().is_some() && file.candidate.is_none() {
+                    file.waits(&error);
+                }
             }
         }
     }
@@ -310,16 +350,26 @@ impl Library {
         });
     }
 
-    /// Lets those serve that can, tells of those that cannot, and publishes all of it as one generation.
+    /// Lets those serve that can, and those no more that may not; tells of those that cannot, and publishes all of it as one generation.
     fn settle(&mut self, finished: bool) {
-        // A new version can give up a name that another file waits for, so this goes on until nothing changes.
-        while let Some(name) = self.files.iter().find(|(name, _)| self.may_serve(name)).map(|(name, _)| name.clone()) {
-            self.order += 1;
-            if let Some(file) = self.files.get_mut(&name) {
-                file.serve(self.order);
+        // A new version can give up a name that another file waits for, and so can one that is not approved any more: this goes on until
+        // nothing changes. What is approved comes first, so that nothing is missing in between.
+        loop {
+            if let Some(name) = self.files.iter().find(|(name, _)| self.may_serve(name)).map(|(name, _)| name.clone()) {
+                self.order += 1;
+                if let Some(file) = self.files.get_mut(&name) {
+                    file.serve(self.order);
+                }
+            } else if let Some((name, untrusted)) = self.files.keys().find_map(|name| Some((name.clone(), self.must_not_serve(name)?))) {
+                if let Some(file) = self.files.get_mut(&name) {
+                    file.withdraw(&name, &untrusted);
+                }
+            } else {
+                break;
             }
         }
-        let waiting: Vec<_> = self.files.keys().filter_map(|name| Some((name.clone(), self.taken(name)?))).collect();
+        let obstacle = |file: &File, name: &str| self.obstacle(name, file.candidate.as_ref()?);
+        let waiting: Vec<_> = self.files.iter().filter_map(|(name, file)| Some((name.clone(), obstacle(file, name)?))).collect();
         for (name, error) in waiting {
             if let Some(file) = self.files.get_mut(&name) {
                 file.waits(&error);
@@ -333,12 +383,27 @@ impl Library {
     }
 
     fn may_serve(&self, name: &str) -> bool {
-        self.files.get(name).is_some_and(|file| file.candidate.is_some()) && self.taken(name).is_none()
+        let candidate = self.files.get(name).and_then(|file| file.candidate.as_ref());
+        candidate.is_some_and(|candidate| self.obstacle(name, candidate).is_none())
     }
 
-    /// What of a file's candidate has the name of something that another plugin serves.
-    fn taken(&self, name: &str) -> Option<PluginError> {
-        self.clash(name, self.files.get(name)?.candidate.as_ref()?)
+    /// Why what a file serves may not be served any more. While it is yet to be seen what lies there now, which may well be what is approved, it
+    /// goes on; but not if nothing of that name is.
+    fn must_not_serve(&self, name: &str) -> Option<Box<Untrusted>> {
+        let file = self.files.get(name)?;
+        let serving = file.serving.as_ref()?;
+        let Err(untrusted) = self.ward.judge(serving) else {
+            // It came when nobody asked who signed it, and now these very bytes are turned away.
+            let same = |untrusted: &&Untrusted| untrusted.component == serving.guest.digest() && untrusted.why.is_of_signature();
+            return file.turned_away().filter(same).filter(|_| serving.signer.is_none()).cloned().map(Box::new);
+        };
+        (untrusted.why == Why::NotApproved || !file.is_in_motion()).then_some(untrusted)
+    }
+
+    /// Why a plugin cannot serve now: it may not, or has the name of something that another plugin serves.
+    fn obstacle(&self, name: &str, plugin: &Plugin) -> Option<PluginError> {
+        let untrusted = self.ward.judge(plugin).err().map(PluginError::Untrusted);
+        untrusted.or_else(|| self.clash(name, plugin))
     }
 
     fn clash(&self, name: &str, plugin: &Plugin) -> Option<PluginError> {
@@ -362,10 +427,11 @@ impl Library {
             !same
         });
         let problems = self.files.iter().filter_map(|(name, file)| {
-            let (word, reason) = file.problem()?;
-            Some(Problem { plugin: name.clone(), reason: reason.to_owned(), word, last_good_serves: file.serving.is_some() })
+            let (word, reason, untrusted) = file.problem()?;
+            let (plugin, reason, untrusted) = (name.clone(), reason.to_owned(), untrusted.cloned());
+            Some(Problem { plugin, reason, word, last_good_serves: file.serving.is_some(), untrusted })
         });
-        let problems: Vec<_> = problems.collect();
+        let problems: Vec<_> = self.whole_directory().into_iter().chain(problems).collect();
         let otherwise = self.problems.send_if_modified(|known| {
             let changed = *known != problems;
             *known = problems;
@@ -374,6 +440,14 @@ impl Library {
         if others || otherwise {
             self.told.notify_one();
         }
+    }
+
+    /// What is wrong with the directory itself.
+    fn whole_directory(&self) -> Option<Problem> {
+        let name = self.directory.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let reason = format!("the plugin directory cannot be read: {}", self.unreadable.as_ref()?);
+        let last_good_serves = self.files.values().any(|file| file.serving.is_some());
+        Some(Problem { plugin: format!("{name}/"), reason, word: "unreadable", last_good_serves, untrusted: None })
     }
 
     /// When something is due without a notice and without the end of a load.

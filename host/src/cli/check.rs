@@ -48,7 +48,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
                 })
             })
             .collect();
-        let problems: Vec<_> = problems.iter().map(|problem| json!({ "plugin": problem.plugin, "reason": problem.reason })).collect();
+        let problems = problems.iter().map(|problem| {
+            let untrusted = problem.untrusted.as_ref().map(|untrusted| untrusted.why.word());
+            json!({ "plugin": problem.plugin, "reason": problem.reason, "untrusted": untrusted })
+        });
+        let problems: Vec<_> = problems.collect();
         let empty: Vec<_> = empty.iter().map(|id| id.as_str()).collect();
         output::print(&format!(
             "{:#}\n",
@@ -71,7 +75,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
             }
         }
         for problem in &problems {
-            let _ = writeln!(text, "plugin     {}: {}", output::bold(&problem.plugin), problem.reason);
+            let state = if problem.untrusted.is_some() { "waits: " } else { "" };
+            let _ = writeln!(text, "plugin     {}: {state}{}", output::bold(&problem.plugin), problem.reason);
         }
         for name in policies.missing() {
             let _ = writeln!(

@@ -1,6 +1,6 @@
 //! What of the machine the settings name: what is read, what is written, and whether anybody is connected to.
 
-use super::{AuthConfig, Config, DEFAULT_FILE, KeysConfig, StoreBackend};
+use super::{AuthConfig, Config, DEFAULT_FILE, KeysConfig, StoreBackend, TrustMode};
 use std::path::{Path, PathBuf};
 
 /// A file or a directory, and the setting that names it. A path is not for showing: it may be a secret put in the wrong place.
@@ -37,7 +37,15 @@ impl Config {
         });
         let headers = self.traces.iter().filter_map(|traces| traces.headers_file.as_deref());
         let headers = headers.map(|file| named("traces.headers_file".to_owned(), file));
-        policies.chain(keys).chain(admin).chain(headers).collect()
+        let signers = self.trust.key_files.iter().map(|file| named("plugins.trusted_key_files".to_owned(), file));
+        policies.chain(keys).chain(admin).chain(headers).chain(signers).collect()
+    }
+
+    /// The lock file, if it is asked anywhere. It is none of [`Config::files`]: it is read again by itself, whatever the settings have become.
+    pub fn lock_file(&self) -> Option<Named<'_>> {
+        let own = self.tenants.iter().filter_map(|tenant| tenant.plugin_trust);
+        let asked = [self.trust.mode].into_iter().chain(own).any(|mode| mode != TrustMode::Open);
+        asked.then(|| named("plugins.lock".to_owned(), &self.trust.lock))
     }
 
     /// The directories that components are dropped into.

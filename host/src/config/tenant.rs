@@ -1,7 +1,7 @@
 //! Tenants: whose plugins, policies and share of the host there are.
 
 use super::file::{Mistakes, Section};
-use super::{Pattern, QuotaConfig, TenantId, policy_names, quota};
+use super::{Pattern, QuotaConfig, TenantId, TrustMode, policy_names, quota};
 use std::path::{Path, PathBuf};
 
 /// One tenant.
@@ -11,6 +11,8 @@ pub struct TenantConfig {
     pub id: TenantId,
     /// Where components that only it has are dropped.
     pub plugin_directory: Option<PathBuf>,
+    /// Which of these are served; none: as the settings say of the shared ones.
+    pub plugin_trust: Option<TrustMode>,
     /// Which plugins of the shared directory it has.
     pub shared_plugins: Vec<Pattern>,
     /// What its default server says of itself; none: what the gateway's does.
@@ -31,6 +33,7 @@ impl TenantConfig {
         Self {
             id,
             plugin_directory: None,
+            plugin_trust: None,
             shared_plugins: vec![Pattern::any()],
             instructions: None,
             policies: Vec::new(),
@@ -60,6 +63,10 @@ pub(super) fn read(
             mistakes.note(Some(offset), &format!("tenants.{name}"), message);
         }
         let plugin_directory = tenant.text("plugin_directory").map(|directory| base.join(directory));
+        let plugin_trust = tenant.parsed("plugin_trust", TrustMode::parse);
+        if plugin_trust.is_some() && plugin_directory.is_none() {
+            tenant.note("plugin_trust", "is of plugin_directory, which is not given");
+        }
         let shared = tenant.texts("shared_plugins");
         let shared_plugins = shared.iter().filter_map(|text| {
             let pattern = Pattern::of_plugins(text);
@@ -76,7 +83,17 @@ pub(super) fn read(
         let quota = quota::read(tenant.section("quota"), default);
         tenant.end();
         let calls_in_flight_max = calls.map(|calls| usize::try_from(calls).unwrap_or(usize::MAX));
-        Some(TenantConfig { id: id?, plugin_directory, shared_plugins, instructions, policies, calls_in_flight_max, weight, quota })
+        Some(TenantConfig {
+            id: id?,
+            plugin_directory,
+            plugin_trust,
+            shared_plugins,
+            instructions,
+            policies,
+            calls_in_flight_max,
+            weight,
+            quota,
+        })
     });
     let tenants: Vec<TenantConfig> = tenants.collect();
     for (at, tenant) in tenants.iter().enumerate() {

@@ -1,11 +1,12 @@
 //! Generations: made of the settings and of what lies in the plugin directories, and made anew when either is another. One loop does all of
 //! it, so generations follow each other in one order.
 
+use super::approvals::{self, LockFile};
 use super::supervise::{Rounds, Supervisor};
 use super::tidings::Tidings;
 use super::{StartError, check_plugin_directory};
 use crate::auth::{AdminToken, Authenticator, Bearer, Policies};
-use crate::catalog::{Catalog, Library, LibraryView, Loader, Problem, Shelves};
+use crate::catalog::{Catalog, Library, LibraryView, Loader, Lock, LockError, Problem, Rules, Shelves, Trust, TrustError};
 use crate::config::{AuthConfig, Config, Stamp, TenantId};
 use crate::confinement::Confinement;
 use crate::control::Reload;
@@ -34,6 +35,9 @@ pub(super) struct House {
     sandbox: Arc<Sandbox>,
     revocations: Arc<Revocations>,
     loader: Loader,
+    /// What is asked of plugins.
+    rules: Arc<Rules>,
+    lock: LockFile,
     told: Arc<Notify>,
     shared: Wing,
     own: BTreeMap<TenantId, Wing>,
@@ -49,6 +53,8 @@ pub(super) struct House {
 /// One plugin directory.
 struct Wing {
     directory: PathBuf,
+    /// What is asked of its plugins; its own, so that a new directory is asked by new rules before the others are.
+    trust: Arc<Trust>,
     view: LibraryView,
     /// Until somebody watches over it.
     library: Option<Library>,
@@ -56,12 +62,14 @@ struct Wing {
 }
 
 impl Wing {
-    async fn open(directory: &Path, loader: &Loader, told: &Arc<Notify>) -> Result<Self, StartError> {
+    async fn open(directory: &Path, tenant: Option<&TenantId>, makers: Makers<'_>) -> Result<Self, StartError> {
+        let Makers { loader, rules, told } = makers;
         check_plugin_directory(directory)?;
-        let mut library = Library::new(directory.to_owned(), loader.clone(), Arc::clone(told));
+        let trust = Arc::new(Trust::new(Arc::clone(rules)));
+        let mut library = Library::new(directory.to_owned(), tenant.cloned(), loader.clone(), Arc::clone(&trust), Arc::clone(told));
         let view = library.view();
         library.scan_once().await;
-        Ok(Self { directory: directory.to_owned(), view, library: Some(library), watching: None })
+        Ok(Self { directory: directory.to_owned(), trust, view, library: Some(library), watching: None })
     }
 
     fn watch(&mut self, supervisor: &Supervisor) {
@@ -69,6 +77,14 @@ impl Wing {
             self.watching = Some(supervisor.start(library));
         }
     }
+}
+
+/// What a plugin directory's plugins are made with.
+#[derive(Clone, Copy)]
+struct Makers<'a> {
+    loader: &'a Loader,
+    rules: &'a Arc<Rules>,
+    told: &'a Arc<Notify>,
 }
 
 /// Directories that are not read yet.
@@ -87,20 +103,23 @@ impl std::fmt::Debug for House {
 impl House {
     /// Loads everything that lies in the plugin directories of the settings.
     pub(super) async fn build(config: &Config, sandbox: &Arc<Sandbox>, revocations: &Arc<Revocations>) -> Result<Self, StartError> {
-        let files = Files::of(config);
+        let (files, lock) = (Files::of(config), LockFile::of(config));
         let loader = Loader::new(Arc::clone(sandbox), config.limits.plugins.clone());
+        let rules = rules(config).await?;
         let told = Arc::new(Notify::new());
-        let shared = Wing::open(&config.plugin_directory, &loader, &told).await?;
+        let makers = Makers { loader: &loader, rules: &rules, told: &told };
+        let shared = Wing::open(&config.plugin_directory, None, makers).await?;
         let mut own = BTreeMap::new();
         for tenant in &config.tenants {
             if let Some(directory) = &tenant.plugin_directory {
-                own.insert(tenant.id.clone(), Wing::open(directory, &loader, &told).await?);
+                own.insert(tenant.id.clone(), Wing::open(directory, Some(&tenant.id), makers).await?);
             }
         }
         let (config, sandbox, revocations) = (config.clone(), Arc::clone(sandbox), Arc::clone(revocations));
         let (problems, tidings) = (watch::Sender::default(), Tidings::default());
         let (confinement, keys) = (Confinement::Off, Vec::new());
-        let house = Self { config, sandbox, revocations, loader, told, shared, own, problems, files, tidings, confinement, keys };
+        let house =
+            Self { config, sandbox, revocations, loader, rules, lock, told, shared, own, problems, files, tidings, confinement, keys };
         house.find_problems();
         Ok(house)
     }
@@ -235,33 +254,57 @@ impl House {
             );
             return Err(NotTaken::new("open_to_others", reason));
         }
-        let files = Files::of(&config);
+        let (files, lock) = (Files::of(&config), LockFile::of(&config));
+        let rules = rules(&config).await?;
         let admin = config.admin.as_ref().map(AdminToken::load).transpose().map_err(|error| NotTaken::new("admin", error))?;
         let before = front.rooms.generation.load_full();
         let authenticator = authenticator(&config, (&self.sandbox, &self.revocations), Some(&before.authenticator)).await?;
-        let new = self.new_wings(&config).await?;
+        let new = self.new_wings(&config, &rules).await?;
         // From here on nothing can fail.
         let later = self.config.needs_restart(&config);
         self.settle(&config, new);
+        self.ask(rules, &front.rooms.journal);
         self.watch(supervisor);
         front.origins.store(Arc::new(OriginPolicy::new(&config.http, front.address)));
         // Without one nobody may administrate any more, although the listener is there until the next start.
         front.admin_token.store(admin.map(Arc::new));
-        (self.config, self.files) = (config, files);
+        (self.config, self.files, self.lock) = (config, files, lock);
         self.keep_keys(&authenticator, supervisor);
         self.publish(front, Some(authenticator)).await;
         Ok((front.rooms.generation.load().catalog.generation, later))
     }
 
-    async fn new_wings(&mut self, config: &Config) -> Result<NewWings, StartError> {
+    /// Asks other things of plugins from now on.
+    fn ask(&mut self, rules: Arc<Rules>, journal: &Journal) {
+        approvals::tell(journal, self.rules.lock(), rules.lock());
+        [&self.shared].into_iter().chain(self.own.values()).for_each(|wing| wing.trust.replace(Arc::clone(&rules)));
+        self.rules = rules;
+    }
+
+    /// Takes what the lock file says now. One that is wrong, or gone, changes nothing.
+    fn take_lock(&mut self, read: Result<Lock, LockError>, journal: &Journal) {
+        match read {
+            Ok(lock) => {
+                tracing::info!(plugins = lock.plugins.len(), "the lock file was read again");
+                self.ask(Arc::new(self.rules.approving(lock)), journal);
+            }
+            Err(error) => {
+                tracing::error!(%error, "the lock file was not taken; what was approved goes on");
+                journal.note(Event::new(Kind::ConfigRejected).because("lock"));
+            }
+        }
+    }
+
+    async fn new_wings(&mut self, config: &Config, rules: &Arc<Rules>) -> Result<NewWings, StartError> {
         let mut new = NewWings::default();
+        let makers = Makers { loader: &self.loader, rules, told: &self.told };
         if config.plugin_directory != self.shared.directory {
-            new.shared = Some(Wing::open(&config.plugin_directory, &self.loader, &self.told).await?);
+            new.shared = Some(Wing::open(&config.plugin_directory, None, makers).await?);
         }
         for tenant in &config.tenants {
             let Some(directory) = &tenant.plugin_directory else { continue };
             if self.own.get(&tenant.id).is_none_or(|wing| wing.directory != *directory) {
-                new.own.insert(tenant.id.clone(), Wing::open(directory, &self.loader, &self.told).await?);
+                new.own.insert(tenant.id.clone(), Wing::open(directory, Some(&tenant.id), makers).await?);
             }
         }
         Ok(new)
@@ -298,7 +341,7 @@ impl From<StartError> for NotTaken {
         let word = match &error {
             StartError::Policy(_) => "policies",
             StartError::Issuer(_) => "issuers",
-            StartError::PluginDirectory { .. } | StartError::PluginDirectoryOpen(_) => "plugins",
+            StartError::PluginDirectory { .. } | StartError::PluginDirectoryOpen { .. } | StartError::Trust(_) => "plugins",
             _ => "other",
         };
         Self::new(word, error)
@@ -337,10 +380,20 @@ impl Rounds for OpenHouse {
                 if house.config.watch_settings && house.files.look(&house.config).await {
                     // Logged, and nobody waits for it.
                     let _ = house.reload(front, supervisor).await;
+                } else if let Some(read) = house.lock.look().await {
+                    // Whoever approves something means it now, whether or not settings are watched.
+                    house.take_lock(read, &front.rooms.journal);
                 }
             }
         }
     }
+}
+
+/// What these settings ask of plugins.
+async fn rules(config: &Config) -> Result<Arc<Rules>, StartError> {
+    let config = config.clone();
+    let read = tokio::task::spawn_blocking(move || Rules::load(&config)).await;
+    Ok(Arc::new(read.map_err(|error| TrustError::Key(error.to_string())).flatten()?))
 }
 
 async fn authenticator(

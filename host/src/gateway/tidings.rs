@@ -2,11 +2,12 @@
 //! what is now is compared with what was told last.
 
 use super::supervise::Rounds;
-use crate::catalog::{Plugin, Problem, Shelves};
+use crate::catalog::{ChangedTool, Plugin, Problem, Shelves, Untrusted};
 use crate::config::TenantId;
 use crate::journal::{Event, Journal, Kind};
 use crate::method::Rooms;
 use crate::telemetry;
+use sandbox::Digest;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -41,7 +42,10 @@ impl Tidings {
         }
         let is_new = |problem: &&Problem| !self.problems.iter().any(|old| old.plugin == problem.plugin && old.reason == problem.reason);
         for problem in problems.iter().filter(is_new) {
-            journal.note(Event::new(Kind::PluginRejected).to(&problem.plugin).because(problem.word));
+            match &problem.untrusted {
+                Some(untrusted) => tell_untrusted(journal, problem, untrusted),
+                None => journal.note(Event::new(Kind::PluginRejected).to(&problem.plugin).because(problem.word)),
+            }
         }
         self.problems = problems.to_vec();
     }
@@ -62,9 +66,25 @@ fn tell_plugin(journal: &Journal, name: &Name, before: Option<&Arc<Plugin>>, now
     for tool in &now.tools {
         let old = before.tools.iter().find(|old| old.own_name == tool.own_name);
         if old.is_some_and(|old| old.definition != tool.definition) {
-            let event = of(Kind::DefinitionChanged, name, &format!("/{}", tool.own_name));
-            journal.note(Event { component: component(), ..event });
+            let event = of(Kind::DefinitionChanged, name, &format!("/{}", tool.own_name)).because("served");
+            let digest = |plugin: &Plugin| plugin.approved().tools.get(&*tool.own_name).map(|definition| definition.digest.to_string());
+            journal.note(Event { component: component(), old: digest(before), new: digest(now), ..event });
         }
+    }
+}
+
+/// Of a file that waits, and of what would be another if it did not.
+fn tell_untrusted(journal: &Journal, problem: &Problem, untrusted: &Untrusted) {
+    let text = |digest: Option<Digest>| digest.map(|digest| digest.to_string());
+    let of = |kind, part: &str, reason: &'static str, old, new| {
+        let event = Event::new(kind).to(&format!("{}{part}", problem.plugin)).because(reason);
+        let event = Event { component: Some(untrusted.component.to_string()), old: text(old), new: text(new), ..event };
+        // A tenant's are named behind its name.
+        problem.plugin.split_once('/').map_or(event.clone(), |(tenant, _)| event.of_tenant(tenant))
+    };
+    journal.note(of(Kind::PluginUntrusted, "", untrusted.why.word(), untrusted.old, untrusted.new));
+    for ChangedTool { tool, old, new } in &untrusted.tools {
+        journal.note(of(Kind::DefinitionChanged, &format!("/{tool}"), "waits", *old, *new));
     }
 }
 

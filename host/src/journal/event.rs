@@ -65,8 +65,15 @@ kinds! {
     PluginRejected = "plugin.rejected",
     /// A component is not served any more.
     PluginRemoved = "plugin.removed",
-    /// A tool of a plugin that goes on has another definition than before. Has the plugin and the tool.
-    DefinitionChanged = "definition.changed",
+    /// A file is not served because it is not approved, or not signed as it must be. Has what lies there and what is approved.
+    PluginUntrusted = "plugin.untrusted",
+    /// An operator approved a plugin as it lies there. Has its component.
+    PluginApproved = "plugin.approved",
+    /// An operator took an approval back.
+    PluginUnapproved = "plugin.unapproved",
+    /// A tool has another definition than before: of a plugin that goes on, or of a version that waits to be approved. Has the plugin and the
+    /// tool, and both definitions.
+    DefinitionChanged = "tool.definition_changed",
     /// Other settings are in force. Has those that wait for the next start.
     ConfigReloaded = "config.reloaded",
     /// The settings were read again and not taken. Has of what kind the mistake is, and never its text.
@@ -118,6 +125,12 @@ pub struct Event {
     /// SHA-256 of the component that it is about.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub component: Option<String>,
+    /// SHA-256 of what counted before, or is approved: of a component, a side file or a definition.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub old: Option<String>,
+    /// SHA-256 of what is there instead.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub new: Option<String>,
     /// Why: a word of a closed set, or the operator's own words for what an operator did.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reason: Option<Cow<'static, str>>,
@@ -141,6 +154,8 @@ impl Event {
             server: None,
             target: None,
             component: None,
+            old: None,
+            new: None,
             reason: None,
             count: None,
             calls: None,

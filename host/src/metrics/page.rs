@@ -46,7 +46,7 @@ pub struct Gauges {
     /// Tasks of the runtime that have not ended.
     pub tasks: u64,
     /// Plugins that are served, and those with problems.
-    pub plugins: [u64; 2],
+    pub plugins: [u64; 3],
     /// Log lines that nobody read in time.
     pub log_dropped: u64,
     /// Streams that were resumed from a place of which some later events are gone.
@@ -125,7 +125,7 @@ impl Collector for Page {
         writer.counts("policy_decisions", "Decisions of policies, made anew or kept from a moment ago.", "source", &POLICY_DECISIONS)?;
 
         let mut plugins = writer.family("plugins", "Files of the plugin directories.", None, MetricType::Gauge)?;
-        for (state, count) in ["served", "problem"].into_iter().zip(gauges.plugins) {
+        for (state, count) in ["served", "problem", "quarantined"].into_iter().zip(gauges.plugins) {
             gauge(&mut plugins, &[("state", state)], count)?;
         }
         writer.counts("plugin_rejected", "Files that are not served, or not in their newest version.", "reason", &PLUGIN_REJECTED)?;

@@ -13,6 +13,14 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
+    /// The one that these 64 hexadecimal digits are; none if they are anything else.
+    pub fn parse(digits: &str) -> Option<Self> {
+        let whole = digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let digits = digits.as_bytes().chunks_exact(2).filter(|_| whole);
+        let bytes = digits.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
+        Some(Self(bytes.collect::<Option<Vec<_>>>()?.try_into().ok()?))
+    }
+
     /// The 32 bytes.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0

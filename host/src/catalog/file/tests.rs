@@ -34,7 +34,7 @@ impl Case {
     fn check(&self, due_ms: Option<u64>, problem: Option<&str>) {
         let due = self.file.due(false).map(|due| due.duration_since(self.start).as_millis());
         assert_eq!(due, due_ms.map(u128::from));
-        assert_eq!(self.file.problem().map(|(_, reason)| reason), problem);
+        assert_eq!(self.file.problem().map(|(_, reason, _)| reason), problem);
     }
 }
 
@@ -125,5 +125,5 @@ fn a_finished_file_is_told_at_once() {
     case.fails(0, broken());
     assert_eq!(case.file.due(true), None);
     case.file.tell("x", case.at(0), true);
-    assert_eq!(case.file.problem().map(|(_, reason)| reason), Some(BROKEN));
+    assert_eq!(case.file.problem().map(|(_, reason, _)| reason), Some(BROKEN));
 }

@@ -17,6 +17,10 @@ impl Admin {
         let usage = usage.ok().and_then(Result::ok);
         let health = rooms.store.health();
         let served: usize = generation.catalog.shelves.all().map(|(_, shelf)| shelf.plugins.len()).sum();
+        let (problems, untrusted) = {
+            let problems = front.readiness.problems.borrow();
+            (problems.len(), problems.iter().filter(|problem| problem.untrusted.is_some()).count())
+        };
         Gauges {
             version: env!("CARGO_PKG_VERSION"),
             generation: generation.catalog.generation,
@@ -28,7 +32,7 @@ impl Admin {
             streams: front.stalls.open() as u64,
             bodies_bytes: front.room.held(),
             tasks: tokio::runtime::Handle::current().metrics().num_alive_tasks() as u64,
-            plugins: [served as u64, front.readiness.problems.borrow().len() as u64],
+            plugins: [served as u64, (problems - untrusted) as u64, untrusted as u64],
             log_dropped: telemetry::dropped(),
             replay_gaps: rooms.streams.replay_gaps(),
             code_tampered: rooms.sandbox.code_tampered(),

@@ -7,6 +7,7 @@ use crate::journal::Record;
 use crate::session::Session;
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
+use sandbox::Digest;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -91,13 +92,30 @@ impl Admin {
                     "resources": plugin.resources.len(),
                     "resource_templates": plugin.templates.len(),
                     "prompts": plugin.prompts.len(),
+                    "signed_by": plugin.signer.as_ref().map(|signer| json!({ "key": signer.key_id(), "comment": signer.comment() })),
                 })
             });
         let plugins: Vec<_> = plugins.collect();
         let problems = self.front.readiness.problems.borrow().clone();
-        let problems = problems
-            .into_iter()
-            .map(|problem| json!({ "plugin": problem.plugin, "reason": problem.reason, "last_good_serves": problem.last_good_serves }));
+        let problems = problems.into_iter().map(|problem| {
+            let quarantined = problem.untrusted.map(|untrusted| {
+                let text = |digest: Option<Digest>| digest.map(|digest| digest.to_string());
+                let tools = untrusted.tools.into_iter();
+                let tools = tools.map(|tool| json!({ "tool": tool.tool, "approved": text(tool.old), "found": text(tool.new) }));
+                json!({
+                    "reason": untrusted.why.word(),
+                    "approved": text(untrusted.old),
+                    "found": text(untrusted.new),
+                    "tools": tools.collect::<Vec<_>>(),
+                })
+            });
+            json!({
+                "plugin": problem.plugin,
+                "reason": problem.reason,
+                "last_good_serves": problem.last_good_serves,
+                "quarantined": quarantined,
+            })
+        });
         ok(&json!({ "plugins": plugins, "problems": problems.collect::<Vec<_>>() }))
     }
 
