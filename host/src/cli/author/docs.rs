@@ -4,7 +4,7 @@
 use super::super::Failed;
 use super::project::Project;
 use std::path::PathBuf;
-use wit_parser::{PackageId, PackageMetadata, Resolve};
+use wit_parser::{PackageId, PackageMetadata, Resolve, WorldId};
 
 const SECTION: &str = "package-docs";
 
@@ -22,7 +22,15 @@ fn shown(folder: PathBuf) -> String {
     folder.display().to_string()
 }
 
-/// The world that is built: the folder's only one, or `tool-plugin` where it is a copy of the contract.
+/// The world that is built, with all that it needs.
+pub(super) fn resolved(project: &Project) -> Result<(Resolve, WorldId), Failed> {
+    let name = world(project)?;
+    let (resolve, package) = package(project)?;
+    let world = resolve.packages.get(package).and_then(|package| package.worlds.get(&name).copied());
+    world.map(|world| (resolve, world)).ok_or_else(|| Failed::other(format!("wit/ has no world `{name}`")))
+}
+
+/// Its name: that of the folder's only one, or `tool-plugin` where the WIT is a copy of the contract.
 pub(super) fn world(project: &Project) -> Result<String, Failed> {
     let (resolve, package) = package(project)?;
     let worlds: Vec<_> = resolve.packages.get(package).map(|package| package.worlds.keys().cloned().collect()).unwrap_or_default();

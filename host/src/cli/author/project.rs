@@ -12,10 +12,12 @@ pub(in crate::cli) enum Language {
     Rust,
     Python,
     Js,
+    Go,
+    C,
 }
 
 impl Language {
-    const ALL: [Self; 3] = [Self::Rust, Self::Python, Self::Js];
+    pub(super) const ALL: [Self; 5] = [Self::Rust, Self::Python, Self::Js, Self::Go, Self::C];
 
     /// The file that a folder of this language has.
     pub(super) fn mark(self) -> &'static str {
@@ -23,6 +25,8 @@ impl Language {
             Self::Rust => "Cargo.toml",
             Self::Python => "requirements.txt",
             Self::Js => "package.json",
+            Self::Go => "go.mod",
+            Self::C => "src/plugin.c",
         }
     }
 }
@@ -145,7 +149,7 @@ impl Project {
 
 /// Whether something is built of a file of that name. Of tests and pages nothing is; and lock files are written while building.
 fn is_source(name: &str) -> bool {
-    let not = [".wasm", ".md", ".lock", "cases.toml", "package-lock.json", "~"];
+    let not = [".wasm", ".md", ".lock", "cases.toml", "package-lock.json", "go.sum", "~"];
     !not.iter().any(|end| name.ends_with(end))
 }
 

@@ -1,5 +1,8 @@
 //! Sources → a component, with the tools of their language.
 
+mod c;
+mod encode;
+mod go;
 mod javascript;
 mod python;
 mod rust;
@@ -10,7 +13,7 @@ use super::project::{Language, Project};
 use clap::ValueEnum;
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Which compiler builds Rust; without a choice it is rustup's, and Debian's where that one lacks the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -31,6 +34,8 @@ pub(super) async fn build(project: &Project, compiler: Option<Compiler>) -> Resu
         Language::Rust => rust::build(project, compiler).await?,
         Language::Python => python::build(project).await?,
         Language::Js => javascript::build(project).await?,
+        Language::Go => go::build(project).await?,
+        Language::C => c::build(project).await?,
     };
     let bytes = docs::with_docs(project, bytes)?;
     let target = project.component();
@@ -43,6 +48,13 @@ fn publish(bytes: &[u8], target: &Path) -> io::Result<()> {
     let partial = target.with_file_name(format!(".{name}.partial"));
     fs::write(&partial, bytes)?;
     fs::rename(partial, target)
+}
+
+/// Where tools put what is only a means, with the name of a file; the folder is made.
+fn means(project: &Project, name: &str) -> Result<PathBuf, Failed> {
+    let folder = project.folder.join("build");
+    fs::create_dir_all(&folder).map_err(|error| Failed::other(format!("{}: {error}", folder.display())))?;
+    Ok(folder.join(name))
 }
 
 /// What a tool wrote.

@@ -7,6 +7,6 @@ export const reading = {
     // For the model: what was wrong, and what would be right.
     if (words === 0) throw 'The text has no words: give one that has.';
     if (pace === 0) throw 'Nobody reads no words in a minute: give a pace of 1 or more.';
-    return { words: BigInt(words), seconds: BigInt(Math.ceil((words * 60) / pace)) };
+    return { words, seconds: Math.ceil((words * 60) / pace) };
   },
 };

@@ -3,8 +3,7 @@
 use super::super::super::Failed;
 use super::super::project::Project;
 use super::super::tool;
-use super::{read, say};
-use std::fs;
+use super::{means, read, say};
 use std::path::{Path, PathBuf};
 use tokio::process::Command;
 
@@ -12,8 +11,7 @@ const MISSING: &str = "install Python 3.10 or later; on Debian: apt-get install 
 
 pub(super) async fn build(project: &Project) -> Result<Vec<u8>, Failed> {
     let componentize = componentize(project).await?;
-    let (folder, out) = (&project.folder, project.folder.join("build/plugin.wasm"));
-    fs::create_dir_all(folder.join("build")).map_err(|error| Failed::other(format!("{}: {error}", folder.join("build").display())))?;
+    let (folder, out) = (&project.folder, means(project, "plugin.wasm")?);
     let world = super::super::docs::world(project)?;
     say(&format!("componentize-py --wit-path wit --world {world} componentize plugin -p src -o build/plugin.wasm"));
     let mut command = Command::new(componentize);
