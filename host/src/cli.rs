@@ -1,15 +1,18 @@
 //! The command line: arguments → one command → an exit code.
 
 mod asking;
+mod author;
 mod call;
 mod check;
 mod inspect;
 mod journal;
+mod mirrored;
 mod output;
 mod plugins;
 mod policy;
 mod reload;
 mod revoke;
+mod rig;
 mod serve;
 mod shown;
 mod store;
@@ -63,6 +66,16 @@ enum Command {
     Restore(revoke::Restore),
     /// Say which plugins may be served, and see what waits to be approved
     Plugins(plugins::Arguments),
+    /// Make a folder for a new component, in a language of your choice
+    New(author::new::Arguments),
+    /// Build a folder's component, and check it
+    Build(author::build::Arguments),
+    /// Run a component against the cases of a file, without a server
+    Test(author::test::Arguments),
+    /// Call a component's tools with arguments made from their schemas, and look for what it falls over
+    Fuzz(author::fuzz::Arguments),
+    /// Serve a folder's component while it is written: built at each change, every call shown
+    Dev(author::dev::Arguments),
     /// Try a policy out
     Policy(policy::Arguments),
     /// Show what tenants, servers, callers and tools of a running gateway used
@@ -166,6 +179,11 @@ pub fn main() -> ExitCode {
         Command::Revoke(arguments) => revoke::revoke(arguments),
         Command::Restore(arguments) => revoke::restore(arguments),
         Command::Plugins(arguments) => plugins::run(&arguments),
+        Command::New(arguments) => author::new::run(&arguments),
+        Command::Build(arguments) => author::build::run(&arguments),
+        Command::Test(arguments) => author::test::run(&arguments),
+        Command::Fuzz(arguments) => author::fuzz::run(&arguments),
+        Command::Dev(arguments) => author::dev::run(&arguments),
         Command::Policy(arguments) => policy::run(&arguments),
         Command::Usage(arguments) => usage::run(&arguments),
         Command::Token(arguments) => token::run(&arguments),

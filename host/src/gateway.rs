@@ -12,11 +12,11 @@ use crate::catalog::{Catalog, Problem, TrustError, exposed_directory};
 use crate::config::{Config, StoreBackend};
 use crate::confinement::Confinement;
 use crate::control::{self, Answering, Desks, Entrance, Ordered, Reload};
-use crate::generation::Generation;
+use crate::generation::{Current, Generation};
 use crate::http::{Admin, Failures, Front, OriginPolicy, Readiness, Room, Stalls, accept, admin_router, public_code, public_error, router};
 use crate::journal::{Event, Journal, Kind};
 use crate::keys::{Keys, Purpose};
-use crate::method::{Dialogs, Pages, Rooms};
+use crate::method::{Dialogs, Pages, Rooms, Seen};
 use crate::revocation::{FileError, Revocations};
 use crate::session::Sessions;
 use crate::stream::{Counter, EventIds, Streams};
@@ -229,6 +229,15 @@ impl Gateway {
     ///
     /// When something of it cannot be had.
     pub async fn build(config: &Config, confinement: Confinement) -> Result<Self, StartError> {
+        Self::build_seen(config, confinement, None).await
+    }
+
+    /// The same, where somebody looks on at every call.
+    ///
+    /// # Errors
+    ///
+    /// As above.
+    pub async fn build_seen(config: &Config, confinement: Confinement, onlooker: Option<mpsc::Sender<Seen>>) -> Result<Self, StartError> {
         check_plugin_directory(&config.plugin_directory)?;
         let own = config.tenants.iter().filter_map(|tenant| tenant.plugin_directory.as_deref());
         own.into_iter().try_for_each(check_plugin_directory)?;
@@ -283,6 +292,7 @@ impl Gateway {
             json_limits: config.limits.json,
             tasks: tasks.clone(),
             draining: draining.clone(),
+            onlooker,
         };
         rooms.sessions.load().await;
         let kept = config.store.backend != StoreBackend::None;
@@ -332,6 +342,11 @@ impl Gateway {
     /// What can be called now.
     pub fn catalog(&self) -> Arc<Catalog> {
         Arc::clone(&self.front.rooms.generation.load().catalog)
+    }
+
+    /// What there is, now and later.
+    pub fn current(&self) -> Current {
+        Arc::clone(&self.front.rooms.generation)
     }
 
     /// Where to ask that the settings are read again.

@@ -17,6 +17,7 @@ mod refused;
 mod resources_read;
 mod resources_subscribe;
 mod revoked;
+mod seen;
 mod set_level;
 mod task;
 mod tools_call;
@@ -26,6 +27,7 @@ pub use changed::Change;
 pub use initialize::initialize;
 pub use lists::Pages;
 pub use revoked::Effect;
+pub use seen::Seen;
 
 use crate::auth::{Caller, Policy};
 use crate::catalog::{Catalog, Server};
@@ -49,7 +51,7 @@ use mcp::result::{CacheHints, CacheScope, Implementation, List};
 use mcp::{Era, JsonText, Notification, Request, Revision};
 use sandbox::Sandbox;
 use std::sync::Arc;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -100,6 +102,8 @@ pub struct Rooms {
     pub tasks: TaskTracker,
     /// Fires when the gateway begins to stop.
     pub draining: CancellationToken,
+    /// Whoever looks on, if anybody does: never in a gateway that was started to serve.
+    pub onlooker: Option<mpsc::Sender<Seen>>,
 }
 
 /// One request, whatever its era.

@@ -2,7 +2,6 @@
 
 mod arguments;
 mod local;
-mod mirrored;
 mod remote;
 
 use super::{Failed, Settings, output, shown};

@@ -1,6 +1,7 @@
 //! `gatehouse check`
 
 use super::{Failed, Settings, output, runtime};
+use crate::catalog::Plugin;
 use crate::config::{Config, ServerId, StoreBackend, TenantId};
 use crate::gateway::CodeIsKept;
 use clap::Args;
@@ -68,11 +69,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
         let _ = writeln!(text, "store      {store}");
         for (tenant, plugin) in plugins() {
             let whose = tenant.map(|tenant| format!("{tenant}/")).unwrap_or_default();
-            let _ = writeln!(text, "plugin     {whose}{}: ok, {}, sha256:{}", plugin.name, plugin.counts(), plugin.guest.digest().short());
-            for skipped in &plugin.skipped {
-                let (function, reason) = (mcp::text::line(&skipped.path, 200), mcp::text::line(&skipped.reason, 200));
-                let _ = writeln!(text, "           `{function}` is no tool: {reason}");
-            }
+            text.push_str(&of_plugin(&whose, plugin));
         }
         for problem in &problems {
             let state = if problem.untrusted.is_some() { "waits: " } else { "" };
@@ -97,6 +94,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
         output::print(&text);
     }
     if well { Ok(()) } else { Err(Failed::shown(1)) }
+}
+
+/// What there is to say of a plugin that can be served.
+pub(super) fn of_plugin(whose: &str, plugin: &Plugin) -> String {
+    let mut text = format!("plugin     {whose}{}: ok, {}, sha256:{}\n", plugin.name, plugin.counts(), plugin.guest.digest().short());
+    for skipped in &plugin.skipped {
+        let (function, reason) = (mcp::text::line(&skipped.path, 200), mcp::text::line(&skipped.reason, 200));
+        let _ = writeln!(text, "           `{function}` is no tool: {reason}");
+    }
+    text
 }
 
 /// How the store is, in a few words, and whether a gateway could work with it. Changes nothing.

@@ -58,6 +58,15 @@ pub(super) fn size(bytes: u64) -> String {
     }
 }
 
+/// A duration for people.
+pub(super) fn took(duration: Duration) -> String {
+    match duration.as_micros() {
+        0..1_000 => format!("{} µs", duration.as_micros()),
+        1_000..1_000_000 => format!("{:.1} ms", duration.as_secs_f64() * 1e3),
+        _ => format!("{:.1} s", duration.as_secs_f64()),
+    }
+}
+
 /// `2026-11-23 09:15:00.123`, in UTC.
 pub(super) fn utc(at_ms: u64) -> String {
     let nanoseconds = i128::from(at_ms).saturating_mul(1_000_000);

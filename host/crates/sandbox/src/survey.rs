@@ -65,6 +65,20 @@ pub enum Reach {
     Unknown,
 }
 
+impl Survey {
+    /// Whether it brings the comments of its WIT along.
+    #[must_use]
+    pub fn has_docs(&self) -> bool {
+        self.docs.is_some()
+    }
+
+    /// Whether it exports an interface of the contract that makes it a plugin, and so is none whose own functions are tools.
+    #[must_use]
+    pub fn is_native(&self) -> bool {
+        crate::work::is_native(&self.exports)
+    }
+}
+
 impl Import {
     /// What it could reach.
     pub fn reach(&self) -> Reach {

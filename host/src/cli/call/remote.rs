@@ -1,8 +1,8 @@
 //! Calling a tool of a running gateway, as a client of 2026-07-28: two requests, no session.
 
 use super::arguments::Given;
-use super::{mirrored, refused, show_progress};
-use crate::cli::Failed;
+use super::{refused, show_progress};
+use crate::cli::{Failed, mirrored};
 use serde_json::{Map, Value, json};
 use std::io::{BufRead, BufReader};
 use std::time::Duration;

@@ -6,13 +6,14 @@ use crate::auth::Caller;
 use crate::catalog::Server;
 use crate::failure::Failure;
 use crate::journal::{Event, Outcome, PolicyRecord, Record, principal};
+use crate::method::seen::Seen;
 use crate::method::{OUTCOME, Rooms, refused};
 use crate::metrics;
 use crate::outbox::End;
 use crate::tenant::TenantId;
 use crate::trace::Span;
 use mcp::Revision;
-use sandbox::Usage;
+use sandbox::{LogLevel, Usage};
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -30,6 +31,8 @@ pub(super) struct Entry {
     began: Instant,
     /// The quota that is used up: the record has no room for which.
     exceeded: Option<&'static str>,
+    /// For who looks on; none where nobody does, and after it was told.
+    seen: Option<Seen>,
 }
 
 impl Entry {
@@ -63,7 +66,15 @@ impl Entry {
             }
         });
         let row = Some(metrics::CALLS.row(caller.tenant().id.as_str(), target.tool()));
-        Self { rooms: Arc::clone(rooms), record, row, span: span.clone(), revision, began: Instant::now(), exceeded: None }
+        let seen = rooms.onlooker.is_some().then(|| Seen::begin(target.method(), target.name(), &target.arguments()));
+        Self { rooms: Arc::clone(rooms), record, row, span: span.clone(), revision, began: Instant::now(), exceeded: None, seen }
+    }
+
+    /// Its guest said something to the operator.
+    pub(super) fn heard(&mut self, level: LogLevel, words: &str) {
+        if let Some(seen) = &mut self.seen {
+            seen.words.push((level, words.to_owned()));
+        }
     }
 
     /// The call never reached its guest.
@@ -139,6 +150,11 @@ impl Entry {
             if usage.is_some() {
                 row.took(self.began.elapsed(), cpu);
             }
+        }
+        if let (Some(onlooker), Some(seen)) = (&self.rooms.onlooker, self.seen.take()) {
+            let usage = usage.copied().unwrap_or_default();
+            // Whoever looks on and is too slow misses something: no call waits for that.
+            let _ = onlooker.try_send(Seen { outcome, reason, took: self.began.elapsed(), usage, ..seen });
         }
         let Some(mut record) = self.record.take() else { return };
         if let Some(word) = self.exceeded.or(reason) {

@@ -105,10 +105,11 @@ impl CallRun {
     }
 
     /// What an event becomes for the client. Log lines go to the operator, whoever else gets them.
-    fn notification(&self, event: GuestEvent) -> Option<Vec<u8>> {
+    fn notification(&mut self, event: GuestEvent) -> Option<Vec<u8>> {
         match event {
             GuestEvent::Log(line) => {
                 log(&self.about.target, &line);
+                self.entry.heard(line.level, &line.data);
                 let level = convert::log_level(line.level);
                 // What went to standard output is between the guest and the operator.
                 let wanted = line.stream == Stream::Log && self.about.log_level.is_some_and(|least| level >= least);
@@ -134,7 +135,10 @@ impl CallRun {
     }
 
     fn end(&mut self, ended: Ended) -> Concluded {
-        ended.stdio.iter().for_each(|line| log(&self.about.target, line));
+        for line in &ended.stdio {
+            log(&self.about.target, line);
+            self.entry.heard(line.level, &line.data);
+        }
         let usage = ended.usage;
         let dropped = u64::from(usage.log_lines_dropped).saturating_add(usage.stdio_bytes_dropped);
         if dropped > 0 {
@@ -216,7 +220,12 @@ impl CallRun {
         Failure::ResultInvalid(reason)
     }
 
-    fn guest_failure(&self, failure: GuestFailure) -> Failure {
+    fn guest_failure(&mut self, failure: GuestFailure) -> Failure {
+        match &failure {
+            GuestFailure::Internal(text) | GuestFailure::Unavailable(text) => self.entry.heard(LogLevel::Error, text),
+            GuestFailure::UnknownName => self.entry.heard(LogLevel::Error, "the guest does not know what it listed"),
+            GuestFailure::InvalidArguments(_) | GuestFailure::MissingClientFeature(_) => {}
+        }
         let (plugin, name) = (self.about.target.plugin(), self.about.target.name());
         match failure {
             GuestFailure::UnknownName => match &self.about.target {

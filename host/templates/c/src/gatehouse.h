@@ -1,0 +1,151 @@
+// Between plain C and the contract (wit/tool.wit). It is yours to change; the tools are in plugin.c.
+
+#pragma once
+
+#include "tool_plugin.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef exports_gatehouse_tool_tools_outcome_t outcome_t;
+
+static inline bool is(const tool_plugin_string_t *text, const char *word) {
+  return text->len == strlen(word) && !memcmp(text->ptr, word, text->len);
+}
+
+// A copy that ends with a zero.
+static inline char *terminated(const tool_plugin_string_t *text) {
+  char *copy = malloc(text->len + 1);
+  if (!copy) abort();
+  memcpy(copy, text->ptr, text->len);
+  copy[text->len] = 0;
+  return copy;
+}
+
+// Tells how far the call has come.
+static inline void report(double done, double total, const char *message) {
+  tool_plugin_string_t text;
+  tool_plugin_string_set(&text, message);
+  gatehouse_host_progress_report(done, &total, &text);
+}
+
+// A line for the operator, and for a client that wants lines of this level. What is no JSON is kept as a text.
+static inline void write_log(gatehouse_host_log_level_t level, const char *line) {
+  tool_plugin_string_t text;
+  tool_plugin_string_set(&text, line);
+  gatehouse_host_log_write(level, NULL, &text);
+}
+
+// A tool as it stands in `tools/list`. The description is written for the client's model.
+static inline void describe(exports_gatehouse_tool_tools_tool_t *tool, const char *name, const char *description, const char *takes,
+                            const char *gives) {
+  memset(tool, 0, sizeof *tool);
+  tool_plugin_string_dup(&tool->name, name);
+  tool_plugin_string_dup(&tool->description, description);
+  tool_plugin_string_dup(&tool->input_schema, takes);
+  if (gives) {
+    tool->output_schema.is_some = true;
+    tool_plugin_string_dup(&tool->output_schema.val, gives);
+  }
+  tool->annotations.read_only.is_some = true;
+  tool->annotations.read_only.val = true;
+}
+
+// A result for programs: JSON that fits the output schema. The host adds its text form.
+static inline bool structured(outcome_t *ret, const char *json) {
+  memset(ret, 0, sizeof *ret);
+  ret->tag = GATEHOUSE_TOOL_TOOL_TYPES_OUTCOME_COMPLETE;
+  ret->val.complete.structured.is_some = true;
+  tool_plugin_string_dup(&ret->val.complete.structured.val, json);
+  return true;
+}
+
+// A failure that the client's model should read and can mend in its next call.
+static inline bool tool_error(outcome_t *ret, const char *text) {
+  memset(ret, 0, sizeof *ret);
+  ret->tag = GATEHOUSE_TOOL_TOOL_TYPES_OUTCOME_COMPLETE;
+  ret->val.complete.is_error = true;
+  ret->val.complete.content.len = 1;
+  ret->val.complete.content.ptr = calloc(1, sizeof *ret->val.complete.content.ptr);
+  ret->val.complete.content.ptr[0].tag = GATEHOUSE_TOOL_TOOL_TYPES_CONTENT_TEXT;
+  tool_plugin_string_dup(&ret->val.complete.content.ptr[0].val.text.text, text);
+  return true;
+}
+
+// --- Arguments. The host has checked that they are one JSON object that fits the schema, so this only finds what is there.
+
+static inline const char *json_skip_string(const char *at) {
+  for (at++; *at && *at != '"'; at++) {
+    if (*at == '\\' && at[1]) at++;
+  }
+  return *at ? at + 1 : at;
+}
+
+// Where the value of a member of the outermost object begins; NULL where there is none.
+static inline const char *json_member(const char *json, const char *name) {
+  size_t depth = 0, length = strlen(name);
+  for (const char *at = json; *at;) {
+    if (*at == '"') {
+      const char *begin = at + 1;
+      at = json_skip_string(at);
+      const char *after = at + strspn(at, " \t\r\n");
+      bool key = depth == 1 && *after == ':';
+      if (key && (size_t)(at - 1 - begin) == length && !memcmp(begin, name, length)) return after + 1 + strspn(after + 1, " \t\r\n");
+      continue;
+    }
+    depth += *at == '{' || *at == '[';
+    depth -= *at == '}' || *at == ']';
+    at++;
+  }
+  return NULL;
+}
+
+static inline double json_number(const char *json, const char *name, double otherwise) {
+  const char *at = json_member(json, name);
+  return at && *at != 'n' ? strtod(at, NULL) : otherwise;
+}
+
+static inline unsigned json_hex(const char *at) {
+  char digits[5] = {0};
+  strncpy(digits, at, 4);
+  return (unsigned)strtoul(digits, NULL, 16);
+}
+
+// A string's bytes in UTF-8, to be freed, and how many there are; NULL where there is none.
+static inline char *json_string(const char *json, const char *name, size_t *length) {
+  const char *at = json_member(json, name);
+  if (!at || *at != '"') return NULL;
+  char *text = malloc(strlen(at) + 1), *to = text;
+  if (!text) abort();
+  for (at++; *at && *at != '"'; at++) {
+    if (*at != '\\') {
+      *to++ = *at;
+      continue;
+    }
+    at++;
+    const char *letter = strchr("b\bf\fn\nr\rt\t", *at);
+    if (*at != 'u') {
+      *to++ = letter ? letter[1] : *at;
+      continue;
+    }
+    unsigned c = json_hex(at + 1);
+    at += 4;
+    if (c >= 0xd800 && c < 0xdc00 && at[1] == '\\' && at[2] == 'u') {
+      c = 0x10000 + ((c - 0xd800) << 10) + (json_hex(at + 3) - 0xdc00);
+      at += 6;
+    }
+    if (c < 0x80) {
+      *to++ = (char)c;
+    } else if (c < 0x800) {
+      *to++ = (char)(0xc0 | c >> 6), *to++ = (char)(0x80 | (c & 0x3f));
+    } else if (c < 0x10000) {
+      *to++ = (char)(0xe0 | c >> 12), *to++ = (char)(0x80 | (c >> 6 & 0x3f)), *to++ = (char)(0x80 | (c & 0x3f));
+    } else {
+      *to++ = (char)(0xf0 | c >> 18), *to++ = (char)(0x80 | (c >> 12 & 0x3f));
+      *to++ = (char)(0x80 | (c >> 6 & 0x3f)), *to++ = (char)(0x80 | (c & 0x3f));
+    }
+  }
+  *length = (size_t)(to - text);
+  *to = 0;
+  return text;
+}

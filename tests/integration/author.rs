@@ -1,0 +1,325 @@
+//! What an author of components does with the program: make a folder, build it, test it, fuzz it.
+
+use super::command::Ran;
+use crate::harness::{binary, fixture, plugin, root};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use tempfile::TempDir;
+
+/// A working directory of the test's own, with the tools of languages as `make` sets them up for the examples.
+pub struct Desk {
+    pub directory: TempDir,
+    path: String,
+}
+
+impl Desk {
+    pub fn new() -> Self {
+        // Where `make plugins` has componentize-py; and the program itself, for commands that name it.
+        let venv = root().join("target/guests/venv/data-helper/bin");
+        let own = binary().parent().expect("it lies in a folder").to_owned();
+        let path = [own, venv].map(|folder| folder.display().to_string()).join(":");
+        let path = format!("{path}:{}", std::env::var("PATH").unwrap_or_default());
+        Self { directory: tempfile::tempdir().expect("a temporary directory"), path }
+    }
+
+    /// Where no tool of any language is found.
+    fn without_tools() -> Self {
+        Self { path: "/nonexistent".to_owned(), ..Self::new() }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// A program that runs here.
+    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(self.path()).env("PATH", &self.path).stdin(Stdio::null());
+        // What guests depend on is compiled once for all tests, and was fetched for the examples.
+        command.env("CARGO_TARGET_DIR", root().join("target/guests/author")).env("CARGO_NET_OFFLINE", "true");
+        command.envs(rust_environment().iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Runs the program to its end.
+    pub fn run(&self, arguments: &[&str]) -> Ran {
+        ran(self.command(binary()).args(arguments))
+    }
+
+    /// Takes over what npm installed for the examples, where it did: a build then fetches nothing.
+    pub fn borrow_node_modules(&self, folder: &str) {
+        let installed = root().join("plugins/text-template/node_modules");
+        if installed.is_dir() {
+            std::os::unix::fs::symlink(installed, self.path().join(folder).join("node_modules")).expect("linked");
+        }
+    }
+
+    pub fn write(&self, file: &str, text: &str) {
+        fs::write(self.path().join(file), text).expect("written");
+    }
+}
+
+pub fn ran(command: &mut Command) -> Ran {
+    let output = command.output().expect("it runs");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    Ran { code: output.status.code().unwrap_or(-1), out: text(output.stdout), err: text(output.stderr) }
+}
+
+/// What a plain cargo needs on this machine to build guests: nothing where the target is installed.
+fn rust_environment() -> &'static [(String, String)] {
+    static ENVIRONMENT: OnceLock<Vec<(String, String)>> = OnceLock::new();
+    ENVIRONMENT.get_or_init(|| {
+        let script = r#"eval "$(scripts/build-guests env 2>/dev/null)" && printf '%s\n%s\n' "${RUSTC-}" "${CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS-}""#;
+        let told = ran(Command::new("bash").args(["-c", script]).current_dir(root()));
+        assert_eq!(told.code, 0, "{told:?}");
+        let names = ["RUSTC", "CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS"];
+        let values = names.into_iter().zip(told.out.lines()).filter(|(_, value)| !value.is_empty());
+        values.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    })
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    let mut files: Vec<_> = entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn a_new_folder_needs_a_name_and_a_place() {
+    let desk = Desk::new();
+    for (arguments, code, told) in [
+        (&["new", "My-Reader", "--lang", "rust"][..], 64, "`My-Reader` has other characters; a name is 1 to 64 of a-z, 0-9 and -"),
+        (&["new", "2nd", "--lang", "rust"], 64, "`2nd` begins or ends with what it may not"),
+        (&["new", "cases", "--lang", "rust"], 64, "cases.toml would be its side file"),
+        (&["new", "..", "--lang", "rust"], 64, "a name is 1 to 64"),
+        (&["new", "reader"], 2, "--lang <LANG>"),
+        (&["new", "reader", "--lang", "cobol"], 2, "[possible values: rust, python, js, go, c]"),
+        (&["new", "nowhere/reader", "--lang", "c"], 1, "nowhere/reader: No such file"),
+    ] {
+        let ran = desk.run(arguments);
+        assert!(ran.code == code && ran.err.contains(told), "{arguments:?}: {ran:?}");
+    }
+    assert_eq!(fs::read_dir(desk.path()).expect("a folder").count(), 0);
+    for language in ["rust", "python", "js", "go", "c"] {
+        for (kind, plain) in [("", false), ("-plain", true)] {
+            let name = format!("{language}{kind}");
+            let arguments = ["new", &name, "--lang", language, "--plain"];
+            let made = desk.run(&arguments[..if plain { 5 } else { 4 }]);
+            assert!(made.code == 0 && made.out.contains(&format!("gatehouse build {name}")), "{made:?}");
+            let files = files_below(&desk.path().join(&name));
+            assert!(files.iter().all(|file| !fs::read_to_string(file).expect("text").contains("{{")), "{files:?}");
+            assert!(desk.path().join(&name).join("cases.toml").is_file());
+            let again = desk.run(&arguments[..4]);
+            let (now, told) = (files_below(&desk.path().join(&name)), format!("{name} is there already; nothing was changed"));
+            assert!(again.code == 1 && again.err.contains(&told) && now == files, "{again:?}");
+        }
+    }
+}
+
+#[test]
+fn a_missing_tool_is_named_with_what_installs_it() {
+    let desk = Desk::without_tools();
+    for (language, told) in [
+        ("rust", "`cargo` is missing: install Rust 1.95 or later from https://rustup.rs"),
+        ("python", "`python3` is missing: install Python 3.10 or later; on Debian: apt-get install python3 python3-venv"),
+        ("js", "`npm` is missing: install node 18 or later with npm; on Debian: apt-get install nodejs npm"),
+        ("go", "`go` is missing: install Go 1.25 or later"),
+        ("c", "apt-get install --no-install-recommends clang-19 lld-19 libclang-rt-19-dev-wasm32 wasi-libc"),
+    ] {
+        assert_eq!(desk.run(&["new", language, "--lang", language]).code, 0);
+        let ran = desk.run(&["build", language]);
+        assert!(ran.code == 1 && ran.err.contains(told), "{language}: {ran:?}");
+        assert!(!desk.path().join(language).join(format!("{language}.wasm")).exists());
+    }
+}
+
+#[test]
+fn a_folder_that_is_no_components_is_told_so() {
+    let desk = Desk::new();
+    fs::create_dir(desk.path().join("empty")).expect("made");
+    let none = desk.run(&["build", "empty"]);
+    let told = "empty: there is none of Cargo.toml, requirements.txt, package.json, go.mod, src/plugin.c, so this is no component's folder";
+    assert!(none.code == 1 && none.err.contains(told), "{none:?}");
+    desk.write("empty/go.mod", "");
+    desk.write("empty/package.json", "{}");
+    let both = desk.run(&["build", "empty"]);
+    assert!(both.code == 1 && both.err.contains("there is package.json and go.mod; say which one counts with --lang"), "{both:?}");
+    fs::create_dir(desk.path().join("No Name")).expect("made");
+    let named = desk.run(&["build", "No Name"]);
+    assert!(named.code == 1 && named.err.contains("the component gets the name of its folder, and `No Name` has other characters"), "{named:?}");
+}
+
+#[test]
+fn cases_that_come_out_otherwise_are_told() {
+    let desk = Desk::new();
+    let component = plugin("text-toolbox").display().to_string();
+    desk.write(
+        "cases.toml",
+        r#"
+[[case]]
+name = "it says back what it was told"
+tool = "echo"
+arguments = { message = "hello" }
+text = "hello"
+
+[[case]]
+name = "counts are right"
+tool = "word_stats"
+arguments = { text = "one two" }
+structured = { words = 3, characters = 7, lines = 1, longest_word = "one", extra = 1 }
+
+[[case]]
+tool = "json_query"
+arguments = { json = "{", query = "$" }
+is_error = true
+text_contains = ["not valid JSON", "no such words"]
+
+[[case]]
+name = "arguments"
+tool = "echo"
+arguments = { massage = "hello" }
+fails = "arguments"
+
+[[case]]
+name = "no such tool"
+tool = "shout"
+is_error = false
+"#,
+    );
+    let ran = desk.run(&["test", &component, "--cases", "cases.toml"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    let told = [
+        "✓ it says back what it was told",
+        "✗ counts are right",
+        "line 8: word_stats {\"text\":\"one two\"}",
+        "/words is 2, not 3",
+        "/top_words is there, and was not expected",
+        "/extra is missing; it should be 1",
+        "✗ json_query in line 14",
+        "\"no such words\" is not in the text",
+        "✓ arguments",
+        "✗ no such tool",
+        "the component has no tool `shout`; it has echo, ",
+        "2 of 5 cases came out as expected",
+    ];
+    let missing: Vec<_> = told.into_iter().filter(|told| !ran.out.contains(told)).collect();
+    assert!(missing.is_empty(), "{missing:?} of {}", ran.out);
+    let report = desk.run(&["test", &component, "--cases", "cases.toml", "--json"]).json();
+    let ok: Vec<_> = report["cases"].as_array().expect("cases").iter().map(|case| case["ok"] == true).collect();
+    assert_eq!((&report["ok"], ok), (&json!(false), vec![true, false, false, true, false]));
+    assert!(report["cases"][0]["cpu_us"].is_u64() && report["cases"][0]["took_us"].is_u64(), "{report}");
+
+    desk.write("cases.toml", "[[case]]\ntool = \"echo\"\n\n[[case]]\ntool = \"echo\"\narguements = {}\n");
+    let mistyped = desk.run(&["test", &component, "--cases", "cases.toml"]);
+    assert!(mistyped.code == 1 && mistyped.err.contains("cases.toml: line 6: unknown field `arguements`, expected one of"), "{mistyped:?}");
+    let none = desk.run(&["test", &component, "--cases", "none.toml"]);
+    assert!(none.code == 1 && none.err.contains("none.toml: No such file"), "{none:?}");
+}
+
+#[test]
+fn cases_know_questions_and_failures() {
+    let desk = Desk::new();
+    let component = fixture("misbehave").display().to_string();
+    desk.write(
+        "cases.toml",
+        r#"
+[[case]]
+tool = "ask"
+answers.user_name = { action = "accept", content = { name = "Ada" } }
+structured = { answers = { user_name = { action = "accept", content = { name = "Ada" } } }, state = "asked once" }
+[[case]]
+tool = "ask"
+answers = {}
+asks = ["user_name"]
+[[case]]
+tool = "ask"
+fails = "missing_capability"
+[[case]]
+tool = "trap"
+fails = "trap"
+[[case]]
+tool = "bad_structured"
+fails = "result_invalid"
+[[case]]
+tool = "fail_unavailable"
+fails = "unavailable"
+[[case]]
+tool = "exit"
+arguments = { code = 3 }
+fails = "exit"
+"#,
+    );
+    let ran = desk.run(&["test", &component, "--cases", "cases.toml"]);
+    assert!(ran.code == 0 && ran.out.contains("7 of 7 cases came out as expected"), "{ran:?}");
+
+    // What a guest says to its operator is its author's to read.
+    desk.write("cases.toml", "[[case]]\ntool = \"fail_internal\"\nis_error = false\n[[case]]\ntool = \"panic\"\ntext = \"\"\n");
+    let ran = desk.run(&["test", &component, "--cases", "cases.toml"]);
+    let told = ["it fails with `guest_failed`: ", "| told to fail: a secret of the guest", "it fails with `trap`: ", "panicked at"];
+    assert!(ran.code == 1 && told.iter().all(|told| ran.out.contains(told)), "{ran:?}");
+}
+
+fn fuzz(desk: &Desk, component: &str, tool: &str, more: &[&str]) -> (i32, Value) {
+    let ran = desk.run(&[&["fuzz", component, "--tool", tool, "--json"], more].concat());
+    assert!(ran.err.is_empty(), "{ran:?}");
+    (ran.code, ran.json())
+}
+
+#[test]
+fn fuzzing_finds_what_a_tool_falls_over_and_finds_it_again() {
+    let desk = Desk::new();
+    let component = fixture("misbehave").display().to_string();
+    // It holds up to a size that only some arguments ask for.
+    let (code, report) = fuzz(&desk, &component, "big_result", &["--seed", "7"]);
+    let finding = report["tools"][0]["finding"].clone();
+    assert!(code == 1 && report["ok"] == false && finding.is_object(), "{report}");
+    let bytes = finding["arguments"]["bytes"].as_u64().expect("a number");
+    assert!(finding["word"] == "result_too_large" || finding["word"] == "memory" || finding["word"] == "trap", "{report}");
+    assert!(bytes > 1 << 20, "{report}");
+    assert_eq!(fuzz(&desk, &component, "big_result", &["--seed", "7"]), (1, report));
+    // One call before it was found, all is well.
+    let before = (finding["call"].as_u64().expect("a number") - 1).to_string();
+    if before != "0" {
+        let (code, report) = fuzz(&desk, &component, "big_result", &["--seed", "7", "--runs", &before]);
+        assert_eq!((code, &report["ok"]), (0, &json!(true)), "{report}");
+    }
+
+    let (_, panics) = fuzz(&desk, &component, "panic", &["--runs", "1"]);
+    let finding = &panics["tools"][0]["finding"];
+    assert_eq!((&finding["word"], &finding["call"], &finding["arguments"]), (&json!("trap"), &json!(1), &json!({})));
+    assert!(finding["words"].to_string().contains("panicked at"), "{panics}");
+    let (_, invalid) = fuzz(&desk, &component, "bad_structured", &["--runs", "1"]);
+    assert_eq!(invalid["tools"][0]["finding"]["word"], "result_invalid");
+
+    // For people: the arguments, and two commands that are typed again.
+    let ran = desk.run(&["fuzz", &component, "--tool", "exit", "--seed", "3"]);
+    assert!(ran.code == 1 && ran.out.contains("✗ exit: exit in call 1: the guest called exit("), "{ran:?}");
+    assert!(ran.out.contains("smallest arguments  {\"code\":0}") && ran.out.contains("--tool exit --seed 3 --runs 1\n"), "{ran:?}");
+    let again = ran.out.lines().find_map(|line| line.split_once("call it again       gatehouse ")).expect("a command").1;
+    let script = format!("\"$0\" {again}");
+    let called = self::ran(desk.command("bash").args(["-c", &script]).arg(binary()));
+    assert!(called.code == 1 && called.err.contains("The plugin crashed"), "{called:?}");
+}
+
+#[test]
+fn fuzzing_leaves_sound_tools_standing() {
+    let desk = Desk::new();
+    for component in [plugin("units"), fixture("shapes"), plugin("text-toolbox")] {
+        let component = component.display().to_string();
+        // Those that loop, trap, or take seconds do as they are told.
+        for tool in ["units_convert", "units_convert_all", "units_known", "shapes_maybe", "shapes_letter", "shapes_points", "shapes_rights", "shapes_large", "shapes_floats", "echo", "word_stats", "base64", "unified_diff"] {
+            let ran = desk.run(&["fuzz", &component, "--tool", tool, "--runs", "200", "--seed", "11", "--json"]);
+            if ran.err.contains("has no tool") {
+                continue;
+            }
+            let report = ran.json();
+            let counts = &report["tools"][0];
+            let made = counts["results"].as_u64().unwrap_or(0) + counts["tool_errors"].as_u64().unwrap_or(0);
+            assert!(ran.code == 0 && made >= 150, "{tool}: {report}");
+        }
+    }
+}
