@@ -57,10 +57,13 @@ async fn another_directory_under_the_name_of_the_plugins_is_not_read() {
         let (place, other) =
             (Place::with(&[("text-toolbox", plugin("text-toolbox"))]), Place::with(&[("versioned", fixture("versioned"))]));
         set(&place, &format!("[process]\nlandlock = \"{mode}\"\n"));
-        let gateway = place.serve(&[]);
+        // A link in its own place is not followed anywhere; one above it is.
+        let above = place.path().join("above");
+        fs::create_dir(&above).and_then(|()| fs::rename(place.plugins(), above.join("plugins"))).expect("moved");
+        let gateway = place.serve(&["--plugins", "above/plugins"]);
         assert_eq!(gateway.log().contains(HELD), mode == "required", "{}", gateway.log());
-        fs::rename(place.plugins(), place.path().join("plugins.old")).expect("renamed");
-        fs::rename(other.plugins(), place.plugins()).expect("renamed");
+        fs::rename(&above, place.path().join("above.old")).expect("renamed");
+        std::os::unix::fs::symlink(other.path(), &above).expect("made");
         if mode == "required" {
             eventually("it is told", SOON, async || logged(&gateway, "Permission denied")).await;
             assert!(!gateway.log().contains("plugin=versioned"), "{}", gateway.log());
