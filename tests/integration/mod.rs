@@ -25,6 +25,7 @@ mod fairness;
 mod filters;
 mod front;
 mod fuzz;
+mod grants;
 mod guests;
 mod hardening;
 mod http2;

@@ -222,6 +222,7 @@ impl Start {
             meta: about.meta_for(&span).map(JsonText::into_string),
             limits: sandbox::Limits { wall: about.wall, ..rooms.limits },
             events: Some(sender),
+            outgoing: None,
             spent: Arc::default(),
             share: about.caller.tenant().guests().clone(),
         };

@@ -28,6 +28,8 @@ pub(super) fn call(file: &Path, settings: &Settings, tool: &str, given: Given) -
     // Whoever has the file may call it: no tokens, no tenants, no policies.
     (config.auth, config.tenants) = (AuthConfig::Open, vec![TenantConfig::plain(TenantId::default())]);
     config.servers.clear();
+    // Nor anything beyond the call: grants are for what lies in the plugin directories.
+    config.grants.clear();
     let _logging = crate::telemetry::start(&config.log);
     runtime()?.block_on(async {
         let (sandbox, authority) = make_sandbox(&config, CodeIsKept::WhereOneIs)?;
