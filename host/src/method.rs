@@ -30,6 +30,7 @@ pub use revoked::Effect;
 use crate::auth::{Caller, Policy};
 use crate::catalog::{Catalog, Server};
 use crate::config::LegacyConfig;
+use crate::egress::Egress;
 use crate::failure::Failure;
 use crate::generation::Current;
 use crate::journal::Journal;
@@ -66,6 +67,8 @@ pub struct Rooms {
     pub admission: Admission,
     /// Where calls are recorded, and what else happens.
     pub journal: Arc<Journal>,
+    /// By what their requests leave.
+    pub egress: Arc<Egress>,
     /// Where guests run.
     pub sandbox: Arc<Sandbox>,
     /// Where sessions and streams are kept.

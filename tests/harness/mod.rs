@@ -5,6 +5,7 @@
 //! - [`Events`] reads an event stream as it comes; [`Gateway::restart`] kills the process and starts another on the same data.
 //! - [`JwksServer`] serves keys to a gateway, or says whatever a test wants.
 //! - [`Collector`] takes traces from a gateway, and reads them.
+//! - [`Upstream`] is a server that plugins send requests to.
 //! - [`Answer`] is what came back: status, headers, and the JSON-RPC message or the events.
 //! - [`eventually`] waits for something that takes a moment, without sleeping longer than it takes.
 
@@ -18,6 +19,7 @@ mod jwks_server;
 mod paths;
 pub mod raw;
 mod requests;
+mod upstream;
 
 pub use answer::Answer;
 pub use collector::{Collector, Span, Takes};
@@ -27,6 +29,7 @@ pub use gateway::{Gateway, Setup};
 pub use jwks_server::{JwksServer, Reserved, Says};
 pub use paths::{binary, fixture, plugin, policy, root};
 pub use requests::{MODERN, Modern, call_params, count, initialize_params, rpc};
+pub use upstream::Upstream;
 
 use std::future::Future;
 use std::time::{Duration, Instant};

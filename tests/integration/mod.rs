@@ -21,6 +21,8 @@ mod cuts;
 mod definitions;
 mod dialogs;
 mod directory;
+mod egress;
+mod egress_limits;
 mod fairness;
 mod filters;
 mod front;

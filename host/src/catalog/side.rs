@@ -140,7 +140,7 @@ mod tests {
             (&b"[functions.add]\ntitel = \"Add\"\n"[..], "line 2: unknown field `titel`, expected one of `name`, `hidden`, "),
             (b"\n[function.add]\n", "line 2: unknown field `function`, expected `asks` or `functions`"),
             (b"[asks]\nhttps = []\n", "line 2: unknown field `https`, expected `http`"),
-            (b"[asks]\nhttp = [\n \"https://a.example/path\"]\n", "line 3: `https://a.example/path` does not say which requests"),
+            (b"[asks]\nhttp = [\n \"https://a.example/path\"]\n", "line 2: `https://a.example/path` does not say which requests"),
             (b"[asks]\nhttp = true\n", "line 2: invalid type: boolean `true`, expected a sequence"),
             (b"[functions.add]\nhidden = 1\n", "line 2: invalid type: integer `1`, expected a boolean"),
             (b"[functions.add]\nwall_time_ms = -1\n", "line 2: invalid value: integer `-1`, expected u64"),

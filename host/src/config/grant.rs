@@ -222,9 +222,10 @@ mod tests {
 
     #[test]
     fn a_grant_is_of_one_directory() {
-        let text = "[tenants.a]\n[tenants.b]\n[grants.x]\nplugin = \"p\"\ntenants = [\"a\"]\n[grants.y]\nplugin = \"b/p\"\n";
+        let text =
+            "[tenants.default]\n[tenants.a]\n[tenants.b]\n[grants.x]\nplugin = \"p\"\ntenants = [\"a\"]\n[grants.y]\nplugin = \"b/p\"\n";
         let config = Config::read(text, Path::new(""), &Overrides::default()).expect("right");
-        let [a, b] = [0, 1].map(|at| config.tenants.get(at).expect("two").id.clone());
+        let [a, b] = [0, 1].map(|at| config.tenants.get(at).expect("three, by name").id.clone());
         let [x, y] = [0, 1].map(|at| config.grants.get(at).expect("two"));
         assert!(x.is_for(&a, "p", false) && !x.is_for(&a, "p", true) && !x.is_for(&b, "p", false) && !x.is_for(&a, "q", false));
         assert!(y.is_for(&b, "p", true) && !y.is_for(&b, "p", false) && !y.is_for(&a, "p", true));

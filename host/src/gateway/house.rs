@@ -9,6 +9,7 @@ use crate::catalog::{Catalog, Library, LibraryView, Loader, Problem, Shelves};
 use crate::config::{AuthConfig, Config, Stamp, TenantId};
 use crate::confinement::Confinement;
 use crate::control::Reload;
+use crate::egress::Means;
 use crate::generation::Generation;
 use crate::http::{Front, LastReload, OriginPolicy};
 use crate::journal::{Event, Journal, Kind};
@@ -237,6 +238,7 @@ impl House {
         }
         let files = Files::of(&config);
         let admin = config.admin.as_ref().map(AdminToken::load).transpose().map_err(|error| NotTaken::new("admin", error))?;
+        let means = Means::load(&config).map_err(|error| NotTaken::new("grants", error))?;
         let before = front.rooms.generation.load_full();
         let authenticator = authenticator(&config, (&self.sandbox, &self.revocations), Some(&before.authenticator)).await?;
         let new = self.new_wings(&config).await?;
@@ -248,6 +250,7 @@ impl House {
         // Without one nobody may administrate any more, although the listener is there until the next start.
         front.admin_token.store(admin.map(Arc::new));
         (self.config, self.files) = (config, files);
+        front.rooms.egress.settle(means);
         self.keep_keys(&authenticator, supervisor);
         self.publish(front, Some(authenticator)).await;
         Ok((front.rooms.generation.load().catalog.generation, later))

@@ -9,7 +9,7 @@ use crate::guest::Code;
 use crate::meter::Spent;
 use crate::outgoing::Outgoing;
 use crate::plain::TooLong;
-use crate::state::{Limiter, State};
+use crate::state::{Limiter, Outward, State};
 use crate::work::{Asked, Lists, Offer, Outcome, Refused};
 use crate::{Fault, Grants, Limits, Permit, Share};
 use std::sync::Arc;
@@ -114,7 +114,7 @@ impl Runner<'_> {
         let asked = Asked { caller, client, resume, meta };
         let code = Arc::clone(&guest.0.code);
         let ended = self
-            .run((code.profile, Lane::Calls), limits, grants, (events, outgoing, spent, share), move |mut store| async move {
+            .run((code.profile, Lane::Calls), limits, grants, (Outward { events, outgoing }, spent, share), move |mut store| async move {
                 let answer = match code.pre.instantiate_async(&mut store).await {
                     Ok(instance) => code.exports.run(&mut store, &instance, work, asked, limits.result_bytes).await,
                     Err(error) => Err(error),
@@ -171,7 +171,7 @@ impl Runner<'_> {
         (profile, lane): (Profile, Lane),
         limits: Limits,
         grants: Grants,
-        (events, outgoing, spent, share): (Option<EventSender>, Option<Arc<dyn Outgoing>>, Arc<Spent>, Share),
+        (outward, spent, share): (Outward, Arc<Spent>, Share),
         work: impl FnOnce(Store<State>) -> W + Send + 'static,
     ) -> Ended<T>
     where
@@ -186,8 +186,7 @@ impl Runner<'_> {
             return Ended { outcome: Err(Fault::Busy), usage: Usage { wall: began.elapsed(), ..Usage::default() }, stdio: Vec::new() };
         };
         let pulse = Arc::new(Pulse { spent: Arc::clone(&spent), ..Pulse::default() });
-        let mut store =
-            Store::new(&house.engine, State::new(&limits, &grants, (events, outgoing), Limiter::new(&limits, spent, share.memory)));
+        let mut store = Store::new(&house.engine, State::new(&limits, &grants, outward, Limiter::new(&limits, spent, share.memory)));
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(limits.copy_bytes);
         store.set_max_component_handles(limits.handles);

@@ -63,6 +63,8 @@ pub struct Guest(pub(crate) Arc<Loaded>);
 pub(crate) struct Loaded {
     pub(crate) code: Arc<Code>,
     offer: Offer,
+    /// Whether it imports an interface for that.
+    sends_requests: bool,
 }
 
 /// What a component compiled to, linked, with the places of what it exports.
@@ -74,6 +76,11 @@ pub(crate) struct Code<E = Exports> {
 }
 
 impl Guest {
+    /// Whether it can send requests, if it is granted any.
+    pub fn sends_requests(&self) -> bool {
+        self.0.sends_requests
+    }
+
     /// What its bytes said.
     pub fn survey(&self) -> &Survey {
         &self.0.code.survey
@@ -166,8 +173,9 @@ impl Sandbox {
         {
             return Err(LoadError::NoFunctions(skipped.to_vec()));
         }
+        let sends_requests = code.survey.imports.iter().any(|import| import.reach() == Reach::Http);
         let offer = self.lists(&code, Offer::default(), Lists::ALL).await?;
-        Ok(Guest(Arc::new(Loaded { code, offer })))
+        Ok(Guest(Arc::new(Loaded { code, offer, sends_requests })))
     }
 
     /// Looks at a component, and compiles it if it is of the kind that is wanted.
@@ -195,7 +203,7 @@ impl Sandbox {
     pub async fn list_again(&self, guest: &Guest, lists: Lists) -> Result<Guest, LoadError> {
         let code = Arc::clone(&guest.0.code);
         let offer = self.lists(&code, guest.0.offer.clone(), lists).await?;
-        Ok(Guest(Arc::new(Loaded { code, offer })))
+        Ok(Guest(Arc::new(Loaded { code, offer, sends_requests: guest.0.sends_requests })))
     }
 
     async fn lists(&self, code: &Arc<Code>, offer: Offer, lists: Lists) -> Result<Offer, LoadError> {

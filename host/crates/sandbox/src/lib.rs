@@ -53,7 +53,7 @@ pub use grants::{Asks, Grants, HttpHost, HttpPattern, HttpRule, HttpScheme, Http
 pub use guest::{Guest, Sandbox, SandboxConfig};
 pub use limits::Limits;
 pub use meter::Spent;
-pub use outgoing::{HttpBody, HttpFault, Outgoing, Sending};
+pub use outgoing::{HttpAnswer, HttpBody, HttpFault, Outgoing, Sending};
 pub use permit::{Authority, Permit};
 pub use plain::{Function, Skipped};
 pub use policy::{

@@ -9,7 +9,7 @@ use http::header::{self, HeaderName};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use std::fmt;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 use wasmtime_wasi_http::{DEFAULT_FORBIDDEN_HEADERS, Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpHooks};
@@ -23,7 +23,21 @@ const CHUNK_BYTES_MAX: usize = 64 << 10;
 pub type HttpBody = UnsyncBoxBody<Bytes, HttpFault>;
 
 /// An answer on its way. Dropping it ends the request.
-pub type Sending = Pin<Box<dyn Future<Output = Result<http::Response<HttpBody>, HttpFault>> + Send>>;
+pub type Sending = Pin<Box<dyn Future<Output = Result<HttpAnswer, HttpFault>> + Send>>;
+
+/// An answer whose head is there.
+pub struct HttpAnswer {
+    /// Its body comes as it is read.
+    pub response: http::Response<HttpBody>,
+    /// Moves bytes of both bodies, and has to be driven for that. Dropping it ends the request.
+    pub connection: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl fmt::Debug for HttpAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpAnswer").field("status", &self.response.status()).finish_non_exhaustive()
+    }
+}
 
 /// Sends requests of one call: the host's side of it.
 pub trait Outgoing: Send + Sync + fmt::Debug {
@@ -179,9 +193,13 @@ impl WasiHttpHooks for Door {
         let first_byte =
             options.and_then(|options| Some(options.first_byte_timeout?.saturating_add(options.connect_timeout.unwrap_or_default())));
         Box::new(async move {
-            let response = within(first_byte, sending).await.map_err(Error::from)?;
-            let nothing: Box<dyn Future<Output = Result<(), Error>> + Send> = Box::new(async { Ok(()) });
-            Ok((response.map(|body| body.map_err(Error::from).boxed_unsync()), nothing))
+            let HttpAnswer { response, connection } = within(first_byte, sending).await.map_err(Error::from)?;
+            // Whatever goes wrong with it, the body tells.
+            let connection: Box<dyn Future<Output = Result<(), Error>> + Send> = Box::new(async {
+                connection.await;
+                Ok(())
+            });
+            Ok((response.map(|body| body.map_err(Error::from).boxed_unsync()), connection))
         })
     }
 }
@@ -197,10 +215,16 @@ impl contract::Host for State {
     async fn fetch(&mut self, request: contract::Request) -> wasmtime::Result<Result<contract::Response, contract::Failure>> {
         let limit = request.timeout_ms.map(|ms| Duration::from_millis(ms.into()));
         let fetching = async {
-            let response = self.http.door.send(plain(request)?).await?;
+            let HttpAnswer { response, mut connection } = self.http.door.send(plain(request)?).await?;
             let (head, body) = response.into_parts();
-            // No larger than the host lets it be.
-            let body = body.collect().await?.to_bytes();
+            // No larger than the host lets it be, and no longer.
+            let mut collecting = pin!(body.collect());
+            let body = tokio::select! {
+                biased;
+                body = &mut collecting => body?,
+                () = &mut connection => collecting.await?,
+            };
+            let body = body.to_bytes();
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
             let headers = head.headers.iter();
             let headers = headers.map(|(name, value)| contract::Header { name: name.as_str().to_owned(), value: text(value.as_bytes()) });

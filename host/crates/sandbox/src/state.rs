@@ -33,6 +33,13 @@ pub(crate) struct State {
     table: ResourceTable,
 }
 
+/// Where what a guest says goes, and what it sends; none: nowhere.
+#[derive(Default)]
+pub(crate) struct Outward {
+    pub(crate) events: Option<EventSender>,
+    pub(crate) outgoing: Option<Arc<dyn Outgoing>>,
+}
+
 /// How much the guest has said, and how much of it was dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Said {
@@ -56,12 +63,7 @@ struct SaidLimits {
 
 impl State {
     /// With exactly what is granted, and beside it an empty environment, no arguments, no files, no network. Requests leave by `outgoing`.
-    pub(crate) fn new(
-        limits: &Limits,
-        grants: &Grants,
-        (events, outgoing): (Option<EventSender>, Option<Arc<dyn Outgoing>>),
-        limiter: Limiter,
-    ) -> Self {
+    pub(crate) fn new(limits: &Limits, grants: &Grants, Outward { events, outgoing }: Outward, limiter: Limiter) -> Self {
         let (stdout, stderr) = (Capture::new(limits.stdio_bytes), Capture::new(limits.stdio_bytes));
         let wasi = WasiCtxBuilder::new()
             .stdout(stdout.clone())

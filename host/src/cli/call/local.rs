@@ -6,6 +6,7 @@ use crate::auth::{Authenticator, Policies, Policy};
 use crate::catalog::{Catalog, Loader, Shelf, Shelves, load_file};
 use crate::cli::{Failed, Settings, runtime};
 use crate::config::{AuthConfig, TenantConfig, TenantId};
+use crate::egress::{Egress, Means};
 use crate::gateway::{CodeIsKept, make_sandbox};
 use crate::generation::Generation;
 use crate::journal::Journal;
@@ -62,6 +63,7 @@ pub(super) fn call(file: &Path, settings: &Settings, tool: &str, given: Given) -
             revocations,
             admission: Admission::new(&config.limits.calls, sandbox.turns().clone()),
             journal: Arc::clone(&journal),
+            egress: Egress::new(Means::default(), Arc::clone(&journal)),
             sandbox,
             sessions: Sessions::new(config.limits.sessions.clone(), Arc::clone(&store), false, journal),
             streams: Arc::new(Streams::new(Arc::clone(&store), false, config.limits.streams.keep)),

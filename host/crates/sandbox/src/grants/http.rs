@@ -97,6 +97,15 @@ impl HttpHost {
             |label: &str| (1..=63).contains(&label.len()) && label.bytes().all(letter) && !label.starts_with('-') && !label.ends_with('-');
         (text.len() <= 253 && text.split('.').all(label)).then(|| Self::Name(text.to_ascii_lowercase().into()))
     }
+
+    /// Reads a host and a port as they stand in a URL of that scheme. Who is to be believed there, before an `@`, has no place.
+    pub fn with_port(text: &str, scheme: HttpScheme) -> Option<(Self, u16)> {
+        // The colons of an address of IPv6 stand in brackets.
+        match text.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')) {
+            None => Some((Self::parse(text)?, scheme.port())),
+            Some((host, port)) => Some((Self::parse(host)?, port_of(port)?)),
+        }
+    }
 }
 
 impl fmt::Display for HttpHost {
@@ -218,7 +227,6 @@ impl HttpPattern {
         let (methods, url) = text.rsplit_once(' ').map_or((None, text), |(methods, url)| (Some(methods), url));
         let (scheme, authority) = url.split_once("://").ok_or_else(wrong)?;
         let scheme = HttpScheme::parse(scheme).ok_or_else(wrong)?;
-        // The colons of an address of IPv6 stand in brackets.
         let (host, port) = match authority.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')) {
             None => (authority, scheme.port()),
             Some((host, port)) => (host, port_of(port).ok_or_else(wrong)?),
