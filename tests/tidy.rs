@@ -93,26 +93,30 @@ fn files_say_their_subject_and_fit_a_head() {
 #[test]
 fn libraries_stay_in_their_rooms() {
     let homes = [
-        ("axum", "host/src/http"),
-        ("http_body_util", "host/src/http"),
-        ("hyper", "host/src/http"),
-        ("hyper_util", "host/src/http"),
-        ("tower", "host/src/http"),
-        ("prost", "host/src/trace"),
-        ("prometheus_client", "host/src/metrics"),
-        ("wasmparser", "host/crates/sandbox/"),
-        ("wasmtime", "host/crates/sandbox/"),
-        ("wasmtime_wasi", "host/crates/sandbox/"),
-        ("sled", "host/crates/event-store/"),
-        ("jsonwebtoken", "host/crates/token/"),
-        ("minisign_verify", "host/src/catalog/trust/"),
-        ("aws_lc_rs", "host/crates/token/"),
+        ("axum", &["host/src/http"][..]),
+        // What guests send crosses as bodies of the same kind.
+        ("http_body_util", &["host/src/http", "host/src/egress", "host/crates/sandbox/src/outgoing.rs"]),
+        ("hyper", &["host/src/http", "host/src/egress"]),
+        ("hyper_util", &["host/src/http", "host/src/egress"]),
+        ("tower", &["host/src/http"]),
+        ("rustls", &["host/src/egress"]),
+        ("tokio_rustls", &["host/src/egress"]),
+        ("prost", &["host/src/trace"]),
+        ("prometheus_client", &["host/src/metrics"]),
+        ("wasmparser", &["host/crates/sandbox/"]),
+        ("wasmtime", &["host/crates/sandbox/"]),
+        ("wasmtime_wasi", &["host/crates/sandbox/"]),
+        ("wasmtime_wasi_http", &["host/crates/sandbox/"]),
+        ("sled", &["host/crates/event-store/"]),
+        ("jsonwebtoken", &["host/crates/token/"]),
+        ("minisign_verify", &["host/src/catalog/trust/"]),
+        ("aws_lc_rs", &["host/crates/token/"]),
     ];
     let mut broken = Vec::new();
     for file in rust_below("host/") {
-        for (library, home) in homes.iter().filter(|(_, home)| !file.path.starts_with(home)) {
+        for (library, homes) in homes.iter().filter(|(_, homes)| !homes.iter().any(|home| file.path.starts_with(home))) {
             let named = file.code().filter(|(_, line)| words(line, &format!("{library}::")).next().is_some());
-            broken.extend(named.map(|(at, _)| file.at(at, &format!("names {library}, whose home is {home}"))));
+            broken.extend(named.map(|(at, _)| file.at(at, &format!("names {library}, whose home is {}", homes.join(", ")))));
         }
     }
     none("Libraries are named in one room each.", broken);
@@ -217,6 +221,7 @@ fn settings() -> Vec<Setting> {
         "config",
         "config/admin",
         "config/auth",
+        "config/grant",
         "config/policy",
         "config/process",
         "config/quota",
@@ -236,6 +241,9 @@ fn settings() -> Vec<Setting> {
     });
     let named = [
         ("section", "servers.ID"),
+        ("grant", "grants.NAME"),
+        ("outgoing", "grants.NAME.http"),
+        ("credential", "grants.NAME.http.credentials.HOST"),
         ("policy", "policies.NAME"),
         ("issuer", "auth.issuers.NAME"),
         ("key", "auth.keys.NAME"),
@@ -286,7 +294,7 @@ fn every_setting_is_documented() {
     let documented = |key: &str| rows.iter().find(|row| row[0] == format!("`{key}`"));
     let settings = settings();
     let sections: BTreeSet<_> = settings.iter().filter_map(|setting| Some(setting.key.split_once('.')?.0)).collect();
-    assert_eq!(sections.len(), 16, "the scan of config.rs finds the sections: {sections:?}");
+    assert_eq!(sections.len(), 17, "the scan of config.rs finds the sections: {sections:?}");
     let mut broken = Vec::new();
     for Setting { key, numbers: [default, least, greatest] } in &settings {
         let Some(row) = documented(key) else {

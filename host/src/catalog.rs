@@ -6,6 +6,7 @@
 mod definition;
 mod directory;
 mod file;
+mod grants;
 mod loader;
 mod pattern;
 mod refresh;
@@ -17,6 +18,7 @@ mod watch;
 
 pub use definition::{DefinitionError, Rejection};
 pub(crate) use directory::exposed_directory;
+pub use grants::effective;
 pub use loader::{Loader, PluginError, load_each, load_file};
 pub use refresh::Refresh;
 pub use server::{Readable, Server};
@@ -28,9 +30,10 @@ pub use trust::{
 pub use watch::{Library, LibraryView, Problem};
 
 use crate::config::{Config, ServerId, TenantId};
+use grants::Granted;
 use mcp::mirrored::HeaderParameters;
 use mcp::{JsonText, Revision};
-use sandbox::{Digest, Guest, Skipped};
+use sandbox::{Asks, Digest, Guest, Skipped};
 use side::Side;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -184,7 +187,7 @@ pub struct Plugin {
     pub prompts: Vec<Arc<Prompt>>,
     /// Functions of a plain component that are no tools.
     pub skipped: Vec<Skipped>,
-    /// What a plain component's operator says of its functions.
+    /// What it asks for; of a plain component also what is said of its functions.
     side: Option<Arc<Side>>,
     /// Who signed it, if that was asked.
     pub signer: Option<Arc<Signer>>,
@@ -201,6 +204,11 @@ impl Plugin {
     /// What is approved with it.
     pub fn approved(&self) -> &Approved {
         self.approved.get_or_init(|| Approved::of(self))
+    }
+
+    /// What it asks for, by its side file.
+    pub fn asks(&self) -> Asks {
+        self.side.as_ref().map(|side| side.asks.clone()).unwrap_or_default()
     }
 
     /// The bytes that it is made of, by their digests.
@@ -270,9 +278,11 @@ impl Catalog {
         let views = config.tenants.iter().map(|tenant| {
             let plugins = shelves.of(tenant);
             let instructions = tenant.instructions.clone().or_else(|| config.instructions.clone());
+            let is_own = |plugin: &str| shelves.own.get(&tenant.id).is_some_and(|own| own.plugins.contains_key(plugin));
+            let granted = Arc::new(Granted::of(&config.grants, &tenant.id, &plugins, is_own));
             let theirs = config.servers.iter().filter(|server| server.tenant.as_ref().is_none_or(|id| *id == tenant.id));
-            let servers = theirs.map(|server| (server.id.clone(), Server::selected(&plugins, server))).collect();
-            (tenant.id.clone(), View { default: Server::whole(&plugins, instructions, config.quotas.server), servers })
+            let servers = theirs.map(|server| (server.id.clone(), Server::selected((&plugins, &granted), server))).collect();
+            (tenant.id.clone(), View { default: Server::whole((&plugins, &granted), instructions, config.quotas.server), servers })
         });
         let views = views.collect();
         Self { generation, shelves, views }

@@ -151,6 +151,7 @@ impl From<crate::gateway::StartError> for Failed {
             | E::Policy(_)
             | E::Issuer(_)
             | E::Admin(_)
+            | E::Means(_)
             | E::Store(OpenError::Newer { .. })
             | E::Revocations(FileError::Newer { .. }) => 78, // EX_CONFIG
         };

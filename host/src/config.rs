@@ -4,6 +4,7 @@ mod admin;
 mod auth;
 mod cgroup;
 mod file;
+mod grant;
 mod limits;
 mod names;
 mod origin;
@@ -22,6 +23,7 @@ mod trust;
 pub use admin::AdminConfig;
 pub use auth::{AuthConfig, IssuerConfig, JwksUrl, KEY_ISSUER, KeyConfig, KeysConfig, POLICY_ISSUER_PREFIX, TenantOf, TokenConfig};
 pub use file::Mistake;
+pub use grant::{CredentialConfig, GrantConfig, HttpGrant};
 pub use limits::{CallLimits, HttpLimits, Limits, PluginLimits, SessionLimits, StreamLimits, TaskLimits};
 pub use names::{Pattern, ServerId, TenantId};
 pub use origin::{Origin, is_loopback_name};
@@ -76,6 +78,8 @@ pub struct Config {
     pub tenants: Vec<TenantConfig>,
     /// Virtual servers beside the default one.
     pub servers: Vec<ServerConfig>,
+    /// What plugins may reach, if they ask for it.
+    pub grants: Vec<GrantConfig>,
     /// Policies, by name.
     pub policies: Vec<PolicyConfig>,
     /// Those that are asked everywhere, in their order.
@@ -336,6 +340,7 @@ impl Config {
         gateway.end();
         let quotas = Quotas::read(&root, matches!(auth_config, AuthConfig::Tokens(_)));
         let tenants = tenant::read(&root, base, &known, &mistakes, quotas.tenant);
+        let grants = grant::read(&root, base, &tenants, &mistakes);
         auth_config.check_tenants(&auth, &tenants);
         auth.end();
 
@@ -363,7 +368,6 @@ impl Config {
         let store_config = read_store(&root, base, &data_directory);
 
         let journal_config = read_journal(&root, &data_directory);
-
         let log_config = read_log(&root);
 
         let traces = traces::read(&root, base);
@@ -391,6 +395,7 @@ impl Config {
             auth: auth_config,
             tenants,
             servers,
+            grants,
             policies,
             gateway_policies,
             require_policy,

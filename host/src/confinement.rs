@@ -152,6 +152,11 @@ impl Confinement {
                 named.setting
             ));
         }
+        if config.grants_http() && !domain.connects {
+            return Err("grants: http needs connections, which this process has given up at its start, when no grant had it \
+                        (process.landlock); restart the gateway"
+                .to_owned());
+        }
         // A collector of traces counts at the next start only.
         if config.fetches_keys() && !domain.connects {
             return Err("auth.issuers: jwks_url needs connections, which this process has given up at its start, when no issuer had one \

@@ -12,6 +12,7 @@ use crate::catalog::{Catalog, Problem, TrustError, exposed_directory};
 use crate::config::{Config, StoreBackend};
 use crate::confinement::Confinement;
 use crate::control::{self, Answering, Desks, Entrance, Ordered, Reload};
+use crate::egress::{Egress, Means, MeansError};
 use crate::generation::{Current, Generation};
 use crate::http::{Admin, Failures, Front, OriginPolicy, Readiness, Room, Stalls, accept, admin_router, public_code, public_error, router};
 use crate::journal::{Event, Journal, Kind};
@@ -119,6 +120,9 @@ pub enum StartError {
     /// A policy: without it nobody could be told yes.
     #[error(transparent)]
     Policy(#[from] PolicyError),
+    /// A file of a grant: without it requests would leave without what they are to have.
+    #[error(transparent)]
+    Means(#[from] MeansError),
     /// The admin listener's token: without it anybody on the machine could administrate.
     #[error(transparent)]
     Admin(#[from] AdminError),
@@ -195,6 +199,7 @@ pub fn check_plugin_directory(path: &Path) -> Result<(), StartError> {
 /// For what a gateway would not start with.
 pub async fn look(config: &Config, sandbox: &Arc<Sandbox>) -> Result<(Generation, Vec<Problem>), StartError> {
     admin_token(config)?;
+    Means::load(config)?;
     let revocations = Revocations::look(&config.revocation_directory())?;
     let house = House::build(config, sandbox, &Arc::new(revocations)).await?;
     let problems = house.problems().borrow().clone();
@@ -253,6 +258,7 @@ impl Gateway {
         let house = House::build(config, &sandbox, &revocations).await?;
         // Read now, and not before the house has noted what its file was like: a change meanwhile must not be missed.
         let admin_token = admin_token(config)?;
+        let means = Means::load(config)?;
         let generation = house.first().await?;
         house::count_calls(&generation);
         confinement.report();
@@ -275,6 +281,7 @@ impl Gateway {
             revocations,
             admission: Admission::new(&config.limits.calls, sandbox.turns().clone()),
             journal: Arc::clone(&journal),
+            egress: Egress::new(means, Arc::clone(&journal)),
             sandbox,
             store: Arc::clone(&store),
             sessions: Sessions::new(config.limits.sessions.clone(), Arc::clone(&store), config.store.required, Arc::clone(&journal)),

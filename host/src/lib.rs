@@ -19,6 +19,7 @@
 //! - [`keys`]: the gateway's own secret.
 //! - [`outbox`]: the messages of a running call.
 //! - [`journal`]: the audit log: every call, and what else happened, chained by hashes.
+//! - [`egress`]: requests that guests send: where they may go, and how they get there.
 //! - [`failure`]: every reason why a request has no result.
 //! - [`metrics`]: what happened and how much there is, as numbers.
 //! - [`revocation`]: what an operator has revoked, and the calls in flight that it stops.
@@ -30,6 +31,7 @@ pub mod cli;
 pub mod config;
 pub mod confinement;
 pub mod control;
+pub mod egress;
 pub mod failure;
 pub mod gateway;
 pub mod generation;

@@ -32,6 +32,7 @@ pub use seen::Seen;
 use crate::auth::{Caller, Policy};
 use crate::catalog::{Catalog, Server};
 use crate::config::LegacyConfig;
+use crate::egress::Egress;
 use crate::failure::Failure;
 use crate::generation::Current;
 use crate::journal::Journal;
@@ -68,6 +69,8 @@ pub struct Rooms {
     pub admission: Admission,
     /// Where calls are recorded, and what else happens.
     pub journal: Arc<Journal>,
+    /// By what their requests leave.
+    pub egress: Arc<Egress>,
     /// Where guests run.
     pub sandbox: Arc<Sandbox>,
     /// Where sessions and streams are kept.

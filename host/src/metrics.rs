@@ -143,6 +143,26 @@ pub static SHED: ByWord<20> = ByWord::new([
     OTHER,
 ]);
 
+/// Requests of plugins that may not leave, or not as large as they are.
+pub static EGRESS_DENIED: ByWord<16> = ByWord::new([
+    "not_granted",
+    "host",
+    "scheme",
+    "port",
+    "method",
+    "host_malformed",
+    "address",
+    "header",
+    "head_size",
+    "request_size",
+    "response_size",
+    "requests",
+    "in_flight",
+    "quota",
+    "credential",
+    OTHER,
+]);
+
 /// How much later than its limit a call ended that was stopped by one.
 pub static OVERSHOOT: Histogram = Histogram::new();
 

@@ -6,6 +6,7 @@
 //! - [`JwksServer`] serves keys to a gateway, or says whatever a test wants.
 //! - [`Collector`] takes traces from a gateway, and reads them.
 //! - [`process`] tells what the kernel says of one.
+//! - [`Upstream`] is a server that plugins send requests to.
 //! - [`Answer`] is what came back: status, headers, and the JSON-RPC message or the events.
 //! - [`eventually`] waits for something that takes a moment, without sleeping longer than it takes.
 
@@ -20,6 +21,7 @@ mod paths;
 pub mod process;
 pub mod raw;
 mod requests;
+mod upstream;
 
 pub use answer::Answer;
 pub use collector::{Collector, Span, Takes};
@@ -29,6 +31,7 @@ pub use gateway::{Gateway, Setup, kept_from_others};
 pub use jwks_server::{JwksServer, Reserved, Says};
 pub use paths::{binary, fixture, plugin, policy, root};
 pub use requests::{MODERN, Modern, call_params, count, initialize_params, rpc};
+pub use upstream::Upstream;
 
 use std::future::Future;
 use std::time::{Duration, Instant};

@@ -72,7 +72,8 @@ pub fn ran(command: &mut Command) -> Ran {
 fn rust_environment() -> &'static [(String, String)] {
     static ENVIRONMENT: OnceLock<Vec<(String, String)>> = OnceLock::new();
     ENVIRONMENT.get_or_init(|| {
-        let script = r#"eval "$(scripts/build-guests env 2>/dev/null)" && printf '%s\n%s\n' "${RUSTC-}" "${CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS-}""#;
+        let script =
+            r#"eval "$(scripts/build-guests env 2>/dev/null)" && printf '%s\n%s\n' "${RUSTC-}" "${CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS-}""#;
         let told = ran(Command::new("bash").args(["-c", script]).current_dir(root()));
         assert_eq!(told.code, 0, "{told:?}");
         let names = ["RUSTC", "CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS"];
@@ -150,7 +151,10 @@ fn a_folder_that_is_no_components_is_told_so() {
     assert!(both.code == 1 && both.err.contains("there is package.json and go.mod; say which one counts with --lang"), "{both:?}");
     fs::create_dir(desk.path().join("No Name")).expect("made");
     let named = desk.run(&["build", "No Name"]);
-    assert!(named.code == 1 && named.err.contains("the component gets the name of its folder, and `No Name` has other characters"), "{named:?}");
+    assert!(
+        named.code == 1 && named.err.contains("the component gets the name of its folder, and `No Name` has other characters"),
+        "{named:?}"
+    );
 }
 
 #[test]
@@ -311,7 +315,21 @@ fn fuzzing_leaves_sound_tools_standing() {
     for component in [plugin("units"), fixture("shapes"), plugin("text-toolbox")] {
         let component = component.display().to_string();
         // Those that loop, trap, or take seconds do as they are told.
-        for tool in ["units_convert", "units_convert_all", "units_known", "shapes_maybe", "shapes_letter", "shapes_points", "shapes_rights", "shapes_large", "shapes_floats", "echo", "word_stats", "base64", "unified_diff"] {
+        for tool in [
+            "units_convert",
+            "units_convert_all",
+            "units_known",
+            "shapes_maybe",
+            "shapes_letter",
+            "shapes_points",
+            "shapes_rights",
+            "shapes_large",
+            "shapes_floats",
+            "echo",
+            "word_stats",
+            "base64",
+            "unified_diff",
+        ] {
             let ran = desk.run(&["fuzz", &component, "--tool", tool, "--runs", "200", "--seed", "11", "--json"]);
             if ran.err.contains("has no tool") {
                 continue;

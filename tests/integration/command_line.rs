@@ -160,7 +160,7 @@ fn check_tells_every_mistake_of_the_settings_at_once() {
         line 2: gateway.listen: must be a string\n  \
         line 3: gateway.listne: there is no such setting; did you mean `listen`?\n  \
         line 5: limits.call_wall_time_ms: must be a whole number from 1 to 300000\n  \
-        line 6: nonsense: there is no such setting; here belong `admin`, `auth`, `gateway`, `http`, `journal`, `legacy`, `limits`, `log`, `plugins`, `policies`, `process`, `quotas`, `servers`, `store`, `tenants`, `traces`\n";
+        line 6: nonsense: there is no such setting; here belong `admin`, `auth`, `gateway`, `grants`, `http`, `journal`, `legacy`, `limits`, `log`, `plugins`, `policies`, `process`, `quotas`, `servers`, `store`, `tenants`, `traces`\n";
     for command in [&["check"][..], &["check", "--json"], &["serve"], &["inspect", text(&plugin("text-toolbox"))]] {
         check(&place.run(command), 78, "", expected);
     }

@@ -469,8 +469,8 @@ async fn a_side_file_that_is_wrong_is_told_and_changes_nothing() {
     // A native plugin says all of this itself.
     gateway.drop_in("mirrored", &fs::read(fixture("mirrored")).expect("the fixture"));
     eventually("a native plugin is there", SOON, || defined(&gateway, "mirrored")).await;
-    beside(&gateway, "mirrored", "");
-    until_logged(&gateway, "its side file: the component lists its tools itself; side files are for components that do not").await;
+    beside(&gateway, "mirrored", "[functions.mirrored]\nhidden = true\n");
+    until_logged(&gateway, "its side file: the component lists its tools itself; `functions` is for components that do not").await;
     assert!(defined(&gateway, "mirrored").await.is_some());
 }
 

@@ -8,7 +8,7 @@ use crate::catalog::{Prompt, Readable, Resource, Server, Template, Tool};
 use crate::config::ServerId;
 use crate::revocation::{Revocations, What};
 use crate::trace::Span;
-use sandbox::{Action, Authority, FilteredCall, Grants, Guest, Permit, Principal, Question, Target, TargetKind, Work};
+use sandbox::{Action, Authority, FilteredCall, Guest, Permit, Principal, Question, Target, TargetKind, Work};
 use std::sync::Arc;
 
 /// Decides, and holds the authority to permit.
@@ -194,7 +194,7 @@ impl Policy {
         };
         let (what, name) = (arguments::action(&work), name.as_deref());
         self.may(caller, server, item, (what, name, arguments::of(&work)), span).await?;
-        let permit = |work| self.authority.permit(item.guest(), work, Grants::none());
+        let permit = |work| self.authority.permit(item.guest(), work, server.grants(item.what(server).plugin));
         let (policies, at) = (caller.policies(), at(caller, server, span));
         if policies.filters_nothing(at) {
             return Ok(Authorized { permit: permit(work), changed: false, results: None });

@@ -53,10 +53,11 @@ pub enum DefinitionError {
 /// The first thing that is wrong: a plugin is taken whole or not at all. Only functions of a plain component may be left out.
 pub(super) fn check(name: Arc<str>, guest: Guest, side: Option<Arc<Side>>, limits: &PluginLimits) -> Result<Plugin, PluginError> {
     if guest.is_native() {
-        return match side {
-            None => Ok(native(name, guest, limits)?),
-            Some(_) => Err(PluginError::Side("the component lists its tools itself; side files are for components that do not".to_owned())),
-        };
+        if side.as_ref().is_some_and(|side| side.names_functions()) {
+            let what = "the component lists its tools itself; `functions` is for components that do not";
+            return Err(PluginError::Side(what.to_owned()));
+        }
+        return Ok(Plugin { side, ..native(name, guest, limits)? });
     }
     let (tools, skipped) = plain::tools(&name, &guest, side.as_deref(), limits)?;
     let tools = tools.into_iter().map(Arc::new).collect();

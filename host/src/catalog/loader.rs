@@ -71,7 +71,7 @@ impl PluginError {
             Self::Untrusted(_) => "untrusted",
             Self::Load(error) => match error {
                 LoadError::Survey(_) => "component",
-                LoadError::Imports(_) => "imports",
+                LoadError::Imports { .. } => "imports",
                 LoadError::Exports(_) | LoadError::NoFunctions(_) | LoadError::NoPolicy(_) => "exports",
                 LoadError::Compile(CompileError::Worker(_) | CompileError::Died(_)) => "compile_worker",
                 LoadError::Compile(CompileError::Refused(_) | CompileError::TooLong(_)) => "compile",
@@ -153,7 +153,8 @@ impl Loader {
 
     async fn make(&self, name: Arc<str>, bytes: Arc<[u8]>, side: Option<Vec<u8>>) -> Result<Plugin, PluginError> {
         let side = side.as_deref().map(Side::read).transpose().map_err(PluginError::Side)?.map(Arc::new);
-        let guest = self.sandbox.load(bytes).await?;
+        let asks = side.as_ref().map(|side| side.asks.clone()).unwrap_or_default();
+        let guest = self.sandbox.load(bytes, &asks).await?;
         definition::check(name, guest, side, &self.limits)
     }
 

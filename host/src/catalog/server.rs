@@ -1,9 +1,10 @@
 //! One server: a selection of what the plugins offer, under one address.
 
+use super::grants::Granted;
 use super::{Plugins, Prompt, Resource, Template, Tool};
 use crate::config::{QuotaConfig, ServerConfig, ServerId};
 use mcp::result::List;
-use sandbox::Guest;
+use sandbox::{Grants, Guest};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -16,6 +17,8 @@ pub struct Server {
     pub instructions: Option<String>,
     /// What each tenant may use here.
     pub quota: QuotaConfig,
+    /// What its tenant's plugins may reach.
+    granted: Arc<Granted>,
     /// Which kinds it can ever show: a selection that names none of a kind never does.
     offers: Offers,
     tools: Shown<Tool>,
@@ -101,13 +104,13 @@ impl Readable {
 
 impl Server {
     /// Everything.
-    pub(super) fn whole(plugins: &Plugins, instructions: Option<String>, quota: QuotaConfig) -> Arc<Self> {
+    pub(super) fn whole(plugins: (&Plugins, &Arc<Granted>), instructions: Option<String>, quota: QuotaConfig) -> Arc<Self> {
         let all = |_: &str| true;
         Arc::new(Self::of(None, (instructions, quota), Offers::default(), plugins, (&all, &all, &all), &BTreeMap::new()))
     }
 
     /// What its patterns cover, and nothing else.
-    pub(super) fn selected(plugins: &Plugins, config: &ServerConfig) -> Arc<Self> {
+    pub(super) fn selected(plugins: (&Plugins, &Arc<Granted>), config: &ServerConfig) -> Arc<Self> {
         let offers =
             Offers { tools: !config.tools.is_empty(), resources: !config.resources.is_empty(), prompts: !config.prompts.is_empty() };
         let tools = |name: &str| config.tools.iter().any(|pattern| pattern.matches(name));
@@ -121,7 +124,7 @@ impl Server {
         id: Option<ServerId>,
         (instructions, quota): (Option<String>, QuotaConfig),
         offers: Offers,
-        plugins: &Plugins,
+        (plugins, granted): (&Plugins, &Arc<Granted>),
         selection: Selection<'_>,
         rename: &BTreeMap<Box<str>, Box<str>>,
     ) -> Self {
@@ -139,6 +142,7 @@ impl Server {
             id,
             instructions,
             quota,
+            granted: Arc::clone(granted),
             offers,
             tools: Shown::of(tools.into_iter(), |tool| &tool.definition.name),
             resources: Shown::of(resources.cloned(), |resource| &resource.definition.uri),
@@ -146,6 +150,11 @@ impl Server {
             prompts: Shown::of(prompts.cloned(), |prompt| &prompt.definition.name),
             by_detail: by_detail.into_iter().map(|(_, at)| at).collect(),
         }
+    }
+
+    /// What a run of that plugin gets here.
+    pub fn grants(&self, plugin: &str) -> Grants {
+        self.granted.of_plugin(plugin)
     }
 
     /// Whether a list can ever hold anything: its methods exist, and are announced.

@@ -1,8 +1,9 @@
-//! The side file of a plain component, `NAME.toml` beside `NAME.wasm`: what its functions' types do not say, in the operator's words.
+//! The side file of a component, `NAME.toml` beside `NAME.wasm`: what the component asks for, and of a plain one what its functions' types do
+//! not say.
 //!
-//! Whoever may put a component into the directory may put this beside it. It grants nothing: it names, explains, narrows and hides.
+//! Whoever may put a component into the directory may put this beside it. It grants nothing: it asks, names, explains, narrows and hides.
 
-use sandbox::{Digest, Function, Skipped};
+use sandbox::{Asks, Digest, Function, Skipped};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -11,6 +12,8 @@ use std::collections::BTreeMap;
 pub(super) struct Side {
     /// Of its bytes.
     pub(super) digest: Digest,
+    /// What its component asks for.
+    pub(super) asks: Asks,
     functions: BTreeMap<String, Said>,
 }
 
@@ -18,6 +21,8 @@ pub(super) struct Side {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {
+    #[serde(default)]
+    asks: Asks,
     #[serde(default)]
     functions: BTreeMap<String, Said>,
 }
@@ -60,7 +65,12 @@ impl Side {
         if let Some((name, _)) = written.functions.iter().find(|(_, said)| said.wall_time_ms == Some(0)) {
             return Err(format!("functions.\"{}\".wall_time_ms must be at least 1", mcp::text::line(name, 64)));
         }
-        Ok(Self { digest: Digest::of(bytes), functions: written.functions })
+        Ok(Self { digest: Digest::of(bytes), asks: written.asks, functions: written.functions })
+    }
+
+    /// Whether it says anything of functions.
+    pub(super) fn names_functions(&self) -> bool {
+        !self.functions.is_empty()
     }
 
     /// What it says of each function, by its path. A function is named by its path, or by its name where only one has that.
@@ -123,10 +133,15 @@ mod tests {
         let said = &side.functions["add"];
         assert_eq!((said.title.as_deref(), said.scopes.as_slice()), (Some("Add"), &["x".to_owned()][..]));
         assert_eq!(said.parameters["a"], "One");
-        assert!(Side::read(b"").is_ok_and(|side| side.functions.is_empty()));
+        assert!(Side::read(b"").is_ok_and(|side| side.functions.is_empty() && side.asks == Asks::default()));
+        let asking = Side::read(b"[asks]\nhttp = [\"GET https://api.example.com\"]\n").expect("read");
+        assert!(asking.asks.http.is_some_and(|http| http.len() == 1));
         let wrong = [
             (&b"[functions.add]\ntitel = \"Add\"\n"[..], "line 2: unknown field `titel`, expected one of `name`, `hidden`, "),
-            (b"\n[function.add]\n", "line 2: unknown field `function`, expected `functions`"),
+            (b"\n[function.add]\n", "line 2: unknown field `function`, expected `asks` or `functions`"),
+            (b"[asks]\nhttps = []\n", "line 2: unknown field `https`, expected `http`"),
+            (b"[asks]\nhttp = [\n \"https://a.example/path\"]\n", "line 2: `https://a.example/path` does not say which requests"),
+            (b"[asks]\nhttp = true\n", "line 2: invalid type: boolean `true`, expected a sequence"),
             (b"[functions.add]\nhidden = 1\n", "line 2: invalid type: integer `1`, expected a boolean"),
             (b"[functions.add]\nwall_time_ms = -1\n", "line 2: invalid value: integer `-1`, expected u64"),
             (b"[functions.add]\nwall_time_ms = 0\n", "functions.\"add\".wall_time_ms must be at least 1"),

@@ -1,12 +1,13 @@
 //! `gatehouse inspect FILE`
 
 use super::{Failed, Settings, output, runtime};
-use crate::catalog::{Loader, Written, load_file};
+use crate::catalog::{Loader, Written, effective, load_file};
+use crate::config::GrantConfig;
 use crate::gateway::CodeIsKept;
 use clap::Args;
 use mcp::Revision;
-use sandbox::{Reach, Skipped, Survey};
-use serde_json::{Value, json};
+use sandbox::{Asks, Reach, Skipped, Survey};
+use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -32,6 +33,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
         let loader = Loader::new(Arc::clone(&sandbox), config.limits.plugins.clone());
         Ok::<_, Failed>(load_file(&loader, &arguments.file).await)
     })?;
+    let name = arguments.file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let grants: Vec<_> = config.grants.iter().filter(|grant| *grant.plugin == *name).collect();
     let report = match &loaded {
         Ok(plugin) => Report {
             survey: &survey,
@@ -41,6 +44,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
             prompts: values(plugin.prompts.iter().map(|prompt| &prompt.written)),
             skipped: &plugin.skipped,
             is_plain: !plugin.guest.is_native(),
+            asks: plugin.asks(),
+            granted: &grants,
             problem: None,
         },
         Err(error) => Report {
@@ -51,6 +56,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
             prompts: Vec::new(),
             skipped: &[],
             is_plain: false,
+            asks: Asks::default(),
+            granted: &grants,
             problem: Some(error.to_string()),
         },
     };
@@ -73,6 +80,10 @@ struct Report<'a> {
     /// Functions of a plain component that are no tools.
     skipped: &'a [Skipped],
     is_plain: bool,
+    /// What its side file asks for.
+    asks: Asks,
+    /// What the settings grant to a plugin of its name.
+    granted: &'a [&'a GrantConfig],
     problem: Option<String>,
 }
 
@@ -104,7 +115,56 @@ impl Report<'_> {
         grants
     }
 
+    /// What its side file asks for, kind by kind.
+    fn asked(&self) -> Vec<(&'static str, Vec<String>)> {
+        let http = self.asks.http.iter().map(|patterns| ("http", patterns.iter().map(ToString::to_string).collect()));
+        http.collect()
+    }
+
+    /// What each grant of the settings comes to for it, kind by kind: what both say.
+    fn in_force(&self) -> impl Iterator<Item = (&GrantConfig, Vec<(&'static str, Vec<String>)>)> {
+        self.granted.iter().map(|grant| {
+            let grants = effective(&self.asks, [*grant].into_iter());
+            (*grant, vec![("http", grants.http.iter().map(|rule| rule.pattern.to_string()).collect())])
+        })
+    }
+
+    fn capabilities(&self, text: &mut String) {
+        let grants = self.grants();
+        let grants = if grants.is_empty() { "nothing: it can only compute, log and tell the time".to_owned() } else { grants.join(", ") };
+        let _ = writeln!(text, "\n  capabilities");
+        let _ = writeln!(text, "    by its imports it could reach, if granted: {grants}");
+        let listed = |kinds: Vec<(&'static str, Vec<String>)>| {
+            let kinds = kinds.into_iter().filter(|(_, what)| !what.is_empty());
+            kinds.flat_map(|(kind, what)| what.into_iter().map(move |what| format!("{kind} {what}"))).collect::<Vec<_>>()
+        };
+        let asked = listed(self.asked());
+        let _ = writeln!(text, "    its side file asks for: {}", if asked.is_empty() { "nothing".to_owned() } else { asked.join(", ") });
+        for (grant, kinds) in self.in_force() {
+            let tenants = grant.tenants.as_ref().map(|tenants| tenants.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
+            let whose = match (&grant.owner, tenants) {
+                (Some(owner), _) => format!("if it lies in the directory of {owner}"),
+                (None, Some(tenants)) => format!("if it lies in the shared directory, for {tenants}"),
+                (None, None) => "if it lies in the shared directory, for all tenants".to_owned(),
+            };
+            let kinds = listed(kinds);
+            let what = if kinds.is_empty() { "nothing that it asks for".to_owned() } else { kinds.join(", ") };
+            let _ = writeln!(text, "    grants.{} comes to, {whose}: {what}", grant.name);
+        }
+        if self.granted.is_empty() {
+            let _ = writeln!(text, "    the settings grant: nothing to a plugin of its name");
+        }
+    }
+
     fn json(&self) -> Value {
+        let kinds = |kinds: Vec<(&'static str, Vec<String>)>| {
+            kinds.into_iter().map(|(kind, what)| (kind.to_owned(), json!(what))).collect::<Map<_, _>>()
+        };
+        let in_force = self.in_force().map(|(grant, in_force)| {
+            let tenants = grant.tenants.as_ref().map(|tenants| tenants.iter().map(ToString::to_string).collect::<Vec<_>>());
+            json!({ "grant": &*grant.name, "plugin": grant.names(), "tenants": tenants, "in_force": kinds(in_force) })
+        });
+        let in_force: Vec<_> = in_force.collect();
         let imports: Vec<_> =
             self.survey.imports.iter().map(|import| json!({ "name": import.name, "grant": grant(import.reach()) })).collect();
         json!({
@@ -114,6 +174,8 @@ impl Report<'_> {
             "exports": self.survey.exports,
             "imports": imports,
             "grants": self.grants(),
+            "asks": kinds(self.asked()),
+            "granted": in_force,
             "functions": self.survey.functions,
             "core_instances": self.survey.core_instances,
             "memory_bytes_min": self.survey.memory_bytes_min,
@@ -140,9 +202,7 @@ impl Report<'_> {
             output::size(survey.memory_bytes_min)
         );
         let _ = writeln!(text, "  world    {}", self.world());
-        let grants = self.grants();
-        let grants = if grants.is_empty() { "nothing: it can only compute, log and tell the time".to_owned() } else { grants.join(", ") };
-        let _ = writeln!(text, "  would reach, if granted: {grants}");
+        self.capabilities(&mut text);
         let _ = writeln!(text, "\n  imports");
         for import in &survey.imports {
             let _ = writeln!(text, "    {}{}", import.name, grant(import.reach()).map(|grant| format!("   ({grant})")).unwrap_or_default());
@@ -193,6 +253,7 @@ fn grant(reach: Reach) -> Option<&'static str> {
         Reach::Nothing => None,
         Reach::Files => Some("files"),
         Reach::Environment => Some("environment"),
+        Reach::Http => Some("http"),
         Reach::Sockets => Some("sockets, which are never granted"),
         Reach::Unknown => Some("something that this gateway does not offer"),
     }

@@ -4,6 +4,7 @@ use super::Failed;
 use crate::auth::{Authenticator, Caller, Policies, Policy};
 use crate::catalog::{Catalog, Loader, Plugin, Server, Shelf, Shelves, Tool, load_file};
 use crate::config::{AuthConfig, Config, TenantConfig, TenantId};
+use crate::egress::{Egress, Means};
 use crate::failure::Failure;
 use crate::gateway::{CodeIsKept, make_sandbox};
 use crate::generation::Generation;
@@ -57,6 +58,8 @@ impl Rig {
     pub(super) async fn open(file: &Path, mut config: Config, kept: CodeIsKept) -> Result<Self, Failed> {
         (config.auth, config.tenants) = (AuthConfig::Open, vec![TenantConfig::plain(TenantId::default())]);
         config.servers.clear();
+        // Nor anything beyond the call: grants are for what lies in the plugin directories.
+        config.grants.clear();
         let (sandbox, authority) = make_sandbox(&config, kept)?;
         let loader = Loader::new(Arc::clone(&sandbox), config.limits.plugins.clone());
         let plugin = load_file(&loader, file).await.map_err(|error| Failed::other(format!("{}: {error}", file.display())))?;
@@ -82,6 +85,7 @@ impl Rig {
             revocations,
             admission: Admission::new(&config.limits.calls, sandbox.turns().clone()),
             journal: Arc::clone(&journal),
+            egress: Egress::new(Means::default(), Arc::clone(&journal)),
             sandbox,
             sessions: Sessions::new(config.limits.sessions.clone(), Arc::clone(&store), false, journal),
             streams: Arc::new(Streams::new(Arc::clone(&store), false, config.limits.streams.keep)),

@@ -46,7 +46,7 @@ fn table(rows: &[Map<String, Value>]) -> String {
     let text = |row: &Map<String, Value>, name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let number = |row: &Map<String, Value>, name: &str| row.get(name).and_then(Value::as_u64).unwrap_or_default();
     let mut out = String::new();
-    let titles = ["in flight", "sessions", "streams", "calls", "refused", "cpu ms", "MiB·s", "bytes out"];
+    let titles = ["in flight", "sessions", "streams", "calls", "refused", "cpu ms", "MiB·s", "bytes out", "egress"];
     out.push_str(&format!("{:<44}", ""));
     titles.iter().for_each(|title| out.push_str(&format!("{title:>12}")));
     out.push('\n');
@@ -58,7 +58,7 @@ fn table(rows: &[Map<String, Value>]) -> String {
             of => format!("  {of} {name}"),
         };
         out.push_str(&format!("{:<44}", mcp::text::line(&name, 43)));
-        for column in ["in_flight", "sessions", "streams", "calls", "refused", "cpu_ms", "memory_mib_s", "bytes_out"] {
+        for column in ["in_flight", "sessions", "streams", "calls", "refused", "cpu_ms", "memory_mib_s", "bytes_out", "egress_calls"] {
             out.push_str(&format!("{:>12}", number(row, column)));
         }
         out.push('\n');

@@ -17,6 +17,8 @@ pub struct QuotaConfig {
     pub memory_mib_s_per_minute_max: u32,
     /// Bytes of results and notifications in a minute.
     pub bytes_out_per_minute_max: u64,
+    /// Requests that guests send in a minute.
+    pub egress_calls_per_minute_max: u32,
     /// Sessions that are open at once, within those of the limits.
     pub sessions_max: u32,
     /// Event streams that are open at once, within those of the limits.
@@ -32,6 +34,7 @@ impl QuotaConfig {
         cpu_ms_per_minute_max: 0,
         memory_mib_s_per_minute_max: 0,
         bytes_out_per_minute_max: 0,
+        egress_calls_per_minute_max: 0,
         sessions_max: 0,
         streams_max: 0,
     };
@@ -80,6 +83,7 @@ impl Quotas {
 pub(super) fn read(quota: Section<'_, '_>, default: QuotaConfig) -> QuotaConfig {
     let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
     let memory = quota.number("memory_mib_s_per_minute_max", default.memory_mib_s_per_minute_max.into(), 0..=1_000_000_000);
+    let egress = quota.number("egress_calls_per_minute_max", default.egress_calls_per_minute_max.into(), 0..=10_000_000);
     let read = QuotaConfig {
         calls_in_flight_max: small(quota.number("calls_in_flight_max", default.calls_in_flight_max.into(), 0..=4_000)),
         calls_per_second_max: small(quota.number("calls_per_second_max", default.calls_per_second_max.into(), 0..=1_000_000)),
@@ -87,6 +91,7 @@ pub(super) fn read(quota: Section<'_, '_>, default: QuotaConfig) -> QuotaConfig 
         cpu_ms_per_minute_max: small(quota.number("cpu_ms_per_minute_max", default.cpu_ms_per_minute_max.into(), 0..=100_000_000)),
         memory_mib_s_per_minute_max: small(memory),
         bytes_out_per_minute_max: quota.number("bytes_out_per_minute_max", default.bytes_out_per_minute_max, 0..=1 << 50),
+        egress_calls_per_minute_max: small(egress),
         sessions_max: small(quota.number("sessions_max", default.sessions_max.into(), 0..=10_000_000)),
         streams_max: small(quota.number("streams_max", default.streams_max.into(), 0..=10_000_000)),
     };

@@ -18,7 +18,7 @@ impl Config {
         self.source.named.as_deref().unwrap_or(Path::new(DEFAULT_FILE))
     }
 
-    /// The files that settings are made of beside their own: policies, keys, certificates, the operator's token.
+    /// The files that settings are made of beside their own: policies, keys, certificates, credentials, the operator's token.
     pub fn files(&self) -> Vec<Named<'_>> {
         let policies = self.policies.iter().map(|policy| named(format!("policies.{}.file", policy.name), &policy.file));
         let admin = self.admin.iter().map(|admin| named("admin.token_file".to_owned(), &admin.token_file));
@@ -38,7 +38,16 @@ impl Config {
         let headers = self.traces.iter().filter_map(|traces| traces.headers_file.as_deref());
         let headers = headers.map(|file| named("traces.headers_file".to_owned(), file));
         let signers = self.trust.key_files.iter().map(|file| named("plugins.trusted_key_files".to_owned(), file));
-        policies.chain(keys).chain(admin).chain(headers).chain(signers).collect()
+        let grants = self.grants.iter().filter_map(|grant| Some((grant, grant.http.as_ref()?)));
+        let grants = grants.flat_map(|(grant, http)| {
+            let ca = http.ca_file.iter().map(|file| named(format!("grants.{}.http.ca_file", grant.name), file));
+            let credentials = http
+                .credentials
+                .iter()
+                .map(|credential| named(format!("grants.{}.http.credentials.{}.file", grant.name, credential.host), &credential.file));
+            ca.chain(credentials)
+        });
+        policies.chain(keys).chain(admin).chain(headers).chain(grants).chain(signers).collect()
     }
 
     /// The lock file, if it is asked anywhere. It is none of [`Config::files`]: it is read again by itself, whatever the settings have become.
@@ -68,9 +77,14 @@ impl Config {
         directories
     }
 
-    /// Whether the gateway itself connects to anybody: to issuers that serve their keys, to a collector of traces.
+    /// Whether the gateway itself connects to anybody: to issuers that serve their keys, to a collector of traces, for plugins.
     pub fn connects(&self) -> bool {
-        self.traces.is_some() || self.fetches_keys()
+        self.traces.is_some() || self.fetches_keys() || self.grants_http()
+    }
+
+    /// Whether a plugin may send requests.
+    pub fn grants_http(&self) -> bool {
+        self.grants.iter().any(|grant| grant.http.as_ref().is_some_and(|http| !http.allow.is_empty()))
     }
 
     /// Whether an issuer serves its keys.

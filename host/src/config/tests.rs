@@ -36,7 +36,7 @@ fn every_mistake_is_shown_with_its_line() {
             "line 3: gateway.listne: there is no such setting; did you mean `listen`?",
             "line 5: limits.body_bytes_max: must be a whole number from 1024 to 1073741824",
             "line 7: log.format: must be \"human\" or \"json\"",
-            "line 8: nonsense: there is no such setting; here belong `admin`, `auth`, `gateway`, `http`, `journal`, `legacy`, `limits`, `log`, `plugins`, `policies`, `process`, `quotas`, `servers`, `store`, `tenants`, `traces`",
+            "line 8: nonsense: there is no such setting; here belong `admin`, `auth`, `gateway`, `grants`, `http`, `journal`, `legacy`, `limits`, `log`, `plugins`, `policies`, `process`, `quotas`, `servers`, `store`, `tenants`, `traces`",
         ],
     );
 }

@@ -10,6 +10,7 @@ use crate::catalog::{Catalog, Library, LibraryView, Loader, Lock, LockError, Pro
 use crate::config::{AuthConfig, Config, Stamp, TenantId};
 use crate::confinement::Confinement;
 use crate::control::Reload;
+use crate::egress::Means;
 use crate::generation::Generation;
 use crate::http::{Front, LastReload, OriginPolicy};
 use crate::journal::{Event, Journal, Kind};
@@ -257,6 +258,7 @@ impl House {
         let (files, lock) = (Files::of(&config), LockFile::of(&config));
         let rules = rules(&config).await?;
         let admin = config.admin.as_ref().map(AdminToken::load).transpose().map_err(|error| NotTaken::new("admin", error))?;
+        let means = Means::load(&config).map_err(|error| NotTaken::new("grants", error))?;
         let before = front.rooms.generation.load_full();
         let authenticator = authenticator(&config, (&self.sandbox, &self.revocations), Some(&before.authenticator)).await?;
         let new = self.new_wings(&config, &rules).await?;
@@ -269,6 +271,7 @@ impl House {
         // Without one nobody may administrate any more, although the listener is there until the next start.
         front.admin_token.store(admin.map(Arc::new));
         (self.config, self.files, self.lock) = (config, files, lock);
+        front.rooms.egress.settle(means);
         self.keep_keys(&authenticator, supervisor);
         self.publish(front, Some(authenticator)).await;
         Ok((front.rooms.generation.load().catalog.generation, later))

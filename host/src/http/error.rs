@@ -216,6 +216,8 @@ fn quota(exceeded: &Exceeded) -> Mapped {
         Quantity::Cpu => "processor time per minute",
         Quantity::Memory => "memory per minute",
         Quantity::BytesOut => "bytes per minute",
+        // No call is refused for it: its requests are.
+        Quantity::Egress => "requests per minute",
         Quantity::Sessions => "sessions",
         Quantity::Streams => "event streams",
     };

@@ -51,6 +51,8 @@ kinds! {
     QuotaHit = "quota.hit",
     /// There was no room for a call or a session in the whole gateway, or in the tenant's share of it.
     OverloadShed = "overload.shed",
+    /// A plugin wanted to send a request that may not leave. Has the plugin, the method, and where to; neither path nor query.
+    EgressDenied = "egress.denied",
     /// A session began. Has the beginning of the digest of its id.
     SessionCreated = "session.created",
     /// A session ended. Has why.

@@ -22,12 +22,14 @@ use super::{Answer, Context, Rooms, task};
 use crate::auth::{Authorized, Caller, Denied};
 use crate::catalog::{Rejection, Server};
 use crate::config::ServerId;
+use crate::egress::Of;
 use crate::failure::Failure;
+use crate::journal;
 use crate::metrics;
 use crate::outbox::{Held, Run};
 use crate::revocation::{Revoked, Running, Work};
 use crate::session::InFlight;
-use crate::tenant::Asked;
+use crate::tenant::{Asked, Bill};
 use crate::trace::Span;
 use entry::Entry;
 use mcp::meta::RequestMeta;
@@ -35,8 +37,8 @@ use mcp::params::{ARGUMENTS_BYTES_MAX, Input};
 use mcp::result::CallToolResult;
 use mcp::{JsonText, Revision};
 use product::Gate;
-use sandbox::Call;
 use sandbox::contract::Resume;
+use sandbox::{Call, Outgoing};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -222,6 +224,7 @@ impl Start {
             meta: about.meta_for(&span).map(JsonText::into_string),
             limits: sandbox::Limits { wall: about.wall, ..rooms.limits },
             events: Some(sender),
+            outgoing: about.way_out(rooms, slot.bill(), &span),
             spent: Arc::default(),
             share: about.caller.tenant().guests().clone(),
             claim: slot.take_claim(),
@@ -248,6 +251,23 @@ impl About {
             plugin: Arc::clone(self.target.plugin()),
             tool: self.target.item().what(&self.server).tool.map(Into::into),
         }
+    }
+
+    /// By what its guest's requests leave; none for one that can send none.
+    fn way_out(&self, rooms: &Rooms, bill: &Arc<Bill>, guest: &Span) -> Option<Arc<dyn Outgoing>> {
+        if !self.target.guest().sends_requests() {
+            return None;
+        }
+        let principal = self.caller.principal();
+        Some(rooms.egress.way_out(Of {
+            tenant: self.caller.tenant().id.clone(),
+            principal: journal::principal(principal.issuer.as_deref(), principal.subject.as_deref()),
+            server: self.server.id.as_ref().map(ToString::to_string),
+            plugin: Arc::clone(self.target.plugin()),
+            component: self.target.guest().digest(),
+            bill: Arc::clone(bill),
+            span: guest.clone(),
+        }))
     }
 
     /// What its guest may see of the request's `_meta`. Where the call is recorded, what the guest does belongs to its span.

@@ -4,8 +4,8 @@ use super::beats;
 use super::calls::Table;
 use super::counters::{ByWord, Histogram};
 use super::{
-    AUTH_FAILURES, CALLS, HTTP_REJECTED, JWKS_FETCH, OTHER, OVERSHOOT, PANICS, PLUGIN_REJECTED, POLICY_DECISIONS, QUEUE, RELOAD, SHED,
-    SPANS_DROPPED, SSE_STALLED, TASK_RESTARTS,
+    AUTH_FAILURES, CALLS, EGRESS_DENIED, HTTP_REJECTED, JWKS_FETCH, OTHER, OVERSHOOT, PANICS, PLUGIN_REJECTED, POLICY_DECISIONS, QUEUE,
+    RELOAD, SHED, SPANS_DROPPED, SSE_STALLED, TASK_RESTARTS,
 };
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, MetricEncoder, NoLabelSet, text};
@@ -123,6 +123,8 @@ impl Collector for Page {
         let mut queue = writer.family("queue", "Time that calls waited for a slot.", Some(&Unit::Seconds), MetricType::Histogram)?;
         histogram(&mut queue, &QUEUE)?;
         writer.counts("policy_decisions", "Decisions of policies, made anew or kept from a moment ago.", "source", &POLICY_DECISIONS)?;
+
+        writer.counts("egress_denied", "Requests of plugins that may not leave, or not as large as they are.", "reason", &EGRESS_DENIED)?;
 
         let mut plugins = writer.family("plugins", "Files of the plugin directories.", None, MetricType::Gauge)?;
         for (state, count) in ["served", "problem", "quarantined"].into_iter().zip(gauges.plugins) {

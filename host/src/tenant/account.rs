@@ -85,6 +85,7 @@ impl Exceeded {
             (W::Tenant, Q::Cpu) => "tenant.cpu",
             (W::Tenant, Q::Memory) => "tenant.memory",
             (W::Tenant, Q::BytesOut) => "tenant.bytes_out",
+            (W::Tenant, Q::Egress) => "tenant.egress_calls",
             (W::Tenant, Q::Sessions) => "tenant.sessions",
             (W::Tenant, Q::Streams) => "tenant.streams",
             (W::Server, Q::InFlight) => "server.in_flight",
@@ -92,6 +93,7 @@ impl Exceeded {
             (W::Server, Q::Cpu) => "server.cpu",
             (W::Server, Q::Memory) => "server.memory",
             (W::Server, Q::BytesOut) => "server.bytes_out",
+            (W::Server, Q::Egress) => "server.egress_calls",
             (W::Server, Q::Sessions) => "server.sessions",
             (W::Server, Q::Streams) => "server.streams",
             (W::Principal, Q::InFlight) => "principal.in_flight",
@@ -99,6 +101,7 @@ impl Exceeded {
             (W::Principal, Q::Cpu) => "principal.cpu",
             (W::Principal, Q::Memory) => "principal.memory",
             (W::Principal, Q::BytesOut) => "principal.bytes_out",
+            (W::Principal, Q::Egress) => "principal.egress_calls",
             (W::Principal, Q::Sessions) => "principal.sessions",
             (W::Principal, Q::Streams) => "principal.streams",
             (W::Tool, Q::InFlight) => "tool.in_flight",
@@ -106,6 +109,7 @@ impl Exceeded {
             (W::Tool, Q::Cpu) => "tool.cpu",
             (W::Tool, Q::Memory) => "tool.memory",
             (W::Tool, Q::BytesOut) => "tool.bytes_out",
+            (W::Tool, Q::Egress) => "tool.egress_calls",
             (W::Tool, Q::Sessions) => "tool.sessions",
             (W::Tool, Q::Streams) => "tool.streams",
         }
@@ -134,7 +138,7 @@ pub struct Asked<'a> {
 /// What a call is charged to.
 #[derive(Debug)]
 pub struct Bill {
-    meters: Vec<(Arc<Meter>, QuotaConfig)>,
+    meters: Vec<(Whose, Arc<Meter>, QuotaConfig)>,
 }
 
 impl Meters {
@@ -183,11 +187,11 @@ impl Account {
             match meter.begin(&quota) {
                 Ok(begun) => in_flight.push(begun),
                 Err((quantity, wait)) => {
-                    meters.iter().for_each(|(meter, quota): &(Arc<Meter>, QuotaConfig)| meter.did_not_begin(quota));
+                    meters.iter().for_each(|(_, meter, quota): &(Whose, Arc<Meter>, QuotaConfig)| meter.did_not_begin(quota));
                     return Err(Exceeded { whose, quantity, wait });
                 }
             }
-            meters.push((meter, quota));
+            meters.push((whose, meter, quota));
         }
         Ok((in_flight, Arc::new(Bill { meters })))
     }
@@ -200,18 +204,33 @@ impl Bill {
         self.charge(Used { cpu, memory: u64::try_from(mib_ms).unwrap_or(u64::MAX), bytes_out: 0 });
     }
 
+    /// Counts a request that its guest sends.
+    ///
+    /// # Errors
+    ///
+    /// The first quota that it would exceed: then it is counted nowhere.
+    pub fn send(&self) -> Result<(), Exceeded> {
+        for (at, (whose, meter, quota)) in self.meters.iter().enumerate() {
+            if let Err(wait) = meter.send(quota) {
+                self.meters.iter().take(at).for_each(|(_, meter, quota)| meter.did_not_send(quota));
+                return Err(Exceeded { whose: *whose, quantity: Quantity::Egress, wait });
+            }
+        }
+        Ok(())
+    }
+
     /// What its client is sent.
     pub fn sent(&self, bytes: usize) {
         self.charge(Used { bytes_out: bytes as u64, ..Used::default() });
     }
 
     fn charge(&self, used: Used) {
-        self.meters.iter().for_each(|(meter, quota)| meter.charge(quota, used));
+        self.meters.iter().for_each(|(_, meter, quota)| meter.charge(quota, used));
     }
 
     /// It never reached its guest.
     pub(super) fn did_not_begin(&self) {
-        self.meters.iter().for_each(|(meter, quota)| meter.did_not_begin(quota));
+        self.meters.iter().for_each(|(_, meter, quota)| meter.did_not_begin(quota));
     }
 }
 
@@ -240,6 +259,23 @@ mod tests {
         assert_eq!((account.own.in_flight(), account.own.totals.refused.load(Relaxed)), (1, 50));
         drop(first);
         assert_eq!(account.own.in_flight(), 0);
+    }
+
+    #[test]
+    fn a_request_beyond_one_quota_counts_nowhere() {
+        let account = Account::default();
+        let of = |egress_calls_per_minute_max| QuotaConfig { egress_calls_per_minute_max, ..QuotaConfig::NONE };
+        let quotas = Quotas { tenant: of(100), tool: of(2), ..Quotas::default() };
+        let (_in_flight, bill) = account.begin(&quotas, &ASKED).expect("calls are not limited");
+        assert!(bill.send().is_ok() && bill.send().is_ok());
+        let exceeded = bill.send().expect_err("not three");
+        assert_eq!((exceeded.word(), account.own.totals.egress_calls.load(Relaxed)), ("tool.egress_calls", 2));
+        // What is counted leaks.
+        let level = account.own.this_minute(&quotas.tenant).last().copied().flatten();
+        assert!(matches!(level, Some(1 | 2)), "{level:?}");
+        let other = Asked { tool: Some("other"), ..ASKED };
+        let (_in_flight, bill) = account.begin(&quotas, &other).expect("calls are not limited");
+        assert!(bill.send().is_ok());
     }
 
     #[test]

@@ -30,7 +30,7 @@ impl Ceilings {
             let max = match quantity {
                 Quantity::Sessions => quota.sessions_max,
                 Quantity::Streams => quota.streams_max,
-                Quantity::InFlight | Quantity::Calls | Quantity::Cpu | Quantity::Memory | Quantity::BytesOut => 0,
+                Quantity::InFlight | Quantity::Calls | Quantity::Cpu | Quantity::Memory | Quantity::BytesOut | Quantity::Egress => 0,
             };
             usize::try_from(max).ok().filter(|max| *max > 0).unwrap_or(usize::MAX)
         };

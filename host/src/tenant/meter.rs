@@ -15,6 +15,7 @@ pub(super) struct Meter {
     cpu: Bucket,
     memory: Bucket,
     bytes_out: Bucket,
+    egress: Bucket,
     pub(super) totals: Totals,
 }
 
@@ -27,6 +28,7 @@ pub(super) struct Totals {
     /// In MiB·ms.
     pub(super) memory: AtomicU64,
     pub(super) bytes_out: AtomicU64,
+    pub(super) egress_calls: AtomicU64,
 }
 
 /// Which quota is used up.
@@ -42,6 +44,8 @@ pub enum Quantity {
     Memory,
     /// Bytes out a minute.
     BytesOut,
+    /// Requests of guests a minute.
+    Egress,
     /// Sessions that are open.
     Sessions,
     /// Event streams that are open.
@@ -90,7 +94,32 @@ fn bytes_out(quota: &QuotaConfig) -> Option<Rate> {
     per_minute(quota.bytes_out_per_minute_max)
 }
 
+fn egress(quota: &QuotaConfig) -> Option<Rate> {
+    per_minute(quota.egress_calls_per_minute_max.into())
+}
+
 impl Meter {
+    /// Counts a request that a guest sends.
+    ///
+    /// # Errors
+    ///
+    /// How long to wait until there is room for it in the quota: then it is not counted.
+    pub(super) fn send(&self, quota: &QuotaConfig) -> Result<(), Duration> {
+        if let Some(rate) = egress(quota) {
+            self.egress.take_one(rate, clock_ns())?;
+        }
+        self.totals.egress_calls.fetch_add(1, Relaxed);
+        Ok(())
+    }
+
+    /// Another quota did not allow the request.
+    pub(super) fn did_not_send(&self, quota: &QuotaConfig) {
+        self.totals.egress_calls.fetch_sub(1, Relaxed);
+        if egress(quota).is_some() {
+            self.egress.give_one_back();
+        }
+    }
+
     /// Counts a call that begins.
     ///
     /// # Errors
@@ -158,18 +187,23 @@ impl Meter {
         self.in_flight.load(Relaxed)
     }
 
-    /// What counts towards the quota of this minute: processor time in µs, memory in MiB·ms, bytes out.
-    pub(super) fn this_minute(&self, quota: &QuotaConfig) -> [Option<u64>; 3] {
+    /// What counts towards the quota of this minute: processor time in µs, memory in MiB·ms, bytes out, requests.
+    pub(super) fn this_minute(&self, quota: &QuotaConfig) -> [Option<u64>; 4] {
         let now_ns = clock_ns();
-        [(&self.cpu, cpu(quota)), (&self.memory, memory(quota)), (&self.bytes_out, bytes_out(quota))]
+        [(&self.cpu, cpu(quota)), (&self.memory, memory(quota)), (&self.bytes_out, bytes_out(quota)), (&self.egress, egress(quota))]
             .map(|(bucket, rate)| rate.map(|rate| bucket.level(rate, now_ns)))
     }
 
     /// Whether forgetting it would change nothing for its owner.
     pub(super) fn is_idle(&self, quota: &QuotaConfig) -> bool {
         let now_ns = clock_ns();
-        let all =
-            [(&self.calls, calls(quota)), (&self.cpu, cpu(quota)), (&self.memory, memory(quota)), (&self.bytes_out, bytes_out(quota))];
+        let all = [
+            (&self.calls, calls(quota)),
+            (&self.cpu, cpu(quota)),
+            (&self.memory, memory(quota)),
+            (&self.bytes_out, bytes_out(quota)),
+            (&self.egress, egress(quota)),
+        ];
         self.in_flight() == 0 && all.iter().all(|(bucket, rate)| bucket.is_empty(*rate, now_ns))
     }
 }

@@ -65,11 +65,13 @@ fn row(tenant: &Tenant, (of, name): (&'static str, &str), meter: &Meter, quota: 
     tell("cpu_ms", (totals.cpu_us.load(Relaxed) / 1_000).into());
     tell("memory_mib_s", (totals.memory.load(Relaxed) / 1_000).into());
     tell("bytes_out", totals.bytes_out.load(Relaxed).into());
-    let [cpu_us, memory_mib_ms, bytes_out] = meter.this_minute(quota);
+    tell("egress_calls", totals.egress_calls.load(Relaxed).into());
+    let [cpu_us, memory_mib_ms, bytes_out, egress] = meter.this_minute(quota);
     for (name, used, of) in [
         ("cpu_ms_this_minute", cpu_us.map(|us| us / 1_000), quota.cpu_ms_per_minute_max.into()),
         ("memory_mib_s_this_minute", memory_mib_ms.map(|ms| ms / 1_000), quota.memory_mib_s_per_minute_max.into()),
         ("bytes_out_this_minute", bytes_out, quota.bytes_out_per_minute_max),
+        ("egress_calls_this_minute", egress, quota.egress_calls_per_minute_max.into()),
     ] {
         if let Some(used) = used {
             tell(name, json!({ "used": used, "max": of }));

@@ -135,6 +135,7 @@ fn wire(span: Ended) -> Span {
     let kind = match span.kind {
         Kind::Server => SpanKind::Server,
         Kind::Internal => SpanKind::Internal,
+        Kind::Client => SpanKind::Client,
     };
     Span {
         trace_id: span.place.trace.to_be_bytes().to_vec(),

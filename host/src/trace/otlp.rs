@@ -118,6 +118,7 @@ pub(super) enum SpanKind {
     Unspecified = 0,
     Internal = 1,
     Server = 2,
+    Client = 3,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, prost::Enumeration)]

@@ -15,6 +15,8 @@ pub(super) enum Kind {
     Server,
     /// A part of one.
     Internal,
+    /// A request to somebody else.
+    Client,
 }
 
 /// The value of an attribute.
@@ -111,7 +113,7 @@ impl Arrival {
         span.word("network.protocol.name", "http");
         span.word("network.transport", "tcp");
         if let Some(until) = arrived.authenticated {
-            drop(span.begun("authentication", arrived.began, Some(until)));
+            drop(span.begun(("authentication", Kind::Internal), arrived.began, Some(until)));
         }
         span
     }
@@ -150,10 +152,15 @@ impl Span {
 
     /// A part of this one that begins now.
     pub fn child(&self, name: &'static str) -> Self {
-        if self.is_on() { self.begun(name, Moment::now(), None) } else { Self::default() }
+        if self.is_on() { self.begun((name, Kind::Internal), Moment::now(), None) } else { Self::default() }
     }
 
-    fn begun(&self, name: &'static str, began: Moment, ended: Option<Instant>) -> Self {
+    /// The same, of a request to somebody else.
+    pub fn request_to(&self, name: &'static str) -> Self {
+        if self.is_on() { self.begun((name, Kind::Client), Moment::now(), None) } else { Self::default() }
+    }
+
+    fn begun(&self, (name, kind): (&'static str, Kind), began: Moment, ended: Option<Instant>) -> Self {
         let Some(live) = &self.0 else { return Self::default() };
         let told = Told { name: Cow::Borrowed(name), attributes: Vec::new(), failed: false };
         Self(Some(Arc::new(Live {
@@ -162,7 +169,7 @@ impl Span {
             parent: Some(live.place.span),
             is_remote: false,
             state: live.state.clone(),
-            kind: Kind::Internal,
+            kind,
             began,
             ended,
             told: Mutex::new(told),

@@ -15,6 +15,21 @@ wasmtime::component::bindgen!({
     exports: { default: async },
 });
 
+/// `gatehouse:host/http`, which is in no world of the contract's own: whoever imports it asks for something.
+pub(crate) mod fetching {
+    wasmtime::component::bindgen!({
+        path: "../../../wit/host",
+        inline: "
+            package gatehouse:fetching;
+            world fetching {
+                import gatehouse:host/http@0.1.0;
+            }
+        ",
+        world: "gatehouse:fetching/fetching",
+        imports: { default: async | trappable },
+    });
+}
+
 /// The same of `gatehouse:policy`.
 pub(crate) mod policies {
     wasmtime::component::bindgen!({

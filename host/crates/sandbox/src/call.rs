@@ -7,8 +7,9 @@ use crate::events::{EventSender, LogLine, Stream};
 use crate::fault::Resource;
 use crate::guest::Code;
 use crate::meter::Spent;
+use crate::outgoing::Outgoing;
 use crate::plain::TooLong;
-use crate::state::{Limiter, State};
+use crate::state::{Limiter, Outward, State};
 use crate::work::{Asked, Lists, Offer, Outcome, Refused};
 use crate::{Fault, Grants, Limits, Permit, Share};
 use std::sync::Arc;
@@ -38,6 +39,8 @@ pub struct Call {
     pub limits: Limits,
     /// Where the guest's events go; none: nowhere.
     pub events: Option<EventSender>,
+    /// By what its requests leave; none: they do not.
+    pub outgoing: Option<Arc<dyn Outgoing>>,
     /// Where it is told what the call uses, while it runs.
     pub spent: Arc<Spent>,
     /// On whose account it runs.
@@ -109,17 +112,23 @@ struct Ended<T> {
 impl Runner<'_> {
     pub(crate) async fn call(&self, permit: Permit, call: Call) -> Finished {
         let Permit { guest, work, grants } = permit;
-        let Call { caller, client, resume, meta, limits, events, spent, share, claim } = call;
+        let Call { caller, client, resume, meta, limits, events, outgoing, spent, share, claim } = call;
         let asked = Asked { caller, client, resume, meta };
         let code = Arc::clone(&guest.0.code);
         let ended = self
-            .run((code.profile, Lane::Calls), limits, grants, (events, spent, share, claim), move |mut store| async move {
-                let answer = match code.pre.instantiate_async(&mut store).await {
-                    Ok(instance) => code.exports.run(&mut store, &instance, work, asked, limits.result_bytes).await,
-                    Err(error) => Err(error),
-                };
-                (answer, store)
-            })
+            .run(
+                (code.profile, Lane::Calls),
+                limits,
+                grants,
+                (Outward { events, outgoing }, spent, share, claim),
+                move |mut store| async move {
+                    let answer = match code.pre.instantiate_async(&mut store).await {
+                        Ok(instance) => code.exports.run(&mut store, &instance, work, asked, limits.result_bytes).await,
+                        Err(error) => Err(error),
+                    };
+                    (answer, store)
+                },
+            )
             .await;
         let outcome = ended.outcome.and_then(|answer| match answer.as_ref().map_or(0, Outcome::bytes) {
             bytes if bytes > limits.result_bytes => Err(Fault::ResultTooLarge { bytes, limit: limits.result_bytes }),
@@ -170,7 +179,7 @@ impl Runner<'_> {
         (profile, lane): (Profile, Lane),
         limits: Limits,
         grants: Grants,
-        (events, spent, share, claim): (Option<EventSender>, Arc<Spent>, Share, Option<fair::Claim>),
+        (outward, spent, share, claim): (Outward, Arc<Spent>, Share, Option<fair::Claim>),
         work: impl FnOnce(Store<State>) -> W + Send + 'static,
     ) -> Ended<T>
     where
@@ -185,7 +194,7 @@ impl Runner<'_> {
             return Ended { outcome: Err(Fault::Busy), usage: Usage { wall: began.elapsed(), ..Usage::default() }, stdio: Vec::new() };
         };
         let pulse = Arc::new(Pulse { spent: Arc::clone(&spent), ..Pulse::default() });
-        let mut store = Store::new(&house.engine, State::new(&limits, &grants, events, Limiter::new(&limits, spent, share.memory)));
+        let mut store = Store::new(&house.engine, State::new(&limits, &grants, outward, Limiter::new(&limits, spent, share.memory)));
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(limits.copy_bytes);
         store.set_max_component_handles(limits.handles);

@@ -100,9 +100,14 @@ pub enum LoadError {
     /// The bytes are not a component that this gateway takes.
     #[error(transparent)]
     Survey(#[from] SurveyError),
-    /// It imports what the gateway does not offer.
-    #[error("it imports what this gateway does not offer: {}", .0.iter().map(|i| i.name.as_str()).collect::<Vec<_>>().join(", "))]
-    Imports(Vec<Import>),
+    /// It imports what it may not.
+    #[error("{}", imports(.unknown, .unasked))]
+    Imports {
+        /// What the gateway does not offer.
+        unknown: Vec<Import>,
+        /// What it offers to components that ask for it.
+        unasked: Vec<Import>,
+    },
     /// It exports none of the interfaces that make a plugin, and no function of its own.
     #[error(
         "it exports no `gatehouse:tool/tools@0.1.0`, nor `resources` or `prompts` of that package, and no function of its own; it exports {}",
@@ -127,6 +132,14 @@ pub enum LoadError {
     /// One of its lists refused.
     #[error(transparent)]
     Refused(#[from] Refused),
+}
+
+fn imports(unknown: &[Import], unasked: &[Import]) -> String {
+    let names = |imports: &[Import]| imports.iter().map(|import| import.name.as_str()).collect::<Vec<_>>().join(", ");
+    let unknown = (!unknown.is_empty()).then(|| format!("it imports what this gateway does not offer: {}", names(unknown)));
+    let unasked = (!unasked.is_empty())
+        .then(|| format!("it imports what only a component may that asks for it in its side file: {}", names(unasked)));
+    unknown.into_iter().chain(unasked).collect::<Vec<_>>().join("; ")
 }
 
 /// Reasons that one error names.

@@ -1,6 +1,7 @@
 //! Loading: bytes → a guest that can be called.
 
 use crate::bindings::FullPlugin;
+use crate::bindings::fetching::Fetching;
 use crate::cache::{self, CodeCache};
 use crate::call::{Call, Finished, Runner};
 use crate::compile::{Compiler, MachineCode};
@@ -9,7 +10,7 @@ use crate::plain;
 use crate::state::State;
 use crate::survey::{Import, Reach, Survey, SurveyError, survey};
 use crate::work::{self, Exports, Lists, Offer};
-use crate::{Authority, Digest, Limits, LoadError, Permit};
+use crate::{Asks, Authority, Digest, Limits, LoadError, Permit};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,6 +63,8 @@ pub struct Guest(pub(crate) Arc<Loaded>);
 pub(crate) struct Loaded {
     pub(crate) code: Arc<Code>,
     offer: Offer,
+    /// Whether it imports an interface for that.
+    sends_requests: bool,
 }
 
 /// What a component compiled to, linked, with the places of what it exports.
@@ -73,6 +76,11 @@ pub(crate) struct Code<E = Exports> {
 }
 
 impl Guest {
+    /// Whether it can send requests, if it is granted any.
+    pub fn sends_requests(&self) -> bool {
+        self.0.sends_requests
+    }
+
     /// What its bytes said.
     pub fn survey(&self) -> &Survey {
         &self.0.code.survey
@@ -149,39 +157,38 @@ impl Sandbox {
     }
 
     /// Makes a guest of a component's bytes: looks at them, compiles them or finds them compiled, links them, and asks for its lists in
-    /// an instance without grants.
+    /// an instance without grants. What it asks for decides what it may import.
     ///
     /// Takes milliseconds for cached code and seconds for a language runtime, on other threads. Cancel-safe.
     ///
     /// # Errors
     ///
     /// For each reason not to load it, with a text for its author.
-    pub async fn load(&self, component: Arc<[u8]>) -> Result<Guest, LoadError> {
+    pub async fn load(&self, component: Arc<[u8]>, asks: &Asks) -> Result<Guest, LoadError> {
         let is_plugin = |survey: &Survey| work::is_native(&survey.exports) || survey.exports.iter().any(|export| plain::is_own(export));
-        let (code, survey) = self.machine_code(component, is_plugin, LoadError::Exports).await?;
+        let (code, survey) = self.machine_code(component, asks, is_plugin, LoadError::Exports).await?;
         let code = Arc::new(self.link(code, survey, Exports::of).await?);
         if let Exports::Plain(functions) = &code.exports
             && let Some(skipped) = functions.none()
         {
             return Err(LoadError::NoFunctions(skipped.to_vec()));
         }
+        let sends_requests = code.survey.imports.iter().any(|import| import.reach() == Reach::Http);
         let offer = self.lists(&code, Offer::default(), Lists::ALL).await?;
-        Ok(Guest(Arc::new(Loaded { code, offer })))
+        Ok(Guest(Arc::new(Loaded { code, offer, sends_requests })))
     }
 
     /// Looks at a component, and compiles it if it is of the kind that is wanted.
     pub(crate) async fn machine_code(
         &self,
         component: Arc<[u8]>,
+        asks: &Asks,
         is_wanted: impl Fn(&Survey) -> bool,
         unwanted: fn(Vec<String>) -> LoadError,
     ) -> Result<(MachineCode, Survey), LoadError> {
         let bytes = Arc::clone(&component);
         let survey = blocking(move || survey(&bytes)).await??;
-        let unknown: Vec<Import> = survey.imports.iter().filter(|import| import.reach() == Reach::Unknown).cloned().collect();
-        if !unknown.is_empty() {
-            return Err(LoadError::Imports(unknown));
-        }
+        refuse_imports(survey.imports.iter().filter(|import| !asks.allow_import(import.reach())))?;
         if !is_wanted(&survey) {
             return Err(unwanted(survey.exports));
         }
@@ -196,7 +203,7 @@ impl Sandbox {
     pub async fn list_again(&self, guest: &Guest, lists: Lists) -> Result<Guest, LoadError> {
         let code = Arc::clone(&guest.0.code);
         let offer = self.lists(&code, guest.0.offer.clone(), lists).await?;
-        Ok(Guest(Arc::new(Loaded { code, offer })))
+        Ok(Guest(Arc::new(Loaded { code, offer, sends_requests: guest.0.sends_requests })))
     }
 
     async fn lists(&self, code: &Arc<Code>, offer: Offer, lists: Lists) -> Result<Offer, LoadError> {
@@ -291,10 +298,22 @@ fn runtime(name: &str, on_start: fn()) -> Result<Runtime, SandboxError> {
         .map_err(|error| SandboxError(format!("no threads for guests: {error}")))
 }
 
-/// WASI 0.2 whole, so that language runtimes load, and `gatehouse:host`. What lies behind each interface refuses unless granted.
+/// Lists imports that a component may not have.
+///
+/// # Errors
+///
+/// When there are any.
+pub(crate) fn refuse_imports<'a>(imports: impl Iterator<Item = &'a Import>) -> Result<(), LoadError> {
+    let (unknown, unasked): (Vec<_>, Vec<_>) = imports.cloned().partition(|import| import.reach() == Reach::Unknown);
+    if unknown.is_empty() && unasked.is_empty() { Ok(()) } else { Err(LoadError::Imports { unknown, unasked }) }
+}
+
+/// WASI 0.2 whole, so that language runtimes load, `wasi:http` and `gatehouse:host`. What lies behind each interface refuses unless granted.
 fn linker(engine: &wasmtime::Engine) -> Result<Linker<State>, SandboxError> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)
+        .and_then(|()| wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker))
+        .and_then(|()| Fetching::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state))
         .and_then(|()| FullPlugin::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state))
         .map_err(|error| SandboxError(format!("{error:#}")))?;
     Ok(linker)

@@ -9,6 +9,7 @@
 //! - [`survey()`]: what a file is, before anything of it is compiled.
 //! - [`Compiler`] and [`CodeCache`]: machine code, made in a process of its own and kept under the gateway's own seal.
 //! - [`Sandbox::load`]: bytes → [`Guest`], with its lists.
+//! - [`Asks`] and [`Grants`]: what a component asks for, and what its runs get; [`Outgoing`], by which the host sends their requests.
 //! - [`Authority`] and [`Permit`]: nothing runs that was not permitted; [`Sandbox::call`] takes the permit by value.
 //! - [`Share`]: turns and memory that guests have together.
 //! - [`Sandbox::call`]: one call in a fresh instance → [`Finished`], or a named [`Fault`].
@@ -26,9 +27,11 @@ mod digest;
 mod engine;
 mod events;
 mod fault;
+mod grants;
 mod guest;
 mod limits;
 mod meter;
+mod outgoing;
 mod permit;
 mod plain;
 mod policy;
@@ -46,10 +49,12 @@ pub use digest::Digest;
 pub use engine::{PoolSizes, Profile, SandboxError};
 pub use events::{Change, EventReceiver, EventSender, GuestEvent, LogLevel, LogLine, Progress, Stream, events};
 pub use fault::{Fault, LoadError, Resource};
+pub use grants::{Asks, Grants, HttpHost, HttpPattern, HttpRule, HttpScheme, HttpTerms, Mismatch, Network};
 pub use guest::{Guest, Sandbox, SandboxConfig};
 pub use limits::Limits;
 pub use meter::Spent;
-pub use permit::{Authority, Grants, Permit};
+pub use outgoing::{HttpAnswer, HttpBody, HttpFault, Outgoing, Sending};
+pub use permit::{Authority, Permit};
 pub use plain::{Function, Skipped};
 pub use policy::{
     Action, Credentials, Decision, Denial, FilteredCall, PolicyGuest, PolicyKinds, Principal, Question, ResultVerdict, Target, TargetKind,

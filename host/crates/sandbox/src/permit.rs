@@ -3,7 +3,7 @@
 //! A [`Permit`] is made only by the one [`Authority`] that comes with a [`Sandbox`](crate::Sandbox), and
 //! [`Sandbox::call`](crate::Sandbox::call) takes it by value: a call that no policy looked at does not compile.
 
-use crate::{Guest, Work};
+use crate::{Grants, Guest, Work};
 
 /// Makes permits. There is one for each sandbox and it cannot be copied; whoever holds it answers for every call.
 #[derive(Debug)]
@@ -17,17 +17,6 @@ impl Authority {
     /// Permits this guest to do this work.
     pub fn permit(&self, guest: &Guest, work: Work, grants: Grants) -> Permit {
         Permit { guest: guest.clone(), work, grants }
-    }
-}
-
-/// The capabilities that a run gets. What is not granted is refused when the guest reaches for it.
-#[derive(Debug, Clone, Default)]
-pub struct Grants {}
-
-impl Grants {
-    /// Clocks, randomness and bounded logs, which every guest has; nothing else.
-    pub fn none() -> Self {
-        Self {}
     }
 }
 

@@ -3,10 +3,10 @@
 
 use crate::bindings::policies::exports::gatehouse::policy::{authenticator, authorizer, call_filter, settings};
 use crate::bindings::policies::gatehouse::policy::policy_types;
-use crate::guest::Code;
+use crate::guest::{Code, refuse_imports};
 use crate::state::State;
 use crate::survey::{Reach, Survey};
-use crate::{Digest, Fault, Grants, Limits, LoadError, Sandbox};
+use crate::{Asks, Digest, Fault, Grants, Limits, LoadError, Sandbox};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -161,10 +161,8 @@ impl Sandbox {
     pub async fn load_policy(&self, component: Arc<[u8]>) -> Result<PolicyGuest, LoadError> {
         let decides =
             |survey: &Survey| ["authenticator", "authorizer", "call-filter"].iter().any(|interface| exports(&survey.exports, interface));
-        let (code, survey) = self.machine_code(component, decides, LoadError::NoPolicy).await?;
-        if let Some(import) = survey.imports.iter().find(|import| !matches!(import.reach(), Reach::Nothing | Reach::Environment)) {
-            return Err(LoadError::Imports(vec![import.clone()]));
-        }
+        let (code, survey) = self.machine_code(component, &Asks::default(), decides, LoadError::NoPolicy).await?;
+        refuse_imports(survey.imports.iter().filter(|import| !matches!(import.reach(), Reach::Nothing | Reach::Environment)))?;
         let policy = PolicyGuest(Arc::new(self.link(code, survey, PolicyExports::of).await?));
         self.check_types(&policy).await.map_err(|fault| {
             let fault = match fault {

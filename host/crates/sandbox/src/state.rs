@@ -5,6 +5,7 @@ use crate::bindings::gatehouse::tool::tool_types;
 use crate::events::{Change, EventSender, GuestEvent, LogLevel, LogLine, Progress, Stream};
 use crate::fault::Resource;
 use crate::meter::Spent;
+use crate::outgoing::{Http, Outgoing};
 use crate::share::{Memory, UsedUp};
 use crate::stdio::Capture;
 use crate::{Grants, Limits};
@@ -13,6 +14,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use wasmtime::ResourceLimiter;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
 const MESSAGE_BYTES_MAX: usize = 4_096;
 /// What one call may say of `gatehouse:host/lists`, and how long a URI there may be.
@@ -25,9 +27,17 @@ pub(crate) struct State {
     pub(crate) stdout: Capture,
     pub(crate) stderr: Capture,
     pub(crate) said: Said,
+    pub(crate) http: Http,
     events: Option<EventSender>,
     wasi: WasiCtx,
     table: ResourceTable,
+}
+
+/// Where what a guest says goes, and what it sends; none: nowhere.
+#[derive(Default)]
+pub(crate) struct Outward {
+    pub(crate) events: Option<EventSender>,
+    pub(crate) outgoing: Option<Arc<dyn Outgoing>>,
 }
 
 /// How much the guest has said, and how much of it was dropped.
@@ -52,8 +62,8 @@ struct SaidLimits {
 }
 
 impl State {
-    /// With exactly what is granted: an empty environment, no arguments, no files, no network.
-    pub(crate) fn new(limits: &Limits, _grants: &Grants, events: Option<EventSender>, limiter: Limiter) -> Self {
+    /// With exactly what is granted, and beside it an empty environment, no arguments, no files, no network. Requests leave by `outgoing`.
+    pub(crate) fn new(limits: &Limits, grants: &Grants, Outward { events, outgoing }: Outward, limiter: Limiter) -> Self {
         let (stdout, stderr) = (Capture::new(limits.stdio_bytes), Capture::new(limits.stdio_bytes));
         let wasi = WasiCtxBuilder::new()
             .stdout(stdout.clone())
@@ -64,13 +74,21 @@ impl State {
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
         let said = SaidLimits { log_lines: limits.log_lines, log_bytes: limits.log_bytes, reports: limits.progress_reports };
-        Self { limiter, stdout, stderr, said: Said { limits: said, ..Said::default() }, events, wasi, table }
+        let http = Http::new(&grants.http, outgoing);
+        Self { limiter, stdout, stderr, said: Said { limits: said, ..Said::default() }, http, events, wasi, table }
     }
 }
 
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for State {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        let (ctx, hooks) = self.http.parts();
+        WasiHttpCtxView { hooks, table: &mut self.table, ctx }
     }
 }
 

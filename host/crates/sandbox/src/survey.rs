@@ -59,8 +59,10 @@ pub enum Reach {
     Files,
     /// The process environment and arguments.
     Environment,
-    /// Network sockets.
+    /// Network sockets, which are never granted.
     Sockets,
+    /// Servers, by HTTP.
+    Http,
     /// This gateway does not know it.
     Unknown,
 }
@@ -94,7 +96,11 @@ impl Import {
             {
                 Reach::Nothing
             }
+            Some(("gatehouse:host", "http")) if version.starts_with("0.1.") => Reach::Http,
             Some((package, name)) if version.starts_with("0.2.") => match (package, name) {
+                ("wasi:http", "outgoing-handler") => Reach::Http,
+                // Requests and responses as such: there is nowhere to send them.
+                ("wasi:http", "types") => Reach::Nothing,
                 ("wasi:filesystem", _) => Reach::Files,
                 ("wasi:sockets", _) => Reach::Sockets,
                 ("wasi:cli", "environment") => Reach::Environment,

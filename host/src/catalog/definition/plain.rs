@@ -29,11 +29,11 @@ pub(super) fn tools(
     let mut skipped: Vec<Skipped> = offer.skipped.iter().filter(|skipped| !hidden(&skipped.path)).cloned().collect();
     let mut tools: Vec<Tool> = Vec::new();
     let mut taken: HashMap<String, &str> = HashMap::new();
-    let nothing = Said::default();
+    let (nothing, asks) = (Said::default(), side.is_some_and(|side| !side.asks.is_nothing()));
     for function in offer.functions.iter().filter(|function| !hidden(&function.path)) {
         let said = said.get(function.path.as_str()).copied().unwrap_or(&nothing);
         let skip = |reason: String| Skipped { path: function.path.clone(), name: function.name.clone(), reason };
-        let listed = described(plugin, function, said);
+        let listed = described(plugin, function, said, asks);
         let other = taken.get(listed.name.as_str()).copied();
         if let Some(reason) = other.map(|other| clash(&listed.name, other)).or_else(|| unfit(&listed, said, limits)) {
             skipped.push(skip(reason));
@@ -78,7 +78,7 @@ fn unfit(tool: &contract::Tool, said: &Said, limits: &PluginLimits) -> Option<St
 }
 
 /// A function in the words of the contract, as if its component had listed it.
-fn described(plugin: &str, function: &Function, said: &Said) -> contract::Tool {
+fn described(plugin: &str, function: &Function, said: &Said, asks: bool) -> contract::Tool {
     let description = said.description.as_ref().or(function.docs.as_ref()).cloned();
     contract::Tool {
         name: said.name.clone().unwrap_or_else(|| name(plugin, &function.name)),
@@ -88,11 +88,12 @@ fn described(plugin: &str, function: &Function, said: &Said) -> contract::Tool {
         output_schema: function.output_schema.clone(),
         annotations: contract::Annotations {
             title: None,
-            // It is granted nothing and lives for one call: there is nothing that it could change or reach.
-            read_only: said.read_only.or(Some(true)),
+            // One that asks for nothing is granted nothing, and it lives for one call: there is nothing that it could change or reach. Of one
+            // that asks, only its operator knows.
+            read_only: said.read_only.or((!asks).then_some(true)),
             destructive: said.destructive,
             idempotent: said.idempotent,
-            open_world: said.open_world.or(Some(false)),
+            open_world: said.open_world.or((!asks).then_some(false)),
         },
         icons: Vec::new(),
         scopes: said.scopes.clone(),

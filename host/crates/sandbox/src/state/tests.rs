@@ -5,7 +5,15 @@ use crate::events::{EventReceiver, events};
 /// With room for all events of a test.
 fn state(limits: Limits, progress: bool) -> (State, EventReceiver) {
     let (sender, receiver) = events(progress);
-    (State::new(&limits, &Grants::none(), Some(sender), Limiter::new(&limits, <_>::default(), <_>::default())), receiver)
+    (
+        State::new(
+            &limits,
+            &Grants::none(),
+            Outward { events: Some(sender), outgoing: None },
+            Limiter::new(&limits, <_>::default(), <_>::default()),
+        ),
+        receiver,
+    )
 }
 
 async fn amounts(mut state: State, mut receiver: EventReceiver, reports: &[f64]) -> (Vec<f64>, u32) {

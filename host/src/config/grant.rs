@@ -1,0 +1,275 @@
+//! Grants: what plugins may reach beyond their calls, if they ask for it.
+//!
+//! Each kind of capability has a section of its own below `[grants.NAME]`.
+
+use super::file::{Mistakes, Section};
+use super::{TenantConfig, TenantId};
+use sandbox::{HttpHost, HttpPattern, HttpScheme, HttpTerms, Network};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What one plugin may reach.
+#[derive(Debug, Clone)]
+pub struct GrantConfig {
+    /// Its name in settings, logs and traces.
+    pub name: Arc<str>,
+    /// Whose directory the plugin lies in; none: the one that is shared.
+    pub owner: Option<TenantId>,
+    /// The plugin's name there.
+    pub plugin: Box<str>,
+    /// For which tenants; none: for all that have the plugin.
+    pub tenants: Option<Vec<TenantId>>,
+    /// Requests that it may send; none: it may not.
+    pub http: Option<HttpGrant>,
+}
+
+/// Requests that a plugin may send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpGrant {
+    /// Which.
+    pub allow: Vec<HttpPattern>,
+    /// How.
+    pub terms: Arc<HttpTerms>,
+    /// The certificates that count; none: those of the public authorities.
+    pub ca_file: Option<PathBuf>,
+    /// What is added to requests.
+    pub credentials: Vec<CredentialConfig>,
+}
+
+/// A header field that requests to one host get, whose value the plugin never sees.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CredentialConfig {
+    /// To whom it is sent.
+    pub host: HttpHost,
+    /// The field's name, in lower case.
+    pub header: Box<str>,
+    /// The file with its value.
+    pub file: PathBuf,
+    /// It is sent without TLS as well.
+    pub in_clear: bool,
+}
+
+impl GrantConfig {
+    /// Whether it is for that tenant's calls of that plugin. `is_own` says that the plugin lies in the tenant's own directory.
+    pub fn is_for(&self, tenant: &TenantId, plugin: &str, is_own: bool) -> bool {
+        let right_directory = match &self.owner {
+            None => !is_own,
+            Some(owner) => is_own && owner == tenant,
+        };
+        right_directory && *self.plugin == *plugin && self.tenants.as_ref().is_none_or(|tenants| tenants.contains(tenant))
+    }
+
+    /// The plugin as settings name it.
+    pub fn names(&self) -> String {
+        match &self.owner {
+            None => self.plugin.to_string(),
+            Some(owner) => format!("{owner}/{}", self.plugin),
+        }
+    }
+}
+
+pub(super) fn read(root: &Section<'_, '_>, base: &Path, tenants: &[TenantConfig], mistakes: &Mistakes<'_>) -> Vec<GrantConfig> {
+    let grants = root.sections("grants").into_iter().filter_map(|(name, offset, grant)| {
+        // It stands in traces and in lines.
+        if !mcp::tool::is_tool_name(&name) {
+            mistakes.note(Some(offset), &format!("grants.{name}"), "a grant's name has 1 to 128 of A-Z a-z 0-9 _ . -");
+        }
+        let name: Arc<str> = name.into();
+        let has = |id: &str| tenants.iter().find(|tenant| tenant.id.as_str() == id).map(|tenant| tenant.id.clone());
+        let plugin = grant.parsed("plugin", |text| match text.split_once('/') {
+            None if !text.is_empty() => Ok((None, text.into())),
+            Some((owner, plugin)) if !plugin.is_empty() => match has(owner) {
+                Some(owner) => Ok((Some(owner), plugin.into())),
+                None => {
+                    Err(format!("there is no section [tenants.{owner}]; a plugin of the shared directory has no tenant before its name"))
+                }
+            },
+            _ => Err("must name a plugin, such as \"weather\", or \"acme/weather\" for one of a tenant's own directory".to_owned()),
+        });
+        if !grant.has("plugin") {
+            grant.note("plugin", "must name the plugin, such as \"weather\"");
+        }
+        let named = grant.texts("tenants");
+        let theirs = named.iter().filter_map(|id| {
+            let known = has(id);
+            if known.is_none() {
+                grant.note("tenants", format!("there is no section [tenants.{id}]"));
+            }
+            known
+        });
+        let theirs: Vec<_> = theirs.collect();
+        if let Some((Some(_), _)) = plugin
+            && grant.has("tenants")
+        {
+            grant.note("tenants", "a plugin of a tenant's own directory is that tenant's alone; leave this out");
+        }
+        let tenants = grant.has("tenants").then_some(theirs);
+        let http = grant.has("http").then(|| http(grant.section("http"), &name, base));
+        grant.end();
+        let (owner, plugin) = plugin?;
+        Some(GrantConfig { name, owner, plugin, tenants, http })
+    });
+    grants.collect()
+}
+
+fn http(outgoing: Section<'_, '_>, name: &Arc<str>, base: &Path) -> HttpGrant {
+    let said = outgoing.texts("allow");
+    let allow = said.iter().filter_map(|text| HttpPattern::parse(text).map_err(|wrong| outgoing.note("allow", wrong)).ok());
+    let allow: Vec<_> = allow.collect();
+    if !outgoing.has("allow") {
+        outgoing.note("allow", "must say which requests may leave, such as [\"GET https://api.example.com\"]");
+    }
+    let addresses = outgoing.texts("private_addresses").into_iter().filter_map(|text| {
+        let network = Network::parse(&text);
+        if network.is_none() {
+            outgoing.note("private_addresses", format!("`{text}` is neither an address nor a network such as \"10.0.0.0/8\""));
+        }
+        network
+    });
+    let addresses = addresses.collect();
+    let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+    let requests_max = small(outgoing.number("requests_per_call_max", 16, 1..=10_000));
+    let in_flight_max = small(outgoing.number("requests_in_flight_per_call_max", 4, 1..=64));
+    let request_bytes_max = outgoing.number("request_bytes_max", 1 << 20, 0..=1 << 30);
+    let response_bytes_max = outgoing.number("response_bytes_max", 4 << 20, 1..=1 << 30);
+    let head_bytes_max = usize::try_from(outgoing.number("head_bytes_max", 32 << 10, 8 << 10..=256 << 10)).unwrap_or(usize::MAX);
+    let timeout = Duration::from_millis(outgoing.number("timeout_ms", 10_000, 1..=300_000));
+    let terms = HttpTerms {
+        grant: Arc::clone(name),
+        addresses,
+        requests_max,
+        in_flight_max,
+        request_bytes_max,
+        response_bytes_max,
+        head_bytes_max,
+        timeout,
+    };
+    let ca_file = outgoing.text("ca_file").map(|file| base.join(file));
+    let credentials =
+        outgoing.sections("credentials").into_iter().filter_map(|(host, _, section)| credential(&host, section, &allow, base));
+    let credentials = credentials.collect();
+    outgoing.end();
+    HttpGrant { allow, terms: Arc::new(terms), ca_file, credentials }
+}
+
+fn credential(host: &str, credential: Section<'_, '_>, allow: &[HttpPattern], base: &Path) -> Option<CredentialConfig> {
+    let parsed = HttpHost::parse(host);
+    match &parsed {
+        None => credential.note("header", "belongs to a host, such as [grants.NAME.http.credentials.\"api.example.com\"]"),
+        Some(host) if !allow.iter().any(|pattern| pattern.covers(host)) => {
+            credential.note("header", format!("no request to {host} may leave: `allow` does not have it"));
+        }
+        Some(_) => {}
+    }
+    let header = credential.parsed("header", |text| {
+        let lower = text.to_ascii_lowercase();
+        match is_credential_header(&lower) {
+            true => Ok(Box::from(lower)),
+            false => Err("must be the name of a header field for credentials, such as \"authorization\" or \"x-api-key\"".to_owned()),
+        }
+    });
+    if !credential.has("header") {
+        credential.note("header", "must name the header field, such as \"authorization\"");
+    }
+    let file = credential.text("file");
+    if file.is_none() {
+        credential.note("file", "must name the file with the field's value");
+    }
+    let in_clear = credential.flag("in_clear", false);
+    let only_clear = parsed.as_ref().is_some_and(|host| {
+        let mut of_it = allow.iter().filter(|pattern| pattern.covers(host)).peekable();
+        of_it.peek().is_some() && of_it.all(|pattern| pattern.scheme() == HttpScheme::Http)
+    });
+    if only_clear && !in_clear {
+        credential.note("in_clear", "would never be sent: all requests to that host leave in the clear; set this to true if that is meant");
+    }
+    credential.end();
+    Some(CredentialConfig { host: parsed?, header: header?, file: base.join(file?), in_clear })
+}
+
+/// A field that is neither the request's address nor its framing, and has a plain name.
+fn is_credential_header(name: &str) -> bool {
+    const NEVER: [&str; 12] = [
+        "host",
+        "connection",
+        "content-length",
+        "transfer-encoding",
+        "te",
+        "trailer",
+        "upgrade",
+        "expect",
+        "keep-alive",
+        "proxy-authorization",
+        "proxy-connection",
+        "http2-settings",
+    ];
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
+    (1..=64).contains(&name.len()) && name.bytes().all(plain) && !NEVER.contains(&name)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Config, Overrides};
+    use std::path::Path;
+
+    fn mistakes(text: &str) -> Vec<String> {
+        match Config::read(text, Path::new("/srv"), &Overrides::default()) {
+            Ok(_) => Vec::new(),
+            Err(mistakes) => mistakes.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    #[test]
+    fn a_grant_is_of_one_directory() {
+        let text =
+            "[tenants.default]\n[tenants.a]\n[tenants.b]\n[grants.x]\nplugin = \"p\"\ntenants = [\"a\"]\n[grants.y]\nplugin = \"b/p\"\n";
+        let config = Config::read(text, Path::new(""), &Overrides::default()).expect("right");
+        let [a, b] = [0, 1].map(|at| config.tenants.get(at).expect("three, by name").id.clone());
+        let [x, y] = [0, 1].map(|at| config.grants.get(at).expect("two"));
+        assert!(x.is_for(&a, "p", false) && !x.is_for(&a, "p", true) && !x.is_for(&b, "p", false) && !x.is_for(&a, "q", false));
+        assert!(y.is_for(&b, "p", true) && !y.is_for(&b, "p", false) && !y.is_for(&a, "p", true));
+    }
+
+    #[test]
+    fn http_is_read_with_its_terms() {
+        let text = "[grants.x]\nplugin = \"p\"\n[grants.x.http]\nallow = [\"GET https://*.example.com\"]\nprivate_addresses = [\"10.0.0.0/8\"]\n\
+                    requests_per_call_max = 2\nca_file = \"ca.pem\"\n[grants.x.http.credentials.\"api.example.com\"]\nheader = \"X-Api-Key\"\n\
+                    file = \"key\"\n";
+        let config = Config::read(text, Path::new("/srv"), &Overrides::default()).expect("right");
+        let http = config.grants.first().and_then(|grant| grant.http.as_ref()).expect("it is there");
+        assert_eq!((http.allow.len(), http.terms.requests_max, http.terms.response_bytes_max), (1, 2, 4 << 20));
+        assert_eq!((&*http.terms.grant, http.ca_file.as_deref()), ("x", Some(Path::new("/srv/ca.pem"))));
+        let credential = http.credentials.first().expect("one");
+        assert_eq!((&*credential.header, credential.file.as_path(), credential.in_clear), ("x-api-key", Path::new("/srv/key"), false));
+        assert!(config.connects());
+        assert!(config.files().iter().any(|named| named.setting == "grants.x.http.credentials.api.example.com.file"));
+    }
+
+    #[test]
+    fn mistakes_name_their_keys() {
+        let found = mistakes(
+            "[grants.x]\nplugin = \"a/p\"\ntenants = [\"b\"]\n[grants.x.http]\nallow = [\"https://a.example/x\"]\nprivate_addresses = [\"10.1.0.0/8\"]\n\
+             [grants.x.http.credentials.\"b.example\"]\nheader = \"Host\"\n[grants.y]\n[grants.y.files]\n[grants.\"z z\"]\nplugin = \"p\"\n",
+        );
+        for expected in [
+            "grants.x.plugin: there is no section [tenants.a]",
+            "grants.x.tenants: there is no section [tenants.b]",
+            "grants.x.http.allow: `https://a.example/x` does not say which requests",
+            "grants.x.http.private_addresses: `10.1.0.0/8` is neither",
+            "grants.x.http.credentials.b.example.header: no request to b.example may leave",
+            "grants.x.http.credentials.b.example.header: must be the name of a header field",
+            "grants.x.http.credentials.b.example.file: must name the file",
+            "grants.y.plugin: must name the plugin",
+            "grants.y.files: there is no such setting; here belong `http`, `plugin`, `tenants`",
+            "grants.z z: a grant's name has 1 to 128",
+        ] {
+            assert!(found.iter().any(|mistake| mistake.contains(expected)), "{expected}: {found:#?}");
+        }
+        let clear = mistakes(
+            "[grants.x]\nplugin = \"p\"\n[grants.x.http]\nallow = [\"http://a.example\"]\n[grants.x.http.credentials.\"a.example\"]\n\
+             header = \"authorization\"\nfile = \"f\"\n",
+        );
+        assert!(matches!(&clear[..], [one] if one.contains("in_clear: would never be sent")), "{clear:?}");
+    }
+}
