@@ -222,7 +222,12 @@ fn regular(metadata: &Metadata) -> io::Result<()> {
 
 /// Who beside root and the gateway's user can change what has that name, and so run tools as this gateway, in words that follow its name.
 pub(crate) fn exposed(metadata: &Metadata, name: &Path) -> Option<String> {
-    let (own, owner, mode, name) = (rustix::process::geteuid().as_raw(), metadata.uid(), metadata.mode(), name.display());
+    let own = [rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw()];
+    exposed_by([metadata.uid(), metadata.gid(), metadata.mode()], own, name)
+}
+
+fn exposed_by([owner, group, mode]: [u32; 3], [own, own_group]: [u32; 2], name: &Path) -> Option<String> {
+    let name = name.display();
     if owner != 0 && owner != own {
         return Some(format!(
             "belongs to user {owner}, who can change it at any time; give it to root, or to user {own}, whom the gateway runs as, with \
@@ -232,7 +237,9 @@ pub(crate) fn exposed(metadata: &Metadata, name: &Path) -> Option<String> {
     if mode & 0o002 != 0 {
         return Some(format!("can be written by every user of this machine; take that away with `chmod o-w {name}`"));
     }
-    (mode & 0o020 != 0).then(|| format!("can be written by its group, {}; take that away with `chmod g-w {name}`", metadata.gid()))
+    // Many systems give each user a group with the user's number and nobody else in it, and let it write what the user makes.
+    let is_of_one = group == own_group && group == own && own != 0;
+    (mode & 0o020 != 0 && !is_of_one).then(|| format!("can be written by its group, {group}; take that away with `chmod g-w {name}`"))
 }
 
 /// The same of a plugin directory, and of those that it lies in, where somebody could put another in its place. Nothing is said of a link,
@@ -259,4 +266,33 @@ pub(crate) fn exposed_directory(directory: &Path) -> io::Result<Option<String>> 
         format!("lies in {above}, where every user of this machine can put another in its place; take that away with `chmod o-w {above}`")
     };
     Ok(everybodys.map(words))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_can_change_a_file_is_told() {
+        let told = |file, own| exposed_by(file, own, Path::new("x")).unwrap_or_default();
+        for (file, own) in [
+            ([7, 7, 0o644], [7, 7]),
+            ([0, 0, 0o755], [7, 7]),
+            // A group of one.
+            ([7, 7, 0o664], [7, 7]),
+            ([0, 7, 0o664], [7, 7]),
+        ] {
+            assert_eq!(told(file, own), "", "{file:?} {own:?}");
+        }
+        for (file, own, words) in [
+            ([8, 7, 0o600], [7, 7], "belongs to user 8"),
+            ([7, 7, 0o666], [7, 7], "every user"),
+            ([7, 8, 0o664], [7, 7], "its group, 8"),
+            ([7, 100, 0o664], [7, 100], "its group, 100"),
+            // Administrators may be in it.
+            ([0, 0, 0o664], [0, 0], "its group, 0"),
+        ] {
+            assert!(told(file, own).contains(words), "{file:?} {own:?}");
+        }
+    }
 }
