@@ -67,7 +67,8 @@ fn javascript() {
 
 /// The first of these that is missing.
 fn missing<'a>(desk: &Desk, programs: &[(&'a str, &[&str])]) -> Option<&'a str> {
-    let runs = |program: &str, arguments: &[&str]| desk.command(program).args(arguments).output().is_ok_and(|output| output.status.success());
+    let runs =
+        |program: &str, arguments: &[&str]| desk.command(program).args(arguments).output().is_ok_and(|output| output.status.success());
     programs.iter().find(|(program, arguments)| !runs(program, arguments)).map(|(program, _)| *program)
 }
 
