@@ -18,6 +18,15 @@ use crate::config::Config;
 use crate::gateway::CodeIsKept;
 use project::Project;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// For compiling a component. A gateway waits for less; but a component must not fail its author because the machine builds something beside.
+const COMPILE_TIMEOUT: Duration = Duration::from_secs(600);
+
+fn patient(mut config: Config) -> Config {
+    config.limits.plugins.compile_timeout = config.limits.plugins.compile_timeout.max(COMPILE_TIMEOUT);
+    config
+}
 
 /// What a command is about.
 enum Subject {
@@ -31,7 +40,7 @@ impl Subject {
     /// A component file, or a folder, which is the working directory where nothing is named.
     fn of(named: Option<&Path>) -> Result<Self, Failed> {
         let named = named.unwrap_or(Path::new("."));
-        if named.is_file() { Ok(Self::File(named.to_owned())) } else { Project::find(named, None).map(Self::Folder) }
+        if named.is_file() { Ok(Self::File(named.to_owned())) } else { Project::find(named).map(Self::Folder) }
     }
 
     /// The component, built where a source is younger than it.
@@ -40,7 +49,7 @@ impl Subject {
             Self::File(file) => Ok(file.clone()),
             Self::Folder(project) => {
                 if project.is_stale()? {
-                    toolchain::build(project, None).await?;
+                    toolchain::build(project).await?;
                 }
                 Ok(project.component())
             }
@@ -62,15 +71,22 @@ impl Subject {
         Rig::open(&component, config, kept).await
     }
 
-    /// Settings for calls of this component alone. A folder keeps compiled code of its own, so that a large component is compiled once for
-    /// all commands.
+    /// Settings for calls of this component alone.
     fn config(&self, settings: &Settings) -> Result<(Config, CodeIsKept), Failed> {
-        let mut config = settings.load(None)?;
-        if let (Self::Folder(project), None) = (self, &settings.data) {
-            config.data_directory = project.kept();
-            config.code_cache_directory = project.kept().join("code-cache");
-            return Ok((config, CodeIsKept::Always));
+        match self {
+            Self::File(_) => Ok((patient(settings.load(None)?), CodeIsKept::WhereOneIs)),
+            Self::Folder(project) => of_folder(project, settings),
         }
-        Ok((config, CodeIsKept::WhereOneIs))
     }
+}
+
+/// Settings for calls of a folder's component alone. The folder keeps compiled code of its own, so that a large component is compiled once for
+/// all commands.
+fn of_folder(project: &Project, settings: &Settings) -> Result<(Config, CodeIsKept), Failed> {
+    let mut config = patient(settings.load(None)?);
+    if settings.data.is_none() {
+        config.data_directory = project.kept();
+        config.code_cache_directory = project.kept().join("code-cache");
+    }
+    Ok((config, CodeIsKept::Always))
 }

@@ -1,9 +1,9 @@
 //! `gatehouse build`
 
 use super::super::{Failed, Settings, check, output, runtime};
-use super::project::{Language, Project};
-use super::toolchain::{self, Compiler};
-use super::{Rig, Subject};
+use super::Rig;
+use super::project::Project;
+use super::toolchain;
 use crate::catalog::Plugin;
 use clap::Args;
 use std::path::PathBuf;
@@ -13,21 +13,15 @@ pub(in crate::cli) struct Arguments {
     /// The component's folder
     #[arg(default_value = ".")]
     folder: PathBuf,
-    /// What it is written in, where the folder does not show it
-    #[arg(long, value_enum)]
-    lang: Option<Language>,
-    /// Which compiler builds Rust [default: rustup's, or Debian's where that one cannot]
-    #[arg(long, value_enum)]
-    compiler: Option<Compiler>,
     #[command(flatten)]
     settings: Settings,
 }
 
 pub(in crate::cli) fn run(arguments: &Arguments) -> Result<(), Failed> {
-    let project = Project::find(&arguments.folder, arguments.lang)?;
-    let (config, kept) = Subject::Folder(Project::find(&arguments.folder, arguments.lang)?).config(&arguments.settings)?;
+    let project = Project::find(&arguments.folder)?;
+    let (config, kept) = super::of_folder(&project, &arguments.settings)?;
     runtime()?.block_on(async {
-        toolchain::build(&project, arguments.compiler).await?;
+        toolchain::build(&project).await?;
         let rig = Rig::open(&project.component(), config, kept).await?;
         let component = arguments.folder.join(format!("{}.wasm", project.name));
         output::print(&format!(

@@ -38,7 +38,7 @@ const SERVED_WITHIN: Duration = Duration::from_secs(30);
 /// Calls that may wait to be shown.
 const CALLS_MAX: usize = 1_024;
 
-/// One who builds and serves.
+/// Nothing of it outlives the command.
 const SETTINGS: &str =
     "[gateway]\nwatch_settings = false\n[journal]\nenabled = false\n[store]\nbackend = \"memory\"\n[process]\nlandlock = \"off\"\n";
 
@@ -49,7 +49,7 @@ pub(in crate::cli) fn run(arguments: &Arguments) -> Result<(), Failed> {
             message: format!("{} can be reached from other machines: this is for one's own", arguments.listen),
         });
     }
-    let project = Project::find(&arguments.folder, None)?;
+    let project = Project::find(&arguments.folder)?;
     let served = project.kept().join("dev/plugins");
     let unusable = |error: io::Error| Failed::other(format!("{}: {error}", served.display()));
     // What an earlier run left may be of another name.
@@ -92,8 +92,9 @@ pub(in crate::cli) fn run(arguments: &Arguments) -> Result<(), Failed> {
 fn config(project: &Project, served: &Path, listen: SocketAddr) -> Result<Config, Failed> {
     let data = project.kept().join("dev");
     let overrides = Overrides { listen: Some(listen), plugin_directory: Some(served.to_owned()), data_directory: Some(data.clone()) };
-    let mut config = Config::read(SETTINGS, &data, &overrides)
+    let config = Config::read(SETTINGS, &data, &overrides)
         .map_err(|mistakes| Failed::config(mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))?;
+    let mut config = super::patient(config);
     // The one of all commands, so that a component is compiled once.
     config.code_cache_directory = project.kept().join("code-cache");
     Ok(config)
@@ -140,7 +141,7 @@ impl Bench {
 
     async fn round(&self) -> Result<String, Failed> {
         say("building");
-        toolchain::build(&self.project, None).await?;
+        toolchain::build(&self.project).await?;
         let component = self.project.component();
         // Looked at here first, so that what is wrong with it is said here.
         let rig = Rig::open(&component, self.config.clone(), CodeIsKept::Always).await?;

@@ -21,9 +21,9 @@ use std::path::PathBuf;
 pub(in crate::cli) struct Arguments {
     /// The component's folder, which is built first where something in it changed, or a component file [default: .]
     subject: Option<PathBuf>,
-    /// Try this tool only
-    #[arg(long)]
-    tool: Option<String>,
+    /// Try this tool only; may be said several times
+    #[arg(long = "tool", value_name = "TOOL")]
+    tools: Vec<String>,
     /// Calls of each tool
     #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     runs: u32,
@@ -79,13 +79,11 @@ pub(in crate::cli) fn run(arguments: &Arguments) -> Result<(), Failed> {
     let (component, tried) = runtime()?.block_on(async {
         let component = subject.component().await?;
         let mut rig = subject.open(&arguments.settings).await?;
-        let names = match &arguments.tool {
-            Some(name) => {
-                rig.tool(name).map_err(|reason| Failed::other(format!("{} {reason}", component.display())))?;
-                vec![name.clone()]
-            }
-            None => rig.plugin().tools.iter().map(|tool| tool.definition.name.to_string()).collect(),
-        };
+        for name in &arguments.tools {
+            rig.tool(name).map_err(|reason| Failed::other(format!("{} {reason}", component.display())))?;
+        }
+        let all = || rig.plugin().tools.iter().map(|tool| tool.definition.name.to_string()).collect();
+        let names: Vec<_> = if arguments.tools.is_empty() { all() } else { arguments.tools.clone() };
         let mut tried = Vec::new();
         for name in names {
             tried.push(one_tool(&mut rig, name, seed, arguments.runs).await?);

@@ -17,13 +17,14 @@ pub(in crate::cli) enum Language {
 }
 
 impl Language {
-    pub(super) const ALL: [Self; 5] = [Self::Rust, Self::Python, Self::Js, Self::Go, Self::C];
+    /// In the order in which they are looked for: package.json comes with many a folder, for its tools alone.
+    pub(super) const ALL: [Self; 5] = [Self::Rust, Self::Python, Self::Go, Self::C, Self::Js];
 
     /// The file that a folder of this language has.
     pub(super) fn mark(self) -> &'static str {
         match self {
             Self::Rust => "Cargo.toml",
-            Self::Python => "requirements.txt",
+            Self::Python => "src/plugin.py",
             Self::Js => "package.json",
             Self::Go => "go.mod",
             Self::C => "src/plugin.c",
@@ -62,7 +63,7 @@ impl Project {
     /// # Errors
     ///
     /// When it is none, or what it is written in cannot be seen.
-    pub(super) fn find(folder: &Path, language: Option<Language>) -> Result<Self, Failed> {
+    pub(super) fn find(folder: &Path) -> Result<Self, Failed> {
         let shown = folder.display();
         let whole = folder.canonicalize().map_err(|error| Failed::other(format!("{shown}: {error}")))?;
         if !whole.is_dir() {
@@ -70,22 +71,14 @@ impl Project {
         }
         let name = whole.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         check_name(&name).map_err(|reason| Failed::other(format!("{shown}: the component gets the name of its folder, and {reason}")))?;
-        let marked: Vec<_> = Language::ALL.into_iter().filter(|language| whole.join(language.mark()).is_file()).collect();
-        let language = match (language, marked.as_slice()) {
-            (Some(language), _) => language,
-            (None, [language]) => *language,
-            (None, []) => {
-                let marks: Vec<_> = Language::ALL.iter().map(|language| language.mark()).collect();
-                return Err(Failed::other(format!(
-                    "{shown}: there is none of {}, so this is no component's folder; `gatehouse new NAME --lang LANG` makes one",
-                    marks.join(", ")
-                )));
-            }
-            (None, several) => {
-                let marks: Vec<_> = several.iter().map(|language| language.mark()).collect();
-                return Err(Failed::other(format!("{shown}: there is {}; say which one counts with --lang", marks.join(" and "))));
-            }
-        };
+        let marked = Language::ALL.into_iter().find(|language| whole.join(language.mark()).is_file());
+        let language = marked.ok_or_else(|| {
+            let marks: Vec<_> = Language::ALL.iter().map(|language| language.mark()).collect();
+            Failed::other(format!(
+                "{shown}: there is none of {}, so this is no component's folder; `gatehouse new NAME --lang LANG` makes one",
+                marks.join(", ")
+            ))
+        })?;
         Ok(Self { folder: whole, name, language })
     }
 

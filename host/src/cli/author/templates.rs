@@ -138,7 +138,9 @@ mod tests {
             for plain in [false, true] {
                 let files = files(language, plain, "my-reader");
                 assert!(files.iter().any(|(path, _)| *path == language.mark()), "{language:?}");
-                let left = files.iter().find(|(_, text)| text.contains("{{"));
+                // Go has such braces of its own.
+                let marks = ["name", "tool", "what", "with", "world", "arguments"].map(|mark| format!("{{{{{mark}}}}}"));
+                let left = files.iter().find(|(path, text)| marks.iter().any(|mark| path.contains(mark) || text.contains(mark)));
                 assert_eq!(left, None);
             }
         }

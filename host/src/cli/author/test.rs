@@ -79,7 +79,8 @@ fn differences(called: &Called, expected: &Expected) -> Vec<String> {
             (Some(asked), Expected::Questions(keys)) => {
                 let mut wanted: Vec<_> = keys.iter().map(String::as_str).collect();
                 let mut keys: Vec<_> = asked.keys().map(String::as_str).collect();
-                (wanted.sort_unstable(), keys.sort_unstable());
+                wanted.sort_unstable();
+                keys.sort_unstable();
                 if keys == wanted { Vec::new() } else { vec![format!("it asks for {}, not for {}", keys.join(", "), wanted.join(", "))] }
             }
             (Some(asked), _) => {

@@ -10,28 +10,18 @@ mod rust;
 use super::super::{Failed, output};
 use super::docs;
 use super::project::{Language, Project};
-use clap::ValueEnum;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-
-/// Which compiler builds Rust; without a choice it is rustup's, and Debian's where that one lacks the target.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(in crate::cli) enum Compiler {
-    /// The installed toolchain, with its target wasm32-wasip2
-    Rustup,
-    /// Debian's compiler and libc, for machines that cannot reach rustup's server
-    Debian,
-}
 
 /// Builds a folder's component, and puts it into the folder as `NAME.wasm`.
 ///
 /// # Errors
 ///
 /// When a tool is missing, with the command that installs it, or fails.
-pub(super) async fn build(project: &Project, compiler: Option<Compiler>) -> Result<(), Failed> {
+pub(super) async fn build(project: &Project) -> Result<(), Failed> {
     let bytes = match project.language {
-        Language::Rust => rust::build(project, compiler).await?,
+        Language::Rust => rust::build(project).await?,
         Language::Python => python::build(project).await?,
         Language::Js => javascript::build(project).await?,
         Language::Go => go::build(project).await?,

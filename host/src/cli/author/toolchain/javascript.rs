@@ -22,7 +22,7 @@ pub(super) async fn build(project: &Project) -> Result<Vec<u8>, Failed> {
     // One that an earlier build left must not pass for that of this one.
     let _ = std::fs::remove_file(&out);
     if !npm(project, &["run", "--silent", "build"]).await? {
-        return Err(Failed::other("npm run build failed; what it said stands above"));
+        return Err(Failed::other("npm run build failed; what it said stands above. If a package is missing: npm install"));
     }
     read(&out)
 }
