@@ -273,7 +273,7 @@ async fn streams_end_with_their_session() {
 async fn a_connection_may_be_closed_before_the_answer() {
     let gateway = with("[limits]\nstream_connection_s = 1\nstream_retry_ms = 100\n").await;
     let session = gateway.session("2025-11-25").await;
-    let mut events = Events::of(gateway.legacy_request(Some(&session), &count("c", 5, 500))).await;
+    let mut events = Events::of(gateway.legacy_request(Some(&session), &count("c", 5, 700))).await;
     let (mut last, mut connections, mut seen) = (None, 1, Vec::new());
     loop {
         match events.next().await {
