@@ -93,7 +93,7 @@ async fn short_calls_pass_long_ones_of_their_tenant() {
     assert!(short[4] * 3 < long[4], "{short:?} {long:?}");
 }
 
-/// O01: where more computes than can come to an end, newcomers are refused at once; nobody else is concerned.
+/// O01, O02: where more computes than can come to an end, newcomers are refused at once, and come in when it is over; nobody else is concerned.
 #[tokio::test]
 async fn who_computes_too_much_gets_no_more_calls_in() {
     let _turn = turn().await;

@@ -351,7 +351,7 @@ async fn slots_are_counted() {
     eventually("its slot", SOON, async || (in_use().await == 0.0).then_some(())).await;
 }
 
-/// What a client can choose makes no series: names, methods, paths, agents, ids, tokens.
+/// O11: what a client can choose makes no series: names, methods, paths, agents, ids, tokens.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_client_can_make_series() {
     let admin = Administered::start("").await;

@@ -123,6 +123,7 @@ mod tests {
         metrics::TASK_RESTARTS.each().find(|(word, _)| *word == "other").map_or(0, |(_, count)| count)
     }
 
+    /// X09, of a loop that is made for it.
     #[tokio::test]
     async fn a_loop_goes_on_with_what_it_holds_and_gives_up_in_the_end() {
         let supervisor = Supervisor::new(TaskTracker::new());
