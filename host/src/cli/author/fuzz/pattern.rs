@@ -9,10 +9,25 @@ const DEPTH_MAX: usize = 64;
 
 /// A text that matches, as far as that can be seen; none where the pattern is none.
 pub(super) fn matching(pattern: &str, rng: &mut Rng) -> Option<String> {
-    let hir = regex_syntax::parse(pattern).ok()?;
+    let hir = regex_syntax::parse(&in_ascii(pattern)).ok()?;
     let mut text = String::new();
     write(&hir, rng, &mut text, 0);
     Some(text)
+}
+
+/// With digits, letters and spaces of ASCII alone: JSON Schema means these, and the crate all of Unicode's.
+fn in_ascii(pattern: &str) -> String {
+    let mut text = String::with_capacity(pattern.len());
+    let mut characters = pattern.chars();
+    while let Some(character) = characters.next() {
+        match (character, if character == '\\' { characters.next() } else { None }) {
+            (_, Some('d')) => text.push_str("[0-9]"),
+            (_, Some('w')) => text.push_str("[0-9A-Za-z_]"),
+            (_, Some('s')) => text.push_str("[ \\t]"),
+            (character, escaped) => text.extend([Some(character), escaped].into_iter().flatten()),
+        }
+    }
+    text
 }
 
 fn write(hir: &Hir, rng: &mut Rng, text: &mut String, depth: usize) {
