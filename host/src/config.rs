@@ -319,15 +319,7 @@ impl Config {
         let admin = admin::read(&root, base, listen);
         let auth = root.section("auth");
         let auth_config = auth::read(&auth, base);
-        if !listen.ip().is_loopback() && matches!(auth_config, AuthConfig::Open) {
-            gateway.note(
-                "listen",
-                format!(
-                    "{listen} can be reached from other machines, and no authentication is configured; \
-                     set auth.mode = \"tokens\", or listen on 127.0.0.1 or [::1] and put a proxy that authenticates in front"
-                ),
-            );
-        }
+        check_reach(&gateway, listen, &auth_config);
         let data_directory = gateway.text("data");
         let instructions = gateway.text("instructions");
         let policies: Vec<_> =
@@ -407,6 +399,19 @@ impl Config {
             limits,
             quotas,
         })
+    }
+}
+
+/// Whoever can reach a gateway without authentication may call its tools.
+fn check_reach(gateway: &Section<'_, '_>, listen: SocketAddr, auth: &AuthConfig) {
+    if !listen.ip().is_loopback() && matches!(auth, AuthConfig::Open) {
+        gateway.note(
+            "listen",
+            format!(
+                "{listen} can be reached from other machines, and no authentication is configured; \
+                 set auth.mode = \"tokens\", or listen on 127.0.0.1 or [::1] and put a proxy that authenticates in front"
+            ),
+        );
     }
 }
 
