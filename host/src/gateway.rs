@@ -45,6 +45,8 @@ use upkeep::{Over, Stalled};
 
 /// The hidden command of this program that compiles one component from standard input.
 pub const COMPILE_WORKER: &str = "compile-worker";
+/// The file that this process was started from, even when its name is another file's.
+const OWN_PROGRAM: &str = "/proc/self/exe";
 /// Connections that the kernel keeps waiting.
 const CONNECTIONS_WAITING_MAX: u32 = 1_024;
 /// Changes that a listener may be behind before it is told that everything may have changed.
@@ -162,8 +164,10 @@ pub fn make_sandbox(config: &Config, kept: CodeIsKept) -> Result<(Arc<Sandbox>, 
         CodeIsKept::WhereOneIs if !directory.exists() => None,
         CodeIsKept::Always | CodeIsKept::WhereOneIs => Some(CodeCache::open(directory, config.limits.plugins.code_cache_bytes_max)?),
     };
-    let program = std::env::current_exe().map_err(StartError::Program)?;
-    let compiler = Compiler::worker(program, vec![COMPILE_WORKER.to_owned()], config.limits.plugins.compile_timeout);
+    // This very program, whatever lies under its name by now: a newer one, put there for the next start, makes code that this one does not know, and
+    // may not be executed by what the kernel was told at the start.
+    std::fs::metadata(OWN_PROGRAM).map_err(StartError::Program)?;
+    let compiler = Compiler::worker(OWN_PROGRAM.into(), vec![COMPILE_WORKER.to_owned()], config.limits.plugins.compile_timeout);
     let pools = PoolSizes { fast: u32::try_from(config.limits.calls.in_flight_max).unwrap_or(u32::MAX), ..PoolSizes::default() };
     // As many guests compute at once as there are processors.
     let turns = fair::Places::new(std::thread::available_parallelism().map_or(1, usize::from));

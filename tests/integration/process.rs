@@ -15,6 +15,38 @@ use tokio::net::TcpStream;
 
 const SOON: Duration = Duration::from_secs(20);
 
+/// Ended with the test.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Another program under the name of the one that runs, as an upgrade puts it there for the next start: this one goes on to compile plugins with
+/// itself, and executes nothing else.
+#[tokio::test]
+async fn a_program_whose_file_is_replaced_goes_on() {
+    let place = Place::new();
+    let (program, log) = (place.path().join("program"), place.path().join("log"));
+    fs::copy(binary(), &program).expect("copied");
+    let mut command = Command::new(&program);
+    command.args(["serve", "--listen", "127.0.0.1:0", "--plugins"]).arg(place.plugins()).current_dir(place.path());
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(fs::File::create(&log).expect("a file"));
+    let _gateway = Killed(command.spawn().expect("it starts"));
+    let told = async |what: &str| fs::read_to_string(&log).expect("text").contains(what).then_some(());
+    eventually("it is ready", SOON, async || told("gatehouse: ready ").await).await;
+    let newer = place.path().join("newer");
+    fs::write(&newer, "#!/bin/sh\nexit 1\n").expect("written");
+    fs::rename(&newer, &program).expect("replaced");
+    let arriving = place.plugins().join(".units.new");
+    fs::copy(plugin("units"), &arriving).expect("copied");
+    fs::rename(&arriving, place.plugins().join("units.wasm")).expect("renamed");
+    eventually("it is loaded", SOON, async || told("plugin loaded").await).await;
+}
+
 /// X01: whoever comes is refused at once, whoever is there is served to the end, and those who listen are told when to come back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_refuses_newcomers_ends_a_hundred_calls_and_tells_a_hundred_streams() {
