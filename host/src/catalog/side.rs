@@ -58,7 +58,7 @@ impl Side {
     pub(super) fn read(bytes: &[u8]) -> Result<Self, String> {
         let text = std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
         let written: Written = toml::from_str(text).map_err(|error| {
-            let line = error.span().map(|span| text.bytes().take(span.start).filter(|byte| *byte == b'\n').count() + 1);
+            let line = error.span().map(|span| mcp::text::line_number(text, span.start));
             let what = mcp::text::line(error.message(), 400);
             line.map_or_else(|| what.clone(), |line| format!("line {line}: {what}"))
         })?;

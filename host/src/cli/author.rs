@@ -28,6 +28,15 @@ fn patient(mut config: Config) -> Config {
     config
 }
 
+/// Of one thing that a guest said, what is shown.
+const SAID_LINES_MAX: usize = 20;
+const SAID_CHARS_MAX: usize = 400;
+
+/// What a guest said, line by line, for people.
+fn said(words: &str) -> impl Iterator<Item = String> {
+    words.lines().take(SAID_LINES_MAX).map(|line| mcp::text::line(line, SAID_CHARS_MAX))
+}
+
 /// What a command is about.
 enum Subject {
     /// A folder with sources.

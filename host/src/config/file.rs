@@ -45,7 +45,7 @@ impl<'t> Mistakes<'t> {
     }
 
     pub(super) fn note(&self, offset: Option<usize>, key: &str, message: impl Into<String>) {
-        let line = offset.map(|at| self.text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1);
+        let line = offset.map(|at| mcp::text::line_number(self.text, at));
         self.found.borrow_mut().push(Mistake { line, key: key.to_owned(), message: message.into() });
     }
 

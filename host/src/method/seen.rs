@@ -3,7 +3,8 @@
 //! Arguments are in it, and so nobody looks on in a gateway that serves others: nothing in the settings asks for it.
 
 use crate::journal::Outcome;
-use sandbox::{LogLevel, Usage};
+use mcp::params::LogLevel;
+use sandbox::Usage;
 use std::time::Duration;
 
 /// One call that came to its end.

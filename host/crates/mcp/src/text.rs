@@ -79,6 +79,12 @@ pub(crate) fn starts_object(text: &str) -> bool {
     text.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{')
 }
 
+/// The number of the line in which the byte at `offset` stands, counted from 1.
+#[must_use]
+pub fn line_number(text: &str, offset: usize) -> usize {
+    text.bytes().take(offset).filter(|byte| *byte == b'\n').count().saturating_add(1)
+}
+
 /// `text` on one line and at most `chars_max` characters long, for error messages and logs (J21): cut at a character,
 /// control characters and the Unicode line and paragraph separators escaped as `\u{…}`, `…` where it was cut.
 #[must_use]

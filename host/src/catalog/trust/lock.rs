@@ -173,9 +173,10 @@ impl Lock {
         if text.len() as u64 > BYTES_MAX {
             return Err(unreadable(io::Error::other(format!("it is longer than {BYTES_MAX} bytes"))));
         }
-        Self::parse(&text).map(Some).map_err(|(at, what)| {
-            let line = text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1;
-            LockError::Wrong { path: path.to_owned(), line, what }
+        Self::parse(&text).map(Some).map_err(|(at, what)| LockError::Wrong {
+            path: path.to_owned(),
+            line: mcp::text::line_number(&text, at),
+            what,
         })
     }
 

@@ -81,7 +81,7 @@ pub(super) struct ExpectedResult {
 ///
 /// The first thing that is wrong with it, with its line.
 pub(super) fn read(text: &str) -> Result<Vec<Case>, String> {
-    let line = |at: usize| text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1;
+    let line = |at: usize| mcp::text::line_number(text, at);
     let file: File = toml::from_str(text).map_err(|error| {
         let what = mcp::text::line(error.message(), 400);
         error.span().map_or_else(|| what.clone(), |span| format!("line {}: {what}", line(span.start)))

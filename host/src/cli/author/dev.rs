@@ -4,7 +4,7 @@
 
 use super::super::{Failed, output, rig::Rig, runtime};
 use super::project::{Project, State};
-use super::{build, toolchain};
+use super::{build, said, toolchain};
 use crate::config::{Config, Overrides};
 use crate::confinement::Confinement;
 use crate::gateway::{CodeIsKept, Gateway};
@@ -12,7 +12,7 @@ use crate::generation::Current;
 use crate::journal::Outcome;
 use crate::method::Seen;
 use clap::Args;
-use sandbox::{Digest, LogLevel};
+use sandbox::Digest;
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
@@ -188,10 +188,8 @@ impl Bench {
     }
 }
 
-/// Characters of arguments, and of what a guest says.
+/// Characters of arguments that are shown.
 const ARGUMENTS_CHARS_MAX: usize = 120;
-const WORDS_CHARS_MAX: usize = 400;
-const WORDS_LINES_MAX: usize = 20;
 
 /// Shows calls as they end.
 async fn show(mut seen: mpsc::Receiver<Seen>) {
@@ -207,23 +205,8 @@ async fn show(mut seen: mpsc::Receiver<Seen>) {
         let (took, cpu) = (output::took(seen.took), output::took(seen.usage.cpu));
         say(&format!("{mark} {} {arguments}   {outcome}   {took}, cpu {cpu}", mcp::text::line(&seen.name, ARGUMENTS_CHARS_MAX)));
         for (level, words) in &seen.words {
-            for line in words.lines().take(WORDS_LINES_MAX) {
-                say(&format!("  {} | {}", level_word(*level), mcp::text::line(line, WORDS_CHARS_MAX)));
-            }
+            said(words).for_each(|line| say(&format!("  {} | {line}", level.as_str())));
         }
-    }
-}
-
-fn level_word(level: LogLevel) -> &'static str {
-    match level {
-        LogLevel::Debug => "debug",
-        LogLevel::Info => "info",
-        LogLevel::Notice => "notice",
-        LogLevel::Warning => "warning",
-        LogLevel::Error => "error",
-        LogLevel::Critical => "critical",
-        LogLevel::Alert => "alert",
-        LogLevel::Emergency => "emergency",
     }
 }
 

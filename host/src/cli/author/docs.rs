@@ -3,10 +3,7 @@
 
 use super::super::Failed;
 use super::project::Project;
-use std::path::PathBuf;
 use wit_parser::{PackageId, PackageMetadata, Resolve, WorldId};
-
-const SECTION: &str = "package-docs";
 
 /// The folder's own package.
 fn package(project: &Project) -> Result<(Resolve, PackageId), Failed> {
@@ -14,12 +11,8 @@ fn package(project: &Project) -> Result<(Resolve, PackageId), Failed> {
     let mut resolve = Resolve::default();
     let pushed = resolve.push_dir(&folder);
     // The chain of causes is where the line and the mistake stand.
-    let (package, _) = pushed.map_err(|error| Failed::other(format!("{}: {error:#}", shown(folder))))?;
+    let (package, _) = pushed.map_err(|error| Failed::other(format!("{}: {error:#}", folder.display())))?;
     Ok((resolve, package))
-}
-
-fn shown(folder: PathBuf) -> String {
-    folder.display().to_string()
 }
 
 /// The world that is built, with all that it needs.
@@ -50,8 +43,8 @@ pub(super) fn with_docs(project: &Project, mut component: Vec<u8>) -> Result<Vec
     let (resolve, package) = package(project)?;
     let docs = PackageMetadata::extract(&resolve, package).encode().map_err(|error| Failed::other(format!("wit/: {error:#}")))?;
     // A custom section: its number, its length, its name, its content.
-    let mut content = leb128(SECTION.len());
-    content.extend_from_slice(SECTION.as_bytes());
+    let mut content = leb128(PackageMetadata::SECTION_NAME.len());
+    content.extend_from_slice(PackageMetadata::SECTION_NAME.as_bytes());
     content.extend_from_slice(&docs);
     component.push(0);
     component.extend(leb128(content.len()));

@@ -7,7 +7,7 @@ mod shrink;
 
 use super::super::rig::{Called, Rig, questions};
 use super::super::{Failed, Settings, output, runtime};
-use super::Subject;
+use super::{Subject, said};
 use crate::failure::Failure;
 use crate::journal::Outcome;
 use clap::Args;
@@ -39,6 +39,8 @@ pub(in crate::cli) struct Arguments {
 
 /// Attempts to make arguments that fit a schema.
 const ATTEMPTS_MAX: u32 = 50;
+/// Turns without any, from the first on, after which a tool is given up.
+const HOPELESS: u32 = 10;
 
 /// What calls of one tool came to.
 #[derive(Default)]
@@ -108,6 +110,11 @@ async fn one_tool(rig: &mut Rig, name: String, seed: u64, runs: u32) -> Result<T
     for turn in 1..=runs {
         let Some(arguments) = made(rig, &tried.tool, &schema, &mut Rng::new(seed, turn)) else {
             tried.counts.unmade += 1;
+            // Not one so far: nothing fits the schema, or nothing that is made here.
+            if turn == HOPELESS && tried.counts.unmade == turn {
+                tried.counts.unmade = runs;
+                break;
+            }
             continue;
         };
         let called = rig.call(&tried.tool, &arguments, None, &mut |_| {}).await;
@@ -176,9 +183,6 @@ impl Counts {
     }
 }
 
-/// Lines that are shown of what a guest said.
-const WORDS_LINES_MAX: usize = 20;
-
 fn readable(tried: &[Tried], seed: u64, component: &str, arguments: &Arguments) -> String {
     let mut text = String::new();
     for Tried { tool, counts, finding } in tried {
@@ -194,9 +198,7 @@ fn readable(tried: &[Tried], seed: u64, component: &str, arguments: &Arguments) 
         text.push_str(&format!("    call it again       {}\n", mcp::text::line(&again, 4_000)));
         let subject = arguments.subject.as_ref().map(|subject| format!(" {}", quoted(&subject.display().to_string()))).unwrap_or_default();
         text.push_str(&format!("    find it again       gatehouse fuzz{subject} --tool {tool} --seed {seed} --runs {turn}\n"));
-        for line in words.iter().flat_map(|words| words.lines()).take(WORDS_LINES_MAX) {
-            text.push_str(&format!("    | {}\n", mcp::text::line(line, 400)));
-        }
+        words.iter().flat_map(|words| said(words)).for_each(|line| text.push_str(&format!("    | {line}\n")));
     }
     text.push_str(&format!("seed {seed}\n"));
     text

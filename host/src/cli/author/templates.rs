@@ -118,7 +118,7 @@ pub(super) fn files(language: Language, plain: bool, name: &str) -> Vec<(String,
         Language::Rust => "; needs Rust 1.95 with the target wasm32-wasip2",
         Language::Python => "; needs Python 3.10",
         Language::Js => "; needs node 18 with npm",
-        Language::Go => "; needs Go 1.25",
+        Language::Go => "; needs Go 1.27",
         Language::C => "; needs clang with a libc for WASI",
     };
     let world = if plain { "component" } else { "tool-plugin" };

@@ -2,8 +2,8 @@
 
 use super::super::rig::{Called, questions};
 use super::super::{Failed, Settings, output, runtime};
-use super::Subject;
 use super::cases::{self, Case, Expected, ExpectedResult};
+use super::{Subject, said};
 use crate::method::Seen;
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -183,16 +183,13 @@ fn table(outcomes: &[Outcome<'_>], failed: usize) -> String {
         text.push_str(&format!("    line {}: {} {}\n", case.line, case.tool, mcp::text::line(&json!(case.arguments).to_string(), 200)));
         differences.iter().for_each(|difference| text.push_str(&format!("    {difference}\n")));
         for (_, words) in seen.iter().flat_map(|seen| &seen.words) {
-            words.lines().take(WORDS_LINES_MAX).for_each(|line| text.push_str(&format!("    | {}\n", mcp::text::line(line, 400))));
+            said(words).for_each(|line| text.push_str(&format!("    | {line}\n")));
         }
     }
     let passed = outcomes.len().saturating_sub(failed);
     text.push_str(&format!("{passed} of {} cases came out as expected\n", outcomes.len()));
     text
 }
-
-/// Lines that are shown of one thing that a guest said.
-const WORDS_LINES_MAX: usize = 20;
 
 fn in_json(outcomes: &[Outcome<'_>]) -> String {
     let micros = |duration: std::time::Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);

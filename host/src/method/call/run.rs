@@ -109,8 +109,8 @@ impl CallRun {
         match event {
             GuestEvent::Log(line) => {
                 log(&self.about.target, &line);
-                self.entry.heard(line.level, &line.data);
                 let level = convert::log_level(line.level);
+                self.entry.heard(level, &line.data);
                 // What went to standard output is between the guest and the operator.
                 let wanted = line.stream == Stream::Log && self.about.log_level.is_some_and(|least| level >= least);
                 (wanted && !self.wordless).then(|| {
@@ -137,7 +137,7 @@ impl CallRun {
     fn end(&mut self, ended: Ended) -> Concluded {
         for line in &ended.stdio {
             log(&self.about.target, line);
-            self.entry.heard(line.level, &line.data);
+            self.entry.heard(convert::log_level(line.level), &line.data);
         }
         let usage = ended.usage;
         let dropped = u64::from(usage.log_lines_dropped).saturating_add(usage.stdio_bytes_dropped);
@@ -222,8 +222,8 @@ impl CallRun {
 
     fn guest_failure(&mut self, failure: GuestFailure) -> Failure {
         match &failure {
-            GuestFailure::Internal(text) | GuestFailure::Unavailable(text) => self.entry.heard(LogLevel::Error, text),
-            GuestFailure::UnknownName => self.entry.heard(LogLevel::Error, "the guest does not know what it listed"),
+            GuestFailure::Internal(text) | GuestFailure::Unavailable(text) => self.entry.heard(mcp::params::LogLevel::Error, text),
+            GuestFailure::UnknownName => self.entry.heard(mcp::params::LogLevel::Error, "the guest does not know what it listed"),
             GuestFailure::InvalidArguments(_) | GuestFailure::MissingClientFeature(_) => {}
         }
         let (plugin, name) = (self.about.target.plugin(), self.about.target.name());

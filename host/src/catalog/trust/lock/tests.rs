@@ -25,7 +25,7 @@ fn refused(from: &str, to: &str) -> (usize, String) {
     assert!(text.contains(from), "{from} in {text}");
     let text = text.replacen(from, to, 1);
     let (at, what) = Lock::parse(&text).expect_err("refused");
-    (text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1, what)
+    (mcp::text::line_number(&text, at), what)
 }
 
 #[test]

