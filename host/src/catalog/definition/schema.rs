@@ -6,12 +6,13 @@ use jsonschema::error::ValidationErrorKind;
 use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
 use mcp::JsonText;
 use serde_json::Value;
+use std::collections::HashMap;
 use std::fmt;
 
 /// A compiled JSON Schema.
 pub struct Schema {
     validator: Validator,
-    /// How large it is.
+    /// How large it is, with its references followed.
     parts: usize,
 }
 
@@ -38,6 +39,13 @@ const MISTAKE_CHARS_MAX: usize = 240;
 /// still looked at took up to 10 ms and 16 MB (measured).
 const LOOKED_AT_MAX: usize = 100_000;
 
+/// The same up to which a value is looked at at all: the validator cannot be stopped, and each takes it some 4 ns (measured), here 0.8 s at the most.
+const CHECKED_MAX: usize = 200_000_000;
+/// Parts that a schema may come to, where references that branch go to references that branch.
+const FOLLOWED_MAX: usize = 100_000;
+/// Levels of the same.
+const FOLLOWED_DEPTH_MAX: usize = 400;
+
 impl Schema {
     /// Looks at a value.
     ///
@@ -45,12 +53,16 @@ impl Schema {
     ///
     /// With the first few mistakes.
     pub fn check(&self, value: &Value) -> Result<(), Rejection> {
+        let refused = |text: &str| Err(Rejection { full: text.to_owned(), masked: text.to_owned() });
+        let work = parts(value).saturating_mul(self.parts);
+        if work > CHECKED_MAX {
+            return refused("the value is too large to be compared with so large a schema; try a part of it");
+        }
         if self.validator.is_valid(value) {
             return Ok(());
         }
-        if parts(value).saturating_mul(self.parts) > LOOKED_AT_MAX {
-            let text = "the value does not fit, and is too large for its mistakes to be looked for; try a part of it".to_owned();
-            return Err(Rejection { full: text.clone(), masked: text });
+        if work > LOOKED_AT_MAX {
+            return refused("the value does not fit, and is too large for its mistakes to be looked for; try a part of it");
         }
         let mut rejection = Rejection { full: String::new(), masked: String::new() };
         for (count, error) in self.validator.iter_errors(value).enumerate() {
@@ -106,6 +118,65 @@ fn parts(value: &Value) -> usize {
         }
     }
     count
+}
+
+/// How many parts a schema comes to with its references followed, each as often as something refers to it: what a validator walks through that
+/// keeps no notes. What refers to itself is followed once: such references it does keep notes of.
+struct Followed<'s> {
+    root: &'s Value,
+    /// By their place in memory; none while they are followed.
+    known: HashMap<*const Value, Option<usize>>,
+    anchors: HashMap<&'s str, &'s Value>,
+}
+
+impl<'s> Followed<'s> {
+    fn parts(root: &'s Value) -> usize {
+        let mut anchors = HashMap::new();
+        let mut open = vec![root];
+        while let Some(value) = open.pop() {
+            match value {
+                Value::Object(members) => {
+                    for keyword in ["$anchor", "$dynamicAnchor", "$id", "id"] {
+                        if let Some(Value::String(name)) = members.get(keyword) {
+                            anchors.insert(name.trim_start_matches('#'), value);
+                        }
+                    }
+                    open.extend(members.values());
+                }
+                Value::Array(items) => open.extend(items),
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+            }
+        }
+        Self { root, known: HashMap::new(), anchors }.of(root, 0)
+    }
+
+    fn of(&mut self, value: &'s Value, depth: usize) -> usize {
+        if depth > FOLLOWED_DEPTH_MAX {
+            return usize::MAX;
+        }
+        let below: Vec<&Value> = match value {
+            Value::Object(members) => {
+                let references = ["$ref", "$dynamicRef", "$recursiveRef"].into_iter().filter_map(|keyword| members.get(keyword)?.as_str());
+                let targets = references.filter_map(|reference| self.target(reference));
+                targets.chain(members.values()).collect()
+            }
+            Value::Array(items) => items.iter().collect(),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => return 1,
+        };
+        if let Some(known) = self.known.get(&std::ptr::from_ref(value)) {
+            return known.unwrap_or(1);
+        }
+        self.known.insert(value, None);
+        let parts = below.into_iter().fold(1_usize, |parts, below| parts.saturating_add(self.of(below, depth + 1)));
+        self.known.insert(value, Some(parts));
+        parts
+    }
+
+    fn target(&self, reference: &str) -> Option<&'s Value> {
+        let place = reference.strip_prefix('#')?;
+        let place = percent_encoding::percent_decode_str(place).decode_utf8().ok()?;
+        if place.is_empty() || place.starts_with('/') { self.root.pointer(&place) } else { self.anchors.get(&*place).copied() }
+    }
 }
 
 pub(super) fn schema_text(member: &str, text: &str, limits: &PluginLimits) -> Result<(JsonText, Value), String> {
@@ -170,12 +241,18 @@ fn dialect(member: &str, schema: &Value) -> Result<Draft, String> {
 }
 
 pub(super) fn compile(member: &str, schema: &Value) -> Result<Schema, String> {
+    let parts = Followed::parts(schema);
+    if parts > FOLLOWED_MAX {
+        return Err(format!(
+            "{member} comes to more than {FOLLOWED_MAX} parts or {FOLLOWED_DEPTH_MAX} levels with its references followed; let fewer lead to others"
+        ));
+    }
     jsonschema::options()
         .with_draft(dialect(member, schema)?)
         // A backtracking engine would let one pattern of a guest's hold a worker for ever.
         .with_pattern_options(PatternOptions::regex())
         .build(schema)
-        .map(|validator| Schema { validator, parts: parts(schema) })
+        .map(|validator| Schema { validator, parts })
         .map_err(|error| format!("{member} is no valid JSON Schema: {}", mcp::text::line(&error.to_string(), MISTAKE_CHARS_MAX)))
 }
 
@@ -214,6 +291,42 @@ mod tests {
         for (value, expected) in table {
             assert_eq!(told(&schema, &value), expected);
         }
+    }
+
+    /// L17: so many references, each to as many, and so on; a reference to itself is not one of these.
+    #[test]
+    fn references_that_branch_without_end_are_refused() {
+        let branching = |levels: usize, anchors: bool| {
+            let name = |level: usize| if anchors { format!("#a{level}") } else { format!("#/$defs/d{level}") };
+            let level = |level: usize| {
+                let schema = json!({ "$anchor": format!("a{level}"), "anyOf": vec![json!({ "$ref": name(level + 1) }); 10] });
+                (format!("d{level}"), schema)
+            };
+            let mut defs: serde_json::Map<_, _> = (0..levels).map(level).collect();
+            defs.insert(format!("d{levels}"), json!({ "$anchor": format!("a{levels}"), "type": "integer" }));
+            json!({ "$ref": name(0), "$defs": defs })
+        };
+        for anchors in [false, true] {
+            assert!(compile("input-schema", &branching(3, anchors)).is_ok());
+            let told = compile("input-schema", &branching(12, anchors)).expect_err("it is refused");
+            assert!(told.contains("with its references followed"), "{told}");
+        }
+        let chain: serde_json::Map<_, _> =
+            (0..500).map(|level| (format!("d{level}"), json!({ "$ref": format!("#/$defs/d{}", level + 1) }))).collect();
+        assert!(compile("input-schema", &json!({ "$ref": "#/$defs/d0", "$defs": chain })).is_err());
+        let tree =
+            json!({ "type": "object", "properties": { "left": { "$ref": "#" }, "right": { "$ref": "#" } }, "additionalProperties": false });
+        let mut value = json!({});
+        for _ in 0..12 {
+            value = json!({ "left": value.clone(), "right": value });
+        }
+        assert_eq!(compile("input-schema", &tree).expect("a schema").check(&value), Ok(()));
+    }
+
+    #[test]
+    fn what_would_take_for_ever_is_not_compared() {
+        let expected = "the value is too large to be compared with so large a schema; try a part of it";
+        assert_eq!(told(&cases(100), &json!(vec![0; 200_000])), expected);
     }
 
     #[test]
