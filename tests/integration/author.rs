@@ -130,7 +130,7 @@ fn a_missing_tool_is_named_with_what_installs_it() {
         ("rust", "`cargo` is missing: install Rust 1.95 or later from https://rustup.rs"),
         ("python", "`python3` is missing: install Python 3.10 or later; on Debian: apt-get install python3 python3-venv"),
         ("js", "`npm` is missing: install node 18 or later with npm; on Debian: apt-get install nodejs npm"),
-        ("go", "`go` is missing: install Go 1.25 or later"),
+        ("go", "`go` is missing: install Go 1.27 or later"),
         ("c", "apt-get install --no-install-recommends clang-19 lld-19 libclang-rt-19-dev-wasm32 wasi-libc"),
     ] {
         assert_eq!(desk.run(&["new", language, "--lang", language]).code, 0);
