@@ -9,6 +9,22 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Header fields that neither a plugin nor a credential sets: they say to whom a request goes, or are between two servers alone.
+pub const FIELDS_OF_HOST: [&str; 12] = [
+    "host",
+    "connection",
+    "expect",
+    "http2-settings",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
 /// What one plugin may reach.
 #[derive(Debug, Clone)]
 pub struct GrantConfig {
@@ -190,22 +206,8 @@ fn credential(host: &str, credential: Section<'_, '_>, allow: &[HttpPattern], ba
 
 /// A field that is neither the request's address nor its framing, and has a plain name.
 fn is_credential_header(name: &str) -> bool {
-    const NEVER: [&str; 12] = [
-        "host",
-        "connection",
-        "content-length",
-        "transfer-encoding",
-        "te",
-        "trailer",
-        "upgrade",
-        "expect",
-        "keep-alive",
-        "proxy-authorization",
-        "proxy-connection",
-        "http2-settings",
-    ];
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_';
-    (1..=64).contains(&name.len()) && name.bytes().all(plain) && !NEVER.contains(&name)
+    (1..=64).contains(&name.len()) && name.bytes().all(plain) && name != "content-length" && !FIELDS_OF_HOST.contains(&name)
 }
 
 #[cfg(test)]

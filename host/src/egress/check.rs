@@ -1,25 +1,10 @@
 //! A request as it is: whether it is one, whether a rule lets it leave, and in which form it does.
 
+use crate::config::FIELDS_OF_HOST;
 use crate::trace::Span;
 use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue};
 use http::{Method, Uri};
 use sandbox::{HttpBody, HttpFault, HttpHost, HttpRule, HttpScheme};
-
-/// Fields that say to whom a request goes, or are between two servers alone.
-const OURS: [&str; 12] = [
-    "host",
-    "connection",
-    "expect",
-    "http2-settings",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
 
 /// Of a place in a line.
 const PLACE_BYTES_MAX: usize = 300;
@@ -66,7 +51,7 @@ pub(super) fn check(mut request: http::Request<HttpBody>, rules: &[HttpRule]) ->
 
 /// Who a request is for, and where it ends, is the host's to say: what is said twice could be read in two ways.
 fn check_head(headers: &HeaderMap) -> Result<(), HttpFault> {
-    if OURS.iter().any(|name| headers.contains_key(*name)) {
+    if FIELDS_OF_HOST.iter().any(|name| headers.contains_key(*name)) {
         return Err(HttpFault::Denied("header"));
     }
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
