@@ -106,6 +106,7 @@ fn libraries_stay_in_their_rooms() {
         ("wasmparser", &["host/crates/sandbox/"]),
         ("wasmtime", &["host/crates/sandbox/"]),
         ("wasmtime_wasi", &["host/crates/sandbox/"]),
+        ("wasmtime_wasi_config", &["host/crates/sandbox/"]),
         ("wasmtime_wasi_http", &["host/crates/sandbox/"]),
         ("sled", &["host/crates/event-store/"]),
         ("jsonwebtoken", &["host/crates/token/"]),
@@ -251,7 +252,7 @@ fn settings() -> Vec<Setting> {
         ("quota", "quotas.KIND"),
     ];
     for (variable, name) in sections.chain(named) {
-        for method in ["text", "texts", "flag", "number", "ratio", "parsed", "json"] {
+        for method in ["text", "texts", "flag", "number", "ratio", "parsed", "json", "entries"] {
             let call = format!("{variable}.{method}(\"");
             let keys = words(&config, &call).map(|at| config[at + call.len()..].split('"').next().unwrap_or_default());
             settings.extend(keys.map(|key| Setting { key: format!("{name}.{key}"), numbers: [None; 3] }));

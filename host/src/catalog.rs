@@ -6,6 +6,7 @@
 mod definition;
 mod directory;
 mod file;
+mod given;
 mod grants;
 mod loader;
 mod pattern;
@@ -18,7 +19,8 @@ mod watch;
 
 pub use definition::{DefinitionError, Rejection};
 pub(crate) use directory::exposed_directory;
-pub use grants::effective;
+pub use given::{Given, GivenError};
+pub use grants::InForce;
 pub use loader::{Loader, PluginError, load_each, load_file};
 pub use refresh::Refresh;
 pub use server::{Readable, Server};
@@ -273,13 +275,13 @@ struct View {
 }
 
 impl Catalog {
-    /// Arranges plugins under the tenants and servers of the settings.
-    pub fn new(generation: u64, shelves: Shelves, config: &Config) -> Self {
+    /// Arranges plugins under the tenants and servers of the settings, with what these give.
+    pub fn new(generation: u64, shelves: Shelves, config: &Config, given: &Given) -> Self {
         let views = config.tenants.iter().map(|tenant| {
             let plugins = shelves.of(tenant);
             let instructions = tenant.instructions.clone().or_else(|| config.instructions.clone());
             let is_own = |plugin: &str| shelves.own.get(&tenant.id).is_some_and(|own| own.plugins.contains_key(plugin));
-            let granted = Arc::new(Granted::of(&config.grants, &tenant.id, &plugins, is_own));
+            let granted = Arc::new(Granted::of((&config.grants, given), &tenant.id, &plugins, is_own));
             let theirs = config.servers.iter().filter(|server| server.tenant.as_ref().is_none_or(|id| *id == tenant.id));
             let servers = theirs.map(|server| (server.id.clone(), Server::selected((&plugins, &granted), server))).collect();
             (tenant.id.clone(), View { default: Server::whole((&plugins, &granted), instructions, config.quotas.server), servers })

@@ -152,6 +152,7 @@ impl From<crate::gateway::StartError> for Failed {
             | E::Issuer(_)
             | E::Admin(_)
             | E::Means(_)
+            | E::Given(_)
             | E::Store(OpenError::Newer { .. })
             | E::Revocations(FileError::Newer { .. }) => 78, // EX_CONFIG
         };

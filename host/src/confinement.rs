@@ -144,7 +144,8 @@ impl Confinement {
             // What is not there has an error of its own.
             Err(_) => false,
         };
-        let named = config.plugin_directories().into_iter().chain(config.files()).chain(config.lock_file());
+        let directories = config.plugin_directories().into_iter().chain(config.granted_directories());
+        let named = directories.chain(config.files()).chain(config.lock_file());
         if let Some(named) = named.into_iter().find(|named| outside(named.path)) {
             return Err(format!(
                 "{}: lies where this process cannot reach since its start (process.landlock); restart the gateway, or put it below the \
@@ -190,7 +191,8 @@ struct Rules {
 impl Rules {
     fn of(config: &Config) -> Self {
         let mut read: BTreeSet<PathBuf> = SYSTEM.iter().map(PathBuf::from).collect();
-        read.extend(config.plugin_directories().into_iter().map(|named| named.path.to_owned()));
+        let directories = config.plugin_directories().into_iter().chain(config.granted_directories());
+        read.extend(directories.map(|named| named.path.to_owned()));
         let (files, lock) = (config.files(), config.lock_file());
         // Without a settings file there is none to come: the working directory may be anything. What settings name may come later.
         let settings = Some(config.file()).filter(|file| file.exists());

@@ -8,7 +8,7 @@ mod tidings;
 mod upkeep;
 
 use crate::auth::{AdminError, AdminToken, IssuerError, Policy, PolicyError};
-use crate::catalog::{Catalog, Problem, TrustError, exposed_directory};
+use crate::catalog::{Catalog, GivenError, Problem, TrustError, exposed_directory};
 use crate::config::{Config, StoreBackend};
 use crate::confinement::Confinement;
 use crate::control::{self, Answering, Desks, Entrance, Ordered, Reload};
@@ -125,6 +125,9 @@ pub enum StartError {
     /// A file of a grant: without it requests would leave without what they are to have.
     #[error(transparent)]
     Means(#[from] MeansError),
+    /// A value or a directory of a grant: without it a plugin would run without what it is to have.
+    #[error(transparent)]
+    Given(#[from] GivenError),
     /// The admin listener's token: without it anybody on the machine could administrate.
     #[error(transparent)]
     Admin(#[from] AdminError),

@@ -93,6 +93,8 @@ async fn settings_that_reach_beyond_are_refused_until_a_restart() {
     let table = [
         (format!("[policies.p]\nfile = {:?}\n", other.path().join("policy.wasm")), "policies.p.file: "),
         (format!("[tenants.default]\nplugin_directory = {:?}\n", other.plugins()), "tenants.default.plugin_directory: "),
+        (format!("[grants.g]\nplugin = \"p\"\n[grants.g.files]\n\"/d\" = {:?}\n", other.plugins()), "grants.g.files./d: "),
+        ("[grants.g]\nplugin = \"p\"\n[grants.g.config]\nk = { file = \"/etc/shadow\" }\n".to_owned(), "grants.g.config.k.file: "),
         (tokens("jwks_file = \"/etc/shadow\""), "auth.issuers.a.jwks_file: "),
         (tokens("secret_file = \"keys\""), "auth.issuers.a.secret_file: "),
         (tokens("jwks_file = \"plugins/../../../etc/shadow\""), "auth.issuers.a.jwks_file: "),

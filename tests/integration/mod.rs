@@ -30,6 +30,7 @@ mod fairness;
 mod filters;
 mod front;
 mod fuzz;
+mod given;
 mod grants;
 mod guests;
 mod hardening;

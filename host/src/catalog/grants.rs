@@ -1,9 +1,10 @@
 //! What is in force of what plugins ask for and the operator grants: what both say, made once for each generation.
 
-use super::Plugins;
+use super::{Given, Plugins};
 use crate::config::{GrantConfig, TenantId};
-use sandbox::{Asks, Grants, HttpRule};
+use sandbox::{Asks, Directories, Environment, Grants, GuestPath, HttpRule, SettingName, Settings, VariableName};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 /// The grants of one tenant's plugins, by name; those that have none are not in it.
@@ -12,11 +13,18 @@ pub(super) struct Granted(BTreeMap<Arc<str>, Grants>);
 
 impl Granted {
     /// `is_own` says which plugins lie in the tenant's own directory.
-    pub(super) fn of(grants: &[GrantConfig], tenant: &TenantId, plugins: &Plugins, is_own: impl Fn(&str) -> bool) -> Self {
+    pub(super) fn of(
+        (grants, given): (&[GrantConfig], &Given),
+        tenant: &TenantId,
+        plugins: &Plugins,
+        is_own: impl Fn(&str) -> bool,
+    ) -> Self {
         let theirs = plugins.iter().filter_map(|(name, plugin)| {
+            let asks = plugin.asks();
             let of_it = grants.iter().filter(|grant| grant.is_for(tenant, name, is_own(name)));
-            let granted = effective(&plugin.asks(), of_it);
-            (!granted.http.is_empty()).then(|| (Arc::clone(name), granted))
+            let in_force: Vec<_> = of_it.map(|grant| InForce::of(&asks, grant)).collect();
+            let granted = made_of(&in_force, given, name);
+            (!granted.is_none()).then(|| (Arc::clone(name), granted))
         });
         Self(theirs.collect())
     }
@@ -27,12 +35,60 @@ impl Granted {
     }
 }
 
-/// What of those grants is in force for a component that asks for this.
-pub fn effective<'a>(asks: &Asks, grants: impl Iterator<Item = &'a GrantConfig>) -> Grants {
-    let http = grants.filter_map(|grant| grant.http.as_ref()).flat_map(|http| {
-        let asked = asks.http.iter().flatten();
-        let both = asked.flat_map(|asked| http.allow.iter().filter_map(|allowed| allowed.meet(asked)));
-        both.map(|pattern| HttpRule { pattern, terms: Arc::clone(&http.terms) })
+/// What of one grant is in force for a component: values by their names.
+#[derive(Debug)]
+pub struct InForce<'a> {
+    grant: &'a str,
+    /// Requests that may leave.
+    pub http: Vec<HttpRule>,
+    /// Settings that are read.
+    pub config: Vec<&'a SettingName>,
+    /// Variables that are there.
+    pub environment: Vec<&'a VariableName>,
+    /// Directories that are read: where the component finds them, and where they are.
+    pub files: Vec<(&'a GuestPath, &'a Path)>,
+}
+
+impl<'a> InForce<'a> {
+    /// For a component that asks for this.
+    pub fn of(asks: &Asks, grant: &'a GrantConfig) -> Self {
+        let http = grant.http.iter().flat_map(|http| {
+            let asked = asks.http.iter().flatten();
+            let both = asked.flat_map(|asked| http.allow.iter().filter_map(|allowed| allowed.meet(asked)));
+            both.map(|pattern| HttpRule { pattern, terms: Arc::clone(&http.terms) })
+        });
+        let config = grant.config.iter().map(|(name, _)| name);
+        let environment = grant.environment.iter().map(|(name, _)| name);
+        let files = grant.files.iter().map(|(guest, host)| (guest, host.as_path()));
+        Self {
+            grant: &grant.name,
+            http: http.collect(),
+            config: config.filter(|name| asks.config.iter().flatten().any(|asked| asked == *name)).collect(),
+            environment: environment.filter(|name| asks.environment.contains(name)).collect(),
+            files: files.filter(|(guest, _)| asks.files.contains(guest)).collect(),
+        }
+    }
+}
+
+/// Settings give no name twice to one plugin of one tenant.
+fn made_of(in_force: &[InForce<'_>], given: &Given, plugin: &str) -> Grants {
+    let with_values = || in_force.iter().filter_map(|grant| Some((grant, given.of(grant.grant)?)));
+    let config = with_values().flat_map(|(grant, values)| {
+        let named = grant.config.iter();
+        named.filter_map(|name| Some(((*name).clone(), Arc::clone(values.config.get(name)?))))
     });
-    Grants { http: http.collect() }
+    let environment = with_values().flat_map(|(grant, values)| {
+        let named = grant.environment.iter();
+        named.filter_map(|name| Some(((*name).clone(), Arc::clone(values.environment.get(name)?))))
+    });
+    let files = in_force.iter().flat_map(|grant| grant.files.iter().copied());
+    Grants {
+        http: in_force.iter().flat_map(|grant| grant.http.iter().cloned()).collect(),
+        config: Settings::new(config),
+        environment: Environment::new(environment),
+        // It was there when the settings were read.
+        files: Directories::open(files, |guest, error| {
+            tracing::error!(%plugin, path = %guest, %error, "a directory that is granted cannot be opened; the plugin does not have it");
+        }),
+    }
 }

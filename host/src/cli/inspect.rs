@@ -1,7 +1,7 @@
 //! `gatehouse inspect FILE`
 
 use super::{Failed, Settings, output, runtime};
-use crate::catalog::{Loader, Written, effective, load_file};
+use crate::catalog::{InForce, Loader, Written, load_file};
 use crate::config::GrantConfig;
 use crate::gateway::CodeIsKept;
 use clap::Args;
@@ -117,15 +117,25 @@ impl Report<'_> {
 
     /// What its side file asks for, kind by kind.
     fn asked(&self) -> Vec<(&'static str, Vec<String>)> {
-        let http = self.asks.http.iter().map(|patterns| ("http", patterns.iter().map(ToString::to_string).collect()));
-        http.collect()
+        let Asks { http, config, environment, files } = &self.asks;
+        let http = http.iter().map(|patterns| ("http", shown(patterns)));
+        let config = config.iter().map(|names| ("config", shown(names)));
+        let environment = Some(("environment", shown(environment))).filter(|_| !environment.is_empty());
+        let files = Some(("files", shown(files))).filter(|_| !files.is_empty());
+        http.chain(config).chain(environment).chain(files).collect()
     }
 
-    /// What each grant of the settings comes to for it, kind by kind: what both say.
+    /// What each grant of the settings comes to for it, kind by kind: what both say. Of what has a value it is the name: the value may be secret.
     fn in_force(&self) -> impl Iterator<Item = (&GrantConfig, Vec<(&'static str, Vec<String>)>)> {
         self.granted.iter().map(|grant| {
-            let grants = effective(&self.asks, [*grant].into_iter());
-            (*grant, vec![("http", grants.http.iter().map(|rule| rule.pattern.to_string()).collect())])
+            let InForce { http, config, environment, files, .. } = InForce::of(&self.asks, grant);
+            let kinds = vec![
+                ("http", shown(http.iter().map(|rule| &rule.pattern))),
+                ("config", shown(config)),
+                ("environment", shown(environment)),
+                ("files", shown(files.iter().map(|(path, _)| path))),
+            ];
+            (*grant, kinds)
         })
     }
 
@@ -248,11 +258,16 @@ impl Report<'_> {
     }
 }
 
+fn shown<T: ToString>(all: impl IntoIterator<Item = T>) -> Vec<String> {
+    all.into_iter().map(|one| one.to_string()).collect()
+}
+
 fn grant(reach: Reach) -> Option<&'static str> {
     match reach {
         Reach::Nothing => None,
         Reach::Files => Some("files"),
         Reach::Environment => Some("environment"),
+        Reach::Config => Some("config"),
         Reach::Http => Some("http"),
         Reach::Sockets => Some("sockets, which are never granted"),
         Reach::Unknown => Some("something that this gateway does not offer"),

@@ -2,7 +2,7 @@
 
 use super::Failed;
 use crate::auth::{Authenticator, Caller, Policies, Policy};
-use crate::catalog::{Catalog, Loader, Plugin, Server, Shelf, Shelves, Tool, load_file};
+use crate::catalog::{Catalog, Given, Loader, Plugin, Server, Shelf, Shelves, Tool, load_file};
 use crate::config::{AuthConfig, Config, TenantConfig, TenantId};
 use crate::egress::{Egress, Means};
 use crate::failure::Failure;
@@ -66,7 +66,7 @@ impl Rig {
         let plugin = Arc::new(plugin);
         let plugins = [(Arc::clone(&plugin.name), Arc::clone(&plugin))].into();
         let shared = Shelf { plugins: Arc::new(plugins), ..Shelf::default() };
-        let catalog = Arc::new(Catalog::new(1, Shelves { shared, ..Shelves::default() }, &config));
+        let catalog = Arc::new(Catalog::new(1, Shelves { shared, ..Shelves::default() }, &config, &Given::default()));
         let policies = Arc::new(Policies::none(Arc::clone(&sandbox)));
         let authenticator = Authenticator::open(Tenants::load(&config, None), policies);
         let caller = authenticator.anonymous().ok_or_else(|| Failed::other("nobody may call"))?;

@@ -66,6 +66,12 @@ pub(super) fn parse<'t>(mistakes: &Mistakes<'t>) -> DeTable<'t> {
     table.into_inner()
 }
 
+/// What stands under a name that is free.
+pub(super) enum Entry<'a, 't> {
+    Text(String),
+    Table(Section<'a, 't>),
+}
+
 /// One table of the file. Every key that is read is known; [`Section::end`] refuses the rest.
 pub(super) struct Section<'a, 't> {
     path: String,
@@ -96,6 +102,21 @@ impl<'a, 't> Section<'a, 't> {
                 Some((name.get_ref().to_string(), name.span().start, outer.below(name.get_ref(), Some(inner))))
             })
             .collect()
+    }
+
+    /// Everything inside of the table of that name, by its own name: names are free there, and each has a text, or a table in its place.
+    pub(super) fn entries(&self, key: &str) -> Vec<(String, usize, Entry<'a, 't>)> {
+        let outer = self.section(key);
+        let Some(table) = outer.table else { return Vec::new() };
+        let entries = table.iter().filter_map(|(name, value)| {
+            let entry = match value.get_ref() {
+                DeValue::String(text) => Some(Entry::Text(text.to_string())),
+                DeValue::Table(inner) => Some(Entry::Table(outer.below(name.get_ref(), Some(inner)))),
+                _ => None,
+            };
+            Some((name.get_ref().to_string(), name.span().start, outer.expect(name.get_ref(), value, "a string or a table", entry)?))
+        });
+        entries.collect()
     }
 
     /// Whether it is given at all.

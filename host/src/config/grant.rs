@@ -2,9 +2,13 @@
 //!
 //! Each kind of capability has a section of its own below `[grants.NAME]`.
 
+mod given;
+
+pub use given::GivenText;
+
 use super::file::{Mistakes, Section};
 use super::{TenantConfig, TenantId};
-use sandbox::{HttpHost, HttpPattern, HttpScheme, HttpTerms, Network};
+use sandbox::{GuestPath, HttpHost, HttpPattern, HttpScheme, HttpTerms, Network, SettingName, VariableName};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +42,12 @@ pub struct GrantConfig {
     pub tenants: Option<Vec<TenantId>>,
     /// Requests that it may send; none: it may not.
     pub http: Option<HttpGrant>,
+    /// Settings that it reads.
+    pub config: Vec<(SettingName, GivenText)>,
+    /// Environment variables that it reads.
+    pub environment: Vec<(VariableName, GivenText)>,
+    /// Directories that it reads, by the paths where it finds them.
+    pub files: Vec<(GuestPath, PathBuf)>,
 }
 
 /// Requests that a plugin may send.
@@ -74,6 +84,22 @@ impl GrantConfig {
             Some(owner) => is_own && owner == tenant,
         };
         right_directory && *self.plugin == *plugin && self.tenants.as_ref().is_none_or(|tenants| tenants.contains(tenant))
+    }
+
+    /// What both give under one name to the same plugin for the same tenant, by its setting: which of them would count?
+    fn clash(&self, other: &Self) -> Option<String> {
+        let same_plugin = self.owner == other.owner && self.plugin == other.plugin;
+        let same_tenant = match (&self.tenants, &other.tenants) {
+            (Some(ours), Some(theirs)) => ours.iter().any(|tenant| theirs.contains(tenant)),
+            _ => true,
+        };
+        let twice = || {
+            let config = given::twice(&self.config, &other.config).map(|name| format!("config.{name}"));
+            let environment = || given::twice(&self.environment, &other.environment).map(|name| format!("environment.{name}"));
+            let files = || given::twice(&self.files, &other.files).map(|path| format!("files.{path}"));
+            config.or_else(environment).or_else(files)
+        };
+        if same_plugin && same_tenant { twice() } else { None }
     }
 
     /// The plugin as settings name it.
@@ -122,11 +148,27 @@ pub(super) fn read(root: &Section<'_, '_>, base: &Path, tenants: &[TenantConfig]
         }
         let tenants = grant.has("tenants").then_some(theirs);
         let http = grant.has("http").then(|| http(grant.section("http"), &name, base));
+        let note = |kind: &str| {
+            let prefix = format!("grants.{name}.{kind}");
+            move |offset, key: &str, wrong: &str| mistakes.note(Some(offset), &format!("{prefix}.{key}"), wrong)
+        };
+        let config = given::texts(grant.entries("config"), base, SettingName::parse, note("config"));
+        let environment = given::texts(grant.entries("environment"), base, VariableName::parse, note("environment"));
+        let files = given::directories(grant.entries("files"), base, note("files"));
         grant.end();
         let (owner, plugin) = plugin?;
-        Some(GrantConfig { name, owner, plugin, tenants, http })
+        Some((offset, GrantConfig { name, owner, plugin, tenants, http, config, environment, files }))
     });
-    grants.collect()
+    let grants: Vec<_> = grants.collect();
+    for (at, (offset, grant)) in grants.iter().enumerate() {
+        for (_, before) in grants.iter().take(at) {
+            if let Some(setting) = before.clash(grant) {
+                let wrong = format!("[grants.{}] gives the same to the same plugin, and nothing says which of them counts", before.name);
+                mistakes.note(Some(*offset), &format!("grants.{}.{setting}", grant.name), wrong);
+            }
+        }
+    }
+    grants.into_iter().map(|(_, grant)| grant).collect()
 }
 
 fn http(outgoing: Section<'_, '_>, name: &Arc<str>, base: &Path) -> HttpGrant {
@@ -252,7 +294,7 @@ mod tests {
     fn mistakes_name_their_keys() {
         let found = mistakes(
             "[grants.x]\nplugin = \"a/p\"\ntenants = [\"b\"]\n[grants.x.http]\nallow = [\"https://a.example/x\"]\nprivate_addresses = [\"10.1.0.0/8\"]\n\
-             [grants.x.http.credentials.\"b.example\"]\nheader = \"Host\"\n[grants.y]\n[grants.y.files]\n[grants.\"z z\"]\nplugin = \"p\"\n",
+             [grants.x.http.credentials.\"b.example\"]\nheader = \"Host\"\n[grants.y]\n[grants.y.keys]\n[grants.\"z z\"]\nplugin = \"p\"\n",
         );
         for expected in [
             "grants.x.plugin: there is no section [tenants.a]",
@@ -263,11 +305,30 @@ mod tests {
             "grants.x.http.credentials.b.example.header: must be the name of a header field",
             "grants.x.http.credentials.b.example.file: must name the file",
             "grants.y.plugin: must name the plugin",
-            "grants.y.files: there is no such setting; here belong `http`, `plugin`, `tenants`",
+            "grants.y.keys: there is no such setting; here belong `config`, `environment`, `files`, `http`, `plugin`, `tenants`",
             "grants.z z: a grant's name has 1 to 128",
         ] {
             assert!(found.iter().any(|mistake| mistake.contains(expected)), "{expected}: {found:#?}");
         }
+        let given = mistakes(
+            "[tenants.a]\n[tenants.b]\n[grants.x]\nplugin = \"p\"\ntenants = [\"a\"]\n[grants.x.config]\n\"a b\" = \"1\"\nc = 1\nd = { path = \"x\" }\n\
+             e = \"1\"\n[grants.x.environment]\n1A = \"x\"\nB = \"\\u0000\"\n[grants.x.files]\n\"data\" = \"x\"\n\"/d\" = { directory = \"x\" }\n\"/e\" = \"x\"\n\
+             [grants.y]\nplugin = \"p\"\n[grants.y.config]\ne = \"2\"\n[grants.z]\nplugin = \"p\"\ntenants = [\"b\"]\n[grants.z.files]\n\"/e\" = \"x\"\n",
+        );
+        for expected in [
+            "line 7: grants.x.config.a b: a setting's name has 1 to 128 of",
+            "grants.x.config.c: must be a string or a table",
+            "grants.x.config.d.file: must name the file with the value",
+            "grants.x.config.d.path: there is no such setting; here belong `file`",
+            "grants.x.environment.1A: the name of an environment variable has",
+            "grants.x.environment.B: a value has no NUL",
+            "grants.x.files.data: a plugin's path begins with `/`",
+            "grants.x.files./d: must be the path of a directory",
+            "grants.y.config.e: [grants.x] gives the same to the same plugin",
+        ] {
+            assert!(given.iter().any(|mistake| mistake.contains(expected)), "{expected}: {given:#?}");
+        }
+        assert!(!given.iter().any(|mistake| mistake.contains("grants.z")), "another tenant's may be others: {given:#?}");
         let clear = mistakes(
             "[grants.x]\nplugin = \"p\"\n[grants.x.http]\nallow = [\"http://a.example\"]\n[grants.x.http.credentials.\"a.example\"]\n\
              header = \"authorization\"\nfile = \"f\"\n",

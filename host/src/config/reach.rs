@@ -1,6 +1,6 @@
 //! What of the machine the settings name: what is read, what is written, and whether anybody is connected to.
 
-use super::{AuthConfig, Config, DEFAULT_FILE, KeysConfig, StoreBackend, TrustMode};
+use super::{AuthConfig, Config, DEFAULT_FILE, GivenText, KeysConfig, StoreBackend, TrustMode};
 use std::path::{Path, PathBuf};
 
 /// A file or a directory, and the setting that names it. A path is not for showing: it may be a secret put in the wrong place.
@@ -18,7 +18,8 @@ impl Config {
         self.source.named.as_deref().unwrap_or(Path::new(DEFAULT_FILE))
     }
 
-    /// The files that settings are made of beside their own: policies, keys, certificates, credentials, the operator's token.
+    /// The files that settings are made of beside their own: policies, keys, certificates, credentials, values that plugins
+    /// are given, the operator's token.
     pub fn files(&self) -> Vec<Named<'_>> {
         let policies = self.policies.iter().map(|policy| named(format!("policies.{}.file", policy.name), &policy.file));
         let admin = self.admin.iter().map(|admin| named("admin.token_file".to_owned(), &admin.token_file));
@@ -38,6 +39,14 @@ impl Config {
         let headers = self.traces.iter().filter_map(|traces| traces.headers_file.as_deref());
         let headers = headers.map(|file| named("traces.headers_file".to_owned(), file));
         let signers = self.trust.key_files.iter().map(|file| named("plugins.trusted_key_files".to_owned(), file));
+        let given = self.grants.iter().flat_map(|grant| {
+            let config = grant.config.iter().map(|(name, text)| ("config", name.as_str(), text));
+            let environment = grant.environment.iter().map(|(name, text)| ("environment", name.as_str(), text));
+            config.chain(environment).filter_map(|(kind, name, text)| match text {
+                GivenText::File(file) => Some(named(format!("grants.{}.{kind}.{name}.file", grant.name), file)),
+                GivenText::Text(_) => None,
+            })
+        });
         let grants = self.grants.iter().filter_map(|grant| Some((grant, grant.http.as_ref()?)));
         let grants = grants.flat_map(|(grant, http)| {
             let ca = http.ca_file.iter().map(|file| named(format!("grants.{}.http.ca_file", grant.name), file));
@@ -47,7 +56,7 @@ impl Config {
                 .map(|credential| named(format!("grants.{}.http.credentials.{}.file", grant.name, credential.host), &credential.file));
             ca.chain(credentials)
         });
-        policies.chain(keys).chain(admin).chain(headers).chain(grants).chain(signers).collect()
+        policies.chain(keys).chain(admin).chain(headers).chain(grants).chain(given).chain(signers).collect()
     }
 
     /// The lock file, if it is asked anywhere. It is none of [`Config::files`]: it is read again by itself, whatever the settings have become.
@@ -64,6 +73,15 @@ impl Config {
             Some(named(format!("tenants.{}.plugin_directory", tenant.id), directory))
         });
         [named("plugins.directory".to_owned(), &self.plugin_directory)].into_iter().chain(own).collect()
+    }
+
+    /// The directories that plugins may read.
+    pub fn granted_directories(&self) -> Vec<Named<'_>> {
+        let granted = self.grants.iter().flat_map(|grant| {
+            let of_it = grant.files.iter();
+            of_it.map(|(guest, host)| named(format!("grants.{}.files.{guest}", grant.name), host))
+        });
+        granted.collect()
     }
 
     /// The directories that something is written to.

@@ -6,7 +6,7 @@ use super::supervise::{Rounds, Supervisor};
 use super::tidings::Tidings;
 use super::{StartError, check_plugin_directory};
 use crate::auth::{AdminToken, Authenticator, Bearer, Policies};
-use crate::catalog::{Catalog, Library, LibraryView, Loader, Lock, LockError, Problem, Rules, Shelves, Trust, TrustError};
+use crate::catalog::{Catalog, Given, Library, LibraryView, Loader, Lock, LockError, Problem, Rules, Shelves, Trust, TrustError};
 use crate::config::{AuthConfig, Config, Stamp, TenantId};
 use crate::confinement::Confinement;
 use crate::control::Reload;
@@ -33,6 +33,8 @@ const LOOK: Duration = Duration::from_millis(500);
 /// What generations are made of.
 pub(super) struct House {
     config: Config,
+    /// What its grants give.
+    given: Given,
     sandbox: Arc<Sandbox>,
     revocations: Arc<Revocations>,
     loader: Loader,
@@ -107,6 +109,7 @@ impl House {
         let (files, lock) = (Files::of(config), LockFile::of(config));
         let loader = Loader::new(Arc::clone(sandbox), config.limits.plugins.clone());
         let rules = rules(config).await?;
+        let given = Given::load(config)?;
         let told = Arc::new(Notify::new());
         let makers = Makers { loader: &loader, rules: &rules, told: &told };
         let shared = Wing::open(&config.plugin_directory, None, makers).await?;
@@ -119,8 +122,23 @@ impl House {
         let (config, sandbox, revocations) = (config.clone(), Arc::clone(sandbox), Arc::clone(revocations));
         let (problems, tidings) = (watch::Sender::default(), Tidings::default());
         let (confinement, keys) = (Confinement::Off, Vec::new());
-        let house =
-            Self { config, sandbox, revocations, loader, rules, lock, told, shared, own, problems, files, tidings, confinement, keys };
+        let house = Self {
+            config,
+            given,
+            sandbox,
+            revocations,
+            loader,
+            rules,
+            lock,
+            told,
+            shared,
+            own,
+            problems,
+            files,
+            tidings,
+            confinement,
+            keys,
+        };
         house.find_problems();
         Ok(house)
     }
@@ -133,7 +151,7 @@ impl House {
     /// The first generation.
     pub(super) async fn first(&self) -> Result<Generation, StartError> {
         let authenticator = authenticator(&self.config, (&self.sandbox, &self.revocations), None).await?;
-        Ok(Generation { authenticator, catalog: Arc::new(Catalog::new(1, self.shelves(), &self.config)) })
+        Ok(Generation { authenticator, catalog: Arc::new(Catalog::new(1, self.shelves(), &self.config, &self.given)) })
     }
 
     /// What is wrong in the plugin directories now.
@@ -193,7 +211,7 @@ impl House {
         if !rules && shelves.is_same(&before.catalog.shelves) {
             return;
         }
-        let catalog = Arc::new(Catalog::new(before.catalog.generation + 1, shelves, &self.config));
+        let catalog = Arc::new(Catalog::new(before.catalog.generation + 1, shelves, &self.config, &self.given));
         let now = Generation { authenticator: authenticator.unwrap_or_else(|| Arc::clone(&before.authenticator)), catalog };
         let now = Arc::new(now);
         count_calls(&now);
@@ -259,6 +277,7 @@ impl House {
         let rules = rules(&config).await?;
         let admin = config.admin.as_ref().map(AdminToken::load).transpose().map_err(|error| NotTaken::new("admin", error))?;
         let means = Means::load(&config).map_err(|error| NotTaken::new("grants", error))?;
+        let given = Given::load(&config).map_err(|error| NotTaken::new("grants", error))?;
         let before = front.rooms.generation.load_full();
         let authenticator = authenticator(&config, (&self.sandbox, &self.revocations), Some(&before.authenticator)).await?;
         let new = self.new_wings(&config, &rules).await?;
@@ -270,7 +289,7 @@ impl House {
         front.origins.store(Arc::new(OriginPolicy::new(&config.http, front.address)));
         // Without one nobody may administrate any more, although the listener is there until the next start.
         front.admin_token.store(admin.map(Arc::new));
-        (self.config, self.files, self.lock) = (config, files, lock);
+        (self.config, self.given, self.files, self.lock) = (config, given, files, lock);
         front.rooms.egress.settle(means);
         self.keep_keys(&authenticator, supervisor);
         self.publish(front, Some(authenticator)).await;

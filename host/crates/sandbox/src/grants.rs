@@ -5,9 +5,13 @@
 //! component's own side file asks for. Only what is in both is in force; the host makes the [`Grants`] of one from the other, once for each of
 //! its generations.
 
+mod given;
 mod http;
+mod name;
 
+pub use self::given::{Directories, Environment, Settings};
 pub use self::http::{HttpHost, HttpPattern, HttpRule, HttpScheme, HttpTerms, Mismatch, Network};
+pub use self::name::{GuestPath, SettingName, VariableName};
 
 use crate::Reach;
 use serde::Deserialize;
@@ -18,12 +22,24 @@ use std::sync::Arc;
 pub struct Grants {
     /// Requests that may leave; none may where there is no rule.
     pub http: Arc<[HttpRule]>,
+    /// Settings that it reads by `wasi:config/store`.
+    pub config: Settings,
+    /// Its environment, which has nothing of the host's.
+    pub environment: Environment,
+    /// Directories that it may read.
+    pub files: Directories,
 }
 
 impl Grants {
     /// Clocks, randomness and bounded logs, which every guest has; nothing else.
     pub fn none() -> Self {
         Self::default()
+    }
+
+    /// Whether that is all.
+    pub fn is_none(&self) -> bool {
+        let Self { http, config, environment, files } = self;
+        http.is_empty() && config.is_empty() && environment.is_empty() && files.is_empty()
     }
 }
 
@@ -33,6 +49,12 @@ impl Grants {
 pub struct Asks {
     /// Requests that it sends. An empty list is for a component that imports HTTP, as language runtimes do, and needs none.
     pub http: Option<Vec<HttpPattern>>,
+    /// Settings that it reads by `wasi:config/store`. An empty list is for one that imports that, and needs none.
+    pub config: Option<Vec<SettingName>>,
+    /// Environment variables that it reads.
+    pub environment: Vec<VariableName>,
+    /// Directories that it reads, by the paths where it looks for them.
+    pub files: Vec<GuestPath>,
 }
 
 impl Asks {
@@ -42,12 +64,15 @@ impl Asks {
         match reach {
             Reach::Nothing | Reach::Files | Reach::Environment | Reach::Sockets => true,
             Reach::Http => self.http.is_some(),
+            Reach::Config => self.config.is_some(),
             Reach::Unknown => false,
         }
     }
 
     /// Whether it asks for nothing that reaches beyond its call.
     pub fn is_nothing(&self) -> bool {
-        self.http.as_ref().is_none_or(Vec::is_empty)
+        let Self { http, config, environment, files } = self;
+        let nothing = http.as_ref().is_none_or(Vec::is_empty) && config.as_ref().is_none_or(Vec::is_empty);
+        nothing && environment.is_empty() && files.is_empty()
     }
 }

@@ -308,11 +308,12 @@ pub(crate) fn refuse_imports<'a>(imports: impl Iterator<Item = &'a Import>) -> R
     if unknown.is_empty() && unasked.is_empty() { Ok(()) } else { Err(LoadError::Imports { unknown, unasked }) }
 }
 
-/// WASI 0.2 whole, so that language runtimes load, `wasi:http` and `gatehouse:host`. What lies behind each interface refuses unless granted.
+/// WASI 0.2 whole, so that language runtimes load, `wasi:http`, `wasi:config` and `gatehouse:host`. What lies behind each interface refuses unless granted.
 fn linker(engine: &wasmtime::Engine) -> Result<Linker<State>, SandboxError> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)
         .and_then(|()| wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker))
+        .and_then(|()| wasmtime_wasi_config::add_to_linker(&mut linker, State::config))
         .and_then(|()| Fetching::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state))
         .and_then(|()| FullPlugin::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state))
         .map_err(|error| SandboxError(format!("{error:#}")))?;

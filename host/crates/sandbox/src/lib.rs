@@ -49,7 +49,10 @@ pub use digest::Digest;
 pub use engine::{PoolSizes, Profile, SandboxError};
 pub use events::{Change, EventReceiver, EventSender, GuestEvent, LogLevel, LogLine, Progress, Stream, events};
 pub use fault::{Fault, LoadError, Resource};
-pub use grants::{Asks, Grants, HttpHost, HttpPattern, HttpRule, HttpScheme, HttpTerms, Mismatch, Network};
+pub use grants::{
+    Asks, Directories, Environment, Grants, GuestPath, HttpHost, HttpPattern, HttpRule, HttpScheme, HttpTerms, Mismatch, Network,
+    SettingName, Settings, VariableName,
+};
 pub use guest::{Guest, Sandbox, SandboxConfig};
 pub use limits::Limits;
 pub use meter::Spent;

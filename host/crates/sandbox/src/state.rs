@@ -14,12 +14,15 @@ use std::sync::atomic::Ordering::Relaxed;
 use wasmtime::ResourceLimiter;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi_config::{WasiConfig, WasiConfigVariables};
 use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
 const MESSAGE_BYTES_MAX: usize = 4_096;
 /// What one call may say of `gatehouse:host/lists`, and how long a URI there may be.
 const CHANGES_MAX: u32 = 64;
 const URI_BYTES_MAX: usize = 8_192;
+/// Handles of a guest that has files: each open file is one of the process, and each list of a directory is held whole by the host.
+const FILE_HANDLES_MAX: usize = 64;
 
 /// The data of one store.
 pub(crate) struct State {
@@ -29,6 +32,7 @@ pub(crate) struct State {
     pub(crate) said: Said,
     pub(crate) http: Http,
     events: Option<EventSender>,
+    config: Arc<WasiConfigVariables>,
     wasi: WasiCtx,
     table: ResourceTable,
 }
@@ -62,20 +66,27 @@ struct SaidLimits {
 }
 
 impl State {
-    /// With exactly what is granted, and beside it an empty environment, no arguments, no files, no network. Requests leave by `outgoing`.
+    /// With exactly what is granted, and beside it no variables, no arguments, no files, no network. Requests leave by `outgoing`.
     pub(crate) fn new(limits: &Limits, grants: &Grants, Outward { events, outgoing }: Outward, limiter: Limiter) -> Self {
         let (stdout, stderr) = (Capture::new(limits.stdio_bytes), Capture::new(limits.stdio_bytes));
-        let wasi = WasiCtxBuilder::new()
-            .stdout(stdout.clone())
-            .stderr(stderr.clone())
-            .max_random_size(limits.random_bytes)
-            .allow_blocking_current_thread(false)
-            .build();
+        let mut wasi = WasiCtxBuilder::new();
+        wasi.stdout(stdout.clone()).stderr(stderr.clone()).max_random_size(limits.random_bytes).allow_blocking_current_thread(false);
+        grants.environment.give(&mut wasi);
+        let mut wasi = wasi.build();
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
+        if let Some(files) = grants.files.files() {
+            *wasi.filesystem() = files;
+            table.set_max_capacity(limits.handles.min(FILE_HANDLES_MAX));
+        }
         let said = SaidLimits { log_lines: limits.log_lines, log_bytes: limits.log_bytes, reports: limits.progress_reports };
         let http = Http::new(&grants.http, outgoing);
-        Self { limiter, stdout, stderr, said: Said { limits: said, ..Said::default() }, http, events, wasi, table }
+        let config = grants.config.variables();
+        Self { limiter, stdout, stderr, said: Said { limits: said, ..Said::default() }, http, events, config, wasi, table }
+    }
+
+    pub(crate) fn config(&mut self) -> WasiConfig<'_> {
+        WasiConfig::new(&self.config)
     }
 }
 

@@ -59,6 +59,8 @@ pub enum Reach {
     Files,
     /// The process environment and arguments.
     Environment,
+    /// Settings that the operator has for it.
+    Config,
     /// Network sockets, which are never granted.
     Sockets,
     /// Servers, by HTTP.
@@ -97,6 +99,8 @@ impl Import {
                 Reach::Nothing
             }
             Some(("gatehouse:host", "http")) if version.starts_with("0.1.") => Reach::Http,
+            // Before its first release each version is another one.
+            Some(("wasi:config", "store")) if version == "0.2.0-rc.1" => Reach::Config,
             Some((package, name)) if version.starts_with("0.2.") => match (package, name) {
                 ("wasi:http", "outgoing-handler") => Reach::Http,
                 // Requests and responses as such: there is nowhere to send them.

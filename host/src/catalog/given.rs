@@ -1,0 +1,158 @@
+//! What grants give that does not stand in the settings themselves: values in files, which are read with the settings, and directories, which
+//! have to be there. It has everything or there is none of it.
+
+use crate::config::{Config, GivenText, GrantConfig, Named, read_secret};
+use sandbox::{SettingName, VariableName};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// As long as one in the settings may be, and line feeds.
+const FILE_BYTES_MAX: u64 = (64 << 10) + 16;
+
+/// Something of it cannot be used. Says neither what is in a file nor where it is.
+#[derive(Debug, thiserror::Error)]
+#[error("{setting}: {reason}")]
+pub struct GivenError {
+    setting: String,
+    reason: String,
+}
+
+/// Values of all grants, by the grants' names.
+#[derive(Debug, Default)]
+pub struct Given(BTreeMap<Arc<str>, OfGrant>);
+
+/// Values of one grant.
+#[derive(Default)]
+pub(super) struct OfGrant {
+    pub(super) config: BTreeMap<SettingName, Arc<str>>,
+    pub(super) environment: BTreeMap<VariableName, Arc<str>>,
+}
+
+impl std::fmt::Debug for OfGrant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.config.keys()).entries(self.environment.keys()).finish()
+    }
+}
+
+impl Given {
+    /// Reads files and looks at directories.
+    ///
+    /// # Errors
+    ///
+    /// The first of either that cannot be used.
+    pub fn load(config: &Config) -> Result<Self, GivenError> {
+        let real = |path: &Path| path.canonicalize().ok();
+        let own: Vec<PathBuf> = config.written_directories().iter().filter_map(|path| real(path)).collect();
+        let mut secrets: Vec<PathBuf> = config.files().iter().filter_map(|named| real(named.path)).collect();
+        secrets.extend(real(config.file()));
+        for Named { setting, path } in config.granted_directories() {
+            directory(path, &own, &secrets).map_err(|reason| GivenError { setting, reason })?;
+        }
+        let grants = config.grants.iter().map(|grant| Ok((Arc::clone(&grant.name), OfGrant::load(grant)?)));
+        grants.collect::<Result<_, _>>().map(Self)
+    }
+
+    pub(super) fn of(&self, grant: &str) -> Option<&OfGrant> {
+        self.0.get(grant)
+    }
+}
+
+impl OfGrant {
+    fn load(grant: &GrantConfig) -> Result<Self, GivenError> {
+        fn values<N: Clone + Ord + std::fmt::Display>(given: &[(N, GivenText)], place: &str) -> Result<BTreeMap<N, Arc<str>>, GivenError> {
+            let values = given.iter().map(|(name, text)| {
+                let value = value(text).map_err(|reason| GivenError { setting: format!("{place}.{name}.file"), reason })?;
+                Ok((name.clone(), value))
+            });
+            values.collect()
+        }
+        Ok(Self {
+            config: values(&grant.config, &format!("grants.{}.config", grant.name))?,
+            environment: values(&grant.environment, &format!("grants.{}.environment", grant.name))?,
+        })
+    }
+}
+
+fn value(given: &GivenText) -> Result<Arc<str>, String> {
+    let file = match given {
+        GivenText::Text(text) => return Ok(Arc::clone(text)),
+        GivenText::File(file) => file,
+    };
+    let text = read_secret(file, FILE_BYTES_MAX, "take another value if somebody read it")?;
+    let text = text.trim_end_matches(['\r', '\n']);
+    match GivenText::mistake(text) {
+        Some(wrong) => Err(wrong.to_owned()),
+        None if text.is_empty() => Err("it is empty; it must have the value".to_owned()),
+        None => Ok(text.into()),
+    }
+}
+
+/// What plugins read must be there, and have nothing of the gateway's own in it: neither what it keeps nor what its settings are made of.
+fn directory(path: &Path, own: &[PathBuf], secrets: &[PathBuf]) -> Result<(), String> {
+    let real = path.canonicalize().map_err(|error| format!("this directory cannot be read: {error}"))?;
+    std::fs::read_dir(&real).map_err(|error| format!("this directory cannot be read: {error}"))?;
+    let holds = |path: &PathBuf| path.starts_with(&real);
+    if own.iter().any(|own| holds(own) || real.starts_with(own)) {
+        return Err("this is, holds or lies in a directory where the gateway keeps what plugins must not see; grant another one".to_owned());
+    }
+    if secrets.iter().any(holds) {
+        return Err(
+            "the settings, or a file that they name, lie in this directory, and plugins must not see them; grant another one".to_owned()
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Overrides;
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    #[test]
+    fn what_cannot_be_given_is_named_by_its_setting() {
+        let place = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| place.path().join(name);
+        let load = |more: &str| {
+            let text = format!("[grants.x]\nplugin = \"p\"\n{more}");
+            fs::write(at("gatehouse.toml"), text).expect("written");
+            let config = Config::load(Some(&at("gatehouse.toml")), &Overrides::default()).expect("right");
+            Given::load(&config).map_err(|error| error.to_string())
+        };
+        for directory in ["data", "gatehouse-data/store", "keys"] {
+            fs::create_dir_all(at(directory)).expect("made");
+        }
+        symlink(at("gatehouse-data"), at("link")).expect("made");
+        let keyed = "[grants.x.config]\nkey = { file = \"keys/key\" }\n";
+        assert!(load(keyed).is_err_and(|told| told.starts_with("grants.x.config.key.file: it cannot be read")));
+        let write = |text: &str, mode| {
+            fs::write(at("keys/key"), text).expect("written");
+            fs::set_permissions(at("keys/key"), fs::Permissions::from_mode(mode)).expect("set");
+        };
+        write("hush\n", 0o644);
+        assert!(load(keyed).is_err_and(|told| told.contains("`chmod 600` it") && !told.contains("hush")));
+        write("\n", 0o600);
+        assert!(load(keyed).is_err_and(|told| told.contains("it is empty")));
+        write("hush\r\n", 0o600);
+        let given = load(keyed).expect("right");
+        let key = SettingName::parse("key").expect("a name");
+        assert_eq!(given.of("x").and_then(|given| given.config.get(&key)).map(|value| &**value), Some("hush"));
+        assert!(!format!("{given:?}").contains("hush"));
+
+        let files = |directory: &str, more: &str| load(&format!("[grants.x.files]\n\"/d\" = \"{directory}\"\n{more}")).map(drop);
+        assert_eq!(files("data", ""), Ok(()));
+        for (directory, why) in [
+            ("missing", "this directory cannot be read"),
+            ("gatehouse.toml", "this directory cannot be read"),
+            (".", "this is, holds or lies in"),
+            ("gatehouse-data/store", "this is, holds or lies in"),
+            ("link", "this is, holds or lies in"),
+        ] {
+            let told = files(directory, "").expect_err("it is refused");
+            assert!(told.starts_with("grants.x.files./d: ") && told.contains(why), "{directory}: {told}");
+        }
+        assert!(files("keys", keyed).is_err_and(|told| told.contains("the settings, or a file that they name")));
+    }
+}
