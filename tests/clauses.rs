@@ -76,7 +76,7 @@ fn has_test(source: &str, function: &str) -> bool {
 }
 
 /// Whether a name leads to a test, or to a scenario that the official suite is asked for.
-fn leads_somewhere(name: &str) -> bool {
+pub fn leads_somewhere(name: &str) -> bool {
     if let Some(scenario) = name.strip_prefix("suite:") {
         let source = read("tests/integration/conformance.rs").expect("the official suite is run");
         return source.contains(&format!("\"{scenario}\""));
@@ -85,6 +85,10 @@ fn leads_somewhere(name: &str) -> bool {
     let sources = match module.split_once("::") {
         Some((home @ ("mcp" | "sandbox"), module)) => {
             let module = format!("host/crates/{home}/src/{}", module.replace("::", "/"));
+            vec![format!("{module}/tests.rs"), format!("{module}.rs")]
+        }
+        Some(("host", module)) => {
+            let module = format!("host/src/{}", module.replace("::", "/"));
             vec![format!("{module}/tests.rs"), format!("{module}.rs")]
         }
         Some(_) => return false,

@@ -4,6 +4,7 @@
 //! missing piece fails the test that needs it, with the command that makes it. The soak (`integration/soak.rs`) runs beside all others then, in a
 //! process of its own; `make soak MINUTES=30` runs it alone, for longer.
 
+mod cases;
 mod clauses;
 mod harness;
 mod integration;

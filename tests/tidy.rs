@@ -252,21 +252,21 @@ fn settings() -> Vec<Setting> {
         ("quota", "quotas.KIND"),
     ];
     for (variable, name) in sections.chain(named) {
-        for method in ["text", "texts", "flag", "number", "ratio", "parsed", "json", "entries"] {
+        for method in ["text", "texts", "flag", "number", "limit", "given", "ratio", "parsed", "json", "entries"] {
             let call = format!("{variable}.{method}(\"");
             let keys = words(&config, &call).map(|at| config[at + call.len()..].split('"').next().unwrap_or_default());
             settings.extend(keys.map(|key| Setting { key: format!("{name}.{key}"), numbers: [None; 3] }));
         }
     }
-    // `READ("KEY", DEFAULT, LEAST..=GREATEST)`
+    // `READ("KEY", DEFAULT, LEAST..=GREATEST, BEYOND)`
     let limits = read("host/src/config/limits.rs");
-    for read in ["number", "count", "seconds", "millis"] {
+    for read in ["number", "count", "small", "seconds", "millis"] {
         let call = format!("{read}(\"");
         for at in words(&limits, &call) {
             let (key, rest) = limits[at + call.len()..].split_once("\", ").expect("a default follows the key");
             let (rest, greatest) = rest.split_once("..=").expect("a limit has a range");
             let (default, least) = rest.rsplit_once(", ").expect("a range follows the default");
-            let greatest = greatest.split(')').next().unwrap_or_default();
+            let greatest = greatest.split(',').next().unwrap_or_default();
             settings.push(Setting { key: format!("limits.{key}"), numbers: [default, least, greatest].map(number) });
         }
     }

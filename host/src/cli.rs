@@ -6,6 +6,7 @@ mod call;
 mod check;
 mod inspect;
 mod journal;
+mod limits;
 mod mirrored;
 mod output;
 mod plugins;
@@ -52,6 +53,8 @@ enum Command {
     Inspect(inspect::Arguments),
     /// Check the settings and every plugin; the exit code says whether all is well
     Check(check::Arguments),
+    /// Show every limit of the settings: its value, its range, where it is set, and what becomes of what is beyond it
+    Limits(limits::Arguments),
     /// Call a tool: of a running gateway, or of a component file in a sandbox of its own
     Call(call::Arguments),
     /// Read the audit log of calls and of what else happened, and prove that it is whole
@@ -174,6 +177,7 @@ pub fn main() -> ExitCode {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Limits(arguments) => limits::run(&arguments),
         Command::Call(arguments) => call::run(arguments),
         Command::Journal(arguments) => journal::run(&arguments),
         Command::Store(arguments) => store::run(&arguments),

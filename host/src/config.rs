@@ -22,7 +22,7 @@ mod trust;
 
 pub use admin::AdminConfig;
 pub use auth::{AuthConfig, IssuerConfig, JwksUrl, KEY_ISSUER, KeyConfig, KeysConfig, POLICY_ISSUER_PREFIX, TenantOf, TokenConfig};
-pub use file::Mistake;
+pub use file::{Mistake, Number};
 pub use grant::{CredentialConfig, FIELDS_OF_HOST, GivenText, GrantConfig, HttpGrant};
 pub use limits::{CallLimits, HttpLimits, Limits, PluginLimits, SessionLimits, StreamLimits, TaskLimits};
 pub use names::{Pattern, ServerId, TenantId};
@@ -102,6 +102,8 @@ pub struct Config {
     pub limits: Limits,
     /// What callers may use.
     pub quotas: Quotas,
+    /// Every number of all of these, as it was read, and those that cannot be set.
+    pub numbers: Vec<Number>,
 }
 
 /// Whom the gateway answers.
@@ -368,6 +370,7 @@ impl Config {
         let limits = read_limits(&root, &auth_config);
         root.end();
 
+        let numbers = mistakes.numbers().into_iter().chain(Limits::fixed()).collect();
         let mistakes = mistakes.into_list();
         if !mistakes.is_empty() {
             return Err(mistakes);
@@ -398,6 +401,7 @@ impl Config {
             process: process_config,
             limits,
             quotas,
+            numbers,
         })
     }
 }

@@ -24,10 +24,11 @@ fn check(ran: &Ran, code: i32, out: &str, err: &str) {
 fn help_names_every_command_and_flag() {
     let place = Place::new();
     let settings = ["--config", "--plugins", "--data"];
-    let commands: [(&str, &[&str]); 4] = [
+    let commands: [(&str, &[&str]); 5] = [
         ("serve", &["--listen"]),
         ("inspect", &["<FILE>", "--json"]),
         ("check", &["--json"]),
+        ("limits", &["--json"]),
         ("call", &["<TOOL>", "--arg", "--args-json", "--json", "--url", "--plugin "]),
     ];
     let whole = place.run(&["--help"]);

@@ -33,20 +33,45 @@ impl fmt::Display for Mistake {
     }
 }
 
-/// Collects mistakes while a file is read.
+/// A number that was read: what counts, and what could.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Number {
+    /// What it is a limit of; empty where its section says that already.
+    pub subject: &'static str,
+    /// The key, with its sections; the unit ends it.
+    pub key: String,
+    /// What counts.
+    pub value: u64,
+    /// What counts where nothing is set; none: another setting then.
+    pub default: Option<u64>,
+    /// What may be set.
+    pub range: RangeInclusive<u64>,
+    /// The line that sets it, counted from 1; none: the default counts.
+    pub line: Option<usize>,
+    /// What becomes of what is beyond it, or what is answered; empty where it is no border that something is beyond.
+    pub beyond: &'static str,
+}
+
+/// Collects mistakes, and the numbers that count, while a file is read.
 pub(super) struct Mistakes<'t> {
     text: &'t str,
     found: RefCell<Vec<Mistake>>,
+    numbers: RefCell<Vec<Number>>,
 }
 
 impl<'t> Mistakes<'t> {
     pub(super) fn new(text: &'t str) -> Self {
-        Self { text, found: RefCell::new(Vec::new()) }
+        Self { text, found: RefCell::default(), numbers: RefCell::default() }
     }
 
     pub(super) fn note(&self, offset: Option<usize>, key: &str, message: impl Into<String>) {
         let line = offset.map(|at| mcp::text::line_number(self.text, at));
         self.found.borrow_mut().push(Mistake { line, key: key.to_owned(), message: message.into() });
+    }
+
+    /// Every number that was read, in the order of reading.
+    pub(super) fn numbers(&self) -> Vec<Number> {
+        self.numbers.take()
     }
 
     /// By line.
@@ -152,10 +177,38 @@ impl<'a, 't> Section<'a, 't> {
 
     /// A whole number inside `range`.
     pub(super) fn number(&self, key: &str, default: u64, range: RangeInclusive<u64>) -> u64 {
-        let Some(value) = self.value(key) else { return default };
+        self.limit(key, default, range, "", "")
+    }
+
+    /// The same with what it is a limit of and what becomes of what is beyond it, for whoever asks for all limits.
+    pub(super) fn limit(&self, key: &str, default: u64, range: RangeInclusive<u64>, subject: &'static str, beyond: &'static str) -> u64 {
+        let value = self.whole(key, &range).unwrap_or(default);
+        self.keep(Number { subject, key: self.path_of(key), value, default: Some(default), range, line: self.line_of(key), beyond });
+        value
+    }
+
+    /// The same where another setting counts in its place if it is not given.
+    pub(super) fn given(&self, key: &str, range: RangeInclusive<u64>, beyond: &'static str) -> Option<u64> {
+        let value = self.whole(key, &range)?;
+        self.keep(Number { subject: "", key: self.path_of(key), value, default: None, range, line: self.line_of(key), beyond });
+        Some(value)
+    }
+
+    fn whole(&self, key: &str, range: &RangeInclusive<u64>) -> Option<u64> {
+        let value = self.value(key)?;
         let number = value.get_ref().as_integer().and_then(|number| u64::from_str_radix(number.as_str(), number.radix()).ok());
         let expected = format!("a whole number from {} to {}", range.start(), range.end());
-        self.expect(key, value, &expected, number.filter(|number| range.contains(number))).unwrap_or(default)
+        self.expect(key, value, &expected, number.filter(|number| range.contains(number)))
+    }
+
+    fn keep(&self, number: Number) {
+        self.mistakes.numbers.borrow_mut().push(number);
+    }
+
+    /// The line of a key that is given.
+    fn line_of(&self, key: &str) -> Option<usize> {
+        let (name, _) = self.table?.get_key_value(key)?;
+        Some(mcp::text::line_number(self.mistakes.text, name.span().start))
     }
 
     /// A number from 0 to 1, with or without a fraction.

@@ -172,6 +172,8 @@ pub(super) fn read(root: &Section<'_, '_>, base: &Path, tenants: &[TenantConfig]
 }
 
 fn http(outgoing: Section<'_, '_>, name: &Arc<str>, base: &Path) -> HttpGrant {
+    const DENIED: &str = "the request is denied";
+    const FAILS: &str = "the request fails";
     let said = outgoing.texts("allow");
     let allow = said.iter().filter_map(|text| HttpPattern::parse(text).map_err(|wrong| outgoing.note("allow", wrong)).ok());
     let allow: Vec<_> = allow.collect();
@@ -187,12 +189,13 @@ fn http(outgoing: Section<'_, '_>, name: &Arc<str>, base: &Path) -> HttpGrant {
     });
     let addresses = addresses.collect();
     let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
-    let requests_max = small(outgoing.number("requests_per_call_max", 16, 1..=10_000));
-    let in_flight_max = small(outgoing.number("requests_in_flight_per_call_max", 4, 1..=64));
-    let request_bytes_max = outgoing.number("request_bytes_max", 1 << 20, 0..=1 << 30);
-    let response_bytes_max = outgoing.number("response_bytes_max", 4 << 20, 1..=1 << 30);
-    let head_bytes_max = usize::try_from(outgoing.number("head_bytes_max", 32 << 10, 8 << 10..=256 << 10)).unwrap_or(usize::MAX);
-    let timeout = Duration::from_millis(outgoing.number("timeout_ms", 10_000, 1..=300_000));
+    let requests_max = small(outgoing.limit("requests_per_call_max", 16, 1..=10_000, "", DENIED));
+    let in_flight_max = small(outgoing.limit("requests_in_flight_per_call_max", 4, 1..=64, "", DENIED));
+    let request_bytes_max = outgoing.limit("request_bytes_max", 1 << 20, 0..=1 << 30, "", FAILS);
+    let response_bytes_max = outgoing.limit("response_bytes_max", 4 << 20, 1..=1 << 30, "", FAILS);
+    let head_bytes_max = outgoing.limit("head_bytes_max", 32 << 10, 8 << 10..=256 << 10, "", FAILS);
+    let head_bytes_max = usize::try_from(head_bytes_max).unwrap_or(usize::MAX);
+    let timeout = Duration::from_millis(outgoing.limit("timeout_ms", 10_000, 1..=300_000, "", FAILS));
     let terms = HttpTerms {
         grant: Arc::clone(name),
         addresses,

@@ -1,8 +1,9 @@
 //! Every limit of the gateway, in one place. Each has a default that suits a shared host of two cores, and its unit in its name.
 
 use super::cgroup;
-use super::file::Section;
+use super::file::{Number, Section};
 use mcp::JsonLimits;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// All limits.
@@ -182,102 +183,198 @@ pub struct PluginLimits {
 }
 
 impl Limits {
+    /// Those that no setting changes, as numbers with one choice.
+    pub(super) fn fixed() -> impl Iterator<Item = Number> {
+        let of = |subject, all: &'static [(&'static str, u64)], beyond| {
+            all.iter().map(move |(name, value)| Number {
+                subject,
+                key: format!("fixed.{name}"),
+                value: *value,
+                default: Some(*value),
+                range: *value..=*value,
+                line: None,
+                beyond,
+            })
+        };
+        let components = of("Fixed: of a component", &sandbox::OF_COMPONENTS, "It is not served");
+        components.chain(of("Fixed: of one call", &sandbox::OF_CALLS, ""))
+    }
+
     /// Reads the section `[limits]`. Where callers have no names, one principal is all of them.
     pub(super) fn read(section: &Section<'_, '_>, named: bool) -> Self {
-        let number = |key, default, range| section.number(key, default, range);
-        let count = |key, default, range| usize::try_from(section.number(key, default, range)).unwrap_or(usize::MAX);
-        let seconds = |key, default, range| Duration::from_secs(section.number(key, default, range));
-        let millis = |key, default, range| Duration::from_millis(section.number(key, default, range));
-        let guest = sandbox::Limits::default();
-        let bodies_bytes_max = number("bodies_in_flight_bytes_max", 256 << 20, 1 << 20..=1 << 40);
+        let of = |subject| Reader { section, subject };
         Self {
-            http: HttpLimits {
-                connections_max: count("connections_max", default_connections(), 1..=1_000_000),
-                connections_per_address_max: count("connections_per_address_max", 512, 1..=1_000_000),
-                auth_failures_per_minute_max: u32::try_from(number("auth_failures_per_minute_max", 100, 1..=1_000_000)).unwrap_or(u32::MAX),
-                header_timeout: seconds("header_timeout_s", 10, 1..=3_600),
-                header_bytes_max: count("header_bytes_max", 16 << 10, 1 << 10..=1 << 20),
-                header_fields_max: count("header_fields_max", 100, 10..=1_000),
-                uri_bytes_max: count("uri_bytes_max", 8 << 10, 256..=64 << 10),
-                body_bytes_max: count("body_bytes_max", 4 << 20, 1 << 10..=1 << 30),
-                body_timeout: seconds("body_timeout_s", 30, 1..=3_600),
-                body_bytes_per_second_min: number("body_bytes_per_second_min", 1 << 10, 0..=1 << 30),
-                bodies_bytes_max,
-                bodies_per_tenant_bytes_max: number("bodies_per_tenant_bytes_max", bodies_bytes_max / 2, 1 << 19..=1 << 40),
-                keep_alive_interval: seconds("keep_alive_interval_s", 15, 1..=3_600),
-                drain_timeout: seconds("drain_timeout_s", 30, 0..=3_600),
-            },
-            json: JsonLimits {
-                depth_max: count("json_depth_max", 64, 8..=120),
-                nodes_max: count("json_nodes_max", 100_000, 100..=100_000_000),
-                string_bytes_max: count("json_string_bytes_max", 1 << 20, 1 << 10..=1 << 30),
-            },
-            sessions: SessionLimits {
-                sessions_max: count("sessions_max", 10_000, 1..=10_000_000),
-                per_tenant_max: count("sessions_per_tenant_max", 1_000, 1..=10_000_000),
-                per_principal_max: count("sessions_per_principal_max", if named { 16 } else { 1_000 }, 1..=10_000_000),
-                initialization_timeout: seconds("session_initialization_timeout_s", 60, 1..=86_400),
-                idle_timeout: seconds("session_idle_timeout_s", 1_800, 1..=31_536_000),
-                lifetime: seconds("session_lifetime_s", 28_800, 1..=31_536_000),
-                requests_in_flight_max: count("session_requests_in_flight_max", 64, 1..=10_000),
-                answer_timeout: seconds("answer_timeout_s", 600, 1..=86_400),
-            },
-            streams: StreamLimits {
-                per_session_max: count("streams_per_session_max", 8, 1..=10_000),
-                per_principal_max: count("streams_per_principal_max", 32, 1..=1_000_000),
-                per_tenant_max: count("streams_per_tenant_max", 2_000, 1..=1_000_000),
-                after: millis("stream_after_ms", 50, 0..=60_000),
-                retry: millis("stream_retry_ms", 3_000, 10..=3_600_000),
-                stall_timeout: seconds("stream_stall_timeout_s", 30, 1..=3_600),
-                connection_max: Some(seconds("stream_connection_s", 0, 0..=86_400)).filter(|limit| !limit.is_zero()),
-                keep: seconds("stream_keep_s", 600, 1..=604_800),
-            },
-            tasks: TaskLimits {
-                after: millis("task_after_ms", 5_000, 0..=86_400_000),
-                wall: seconds("task_wall_time_s", 600, 1..=86_400),
-                ttl: seconds("task_keep_s", 3_600, 60..=2_592_000),
-                poll_interval: millis("task_poll_interval_ms", 1_000, 10..=3_600_000),
-                per_principal_max: count("tasks_per_principal_max", 32, 1..=1_000_000),
-            },
-            calls: CallLimits {
-                in_flight_max: count("calls_in_flight_max", 256, 1..=4_000),
-                per_tenant_max: count("calls_per_tenant_max", 256, 1..=4_000),
-                computing_per_core_max: count("calls_computing_per_core_max", 16, 1..=4_000),
-                queue_max: count("call_queue_max", 256, 0..=100_000),
-                queue_timeout: millis("call_queue_timeout_ms", 1_000, 0..=60_000),
-                memory_per_tenant_bytes_max: count("memory_per_tenant_bytes_max", 512 << 20, 1 << 20..=1 << 50),
-                process_memory_bytes_max: Some(number("process_memory_bytes_max", cgroup::memory_bytes_max().unwrap_or(0), 0..=1 << 50))
-                    .filter(|bytes| *bytes > 0),
-            },
-            guest: sandbox::Limits {
-                wall: millis("call_wall_time_ms", 30_000, 1..=300_000),
-                cpu: millis("call_cpu_time_ms", 5_000, 1..=300_000),
-                memory_bytes: count("call_memory_bytes_max", guest.memory_bytes as u64, 1 << 20..=4 << 30),
-                result_bytes: count("call_result_bytes_max", guest.result_bytes as u64, 1 << 10..=256 << 20),
-                copy_bytes: count("call_copy_bytes_max", guest.copy_bytes as u64, 1 << 20..=1 << 30),
-                log_lines: u32::try_from(number("call_log_lines_max", 1_000, 0..=1_000_000)).unwrap_or(u32::MAX),
-                log_bytes: count("call_log_bytes_max", guest.log_bytes as u64, 0..=64 << 20),
-                stdio_bytes: count("call_stdio_bytes_max", guest.stdio_bytes as u64, 0..=64 << 20),
-                ..guest
-            },
-            plugins: PluginLimits {
-                plugins_max: count("plugins_max", 512, 1..=100_000),
-                tools_max: count("plugin_tools_max", 128, 1..=10_000),
-                resources_max: count("plugin_resources_max", 1_000, 1..=100_000),
-                prompts_max: count("plugin_prompts_max", 128, 1..=10_000),
-                page_items_max: count("list_page_items_max", 1_000, 1..=100_000),
-                description_bytes_max: count("description_bytes_max", 4 << 10, 64..=1 << 20),
-                schema_bytes_max: count("schema_bytes_max", 64 << 10, 64..=16 << 20),
-                schema_depth_max: count("schema_depth_max", 32, 2..=120),
-                schema_nodes_max: count("schema_nodes_max", 2_000, 10..=1_000_000),
-                compile_timeout: seconds("compile_timeout_s", 60, 1..=3_600),
-                code_cache_bytes_max: number("code_cache_bytes_max", 2 << 30, 0..=1 << 50),
-            },
-            policies: PolicyLimits {
-                wall: Duration::from_millis(150),
-                kept_max: count("policy_decisions_kept_max", 10_000, 0..=1_000_000),
-            },
+            http: HttpLimits::read(&of("Connections and requests")),
+            json: read_json(&of("JSON")),
+            sessions: SessionLimits::read(&of("Legacy sessions"), named),
+            streams: StreamLimits::read(&of("Event streams")),
+            tasks: TaskLimits::read(&of("Tasks")),
+            calls: CallLimits::read(&of("All calls")),
+            guest: read_guest(&of("One call")),
+            plugins: PluginLimits::read(&of("Plugins")),
+            policies: PolicyLimits::read(&of("Policies")),
         }
+    }
+}
+
+/// Reads the limits of one subject. Each comes with what becomes of what is beyond it, in the words of `host/README.md`; that is empty where
+/// there is no such thing.
+struct Reader<'s, 'a, 't> {
+    section: &'s Section<'a, 't>,
+    subject: &'static str,
+}
+
+impl Reader<'_, '_, '_> {
+    fn number(&self, key: &str, default: u64, range: RangeInclusive<u64>, beyond: &'static str) -> u64 {
+        self.section.limit(key, default, range, self.subject, beyond)
+    }
+
+    fn count(&self, key: &str, default: u64, range: RangeInclusive<u64>, beyond: &'static str) -> usize {
+        usize::try_from(self.number(key, default, range, beyond)).unwrap_or(usize::MAX)
+    }
+
+    fn small(&self, key: &str, default: u64, range: RangeInclusive<u64>, beyond: &'static str) -> u32 {
+        u32::try_from(self.number(key, default, range, beyond)).unwrap_or(u32::MAX)
+    }
+
+    fn seconds(&self, key: &str, default: u64, range: RangeInclusive<u64>, beyond: &'static str) -> Duration {
+        Duration::from_secs(self.number(key, default, range, beyond))
+    }
+
+    fn millis(&self, key: &str, default: u64, range: RangeInclusive<u64>, beyond: &'static str) -> Duration {
+        Duration::from_millis(self.number(key, default, range, beyond))
+    }
+}
+
+impl HttpLimits {
+    fn read(of: &Reader<'_, '_, '_>) -> Self {
+        let bodies_bytes_max = of.number("bodies_in_flight_bytes_max", 256 << 20, 1 << 20..=1 << 40, "503, -31004");
+        let of_tenant = bodies_bytes_max / 2;
+        Self {
+            connections_max: of.count("connections_max", default_connections(), 1..=1_000_000, "More wait in the kernel's queue"),
+            connections_per_address_max: of.count("connections_per_address_max", 512, 1..=1_000_000, "closed at once"),
+            auth_failures_per_minute_max: of.small("auth_failures_per_minute_max", 100, 1..=1_000_000, "429"),
+            header_timeout: of.seconds("header_timeout_s", 10, 1..=3_600, "Closed"),
+            header_bytes_max: of.count("header_bytes_max", 16 << 10, 1 << 10..=1 << 20, "431"),
+            header_fields_max: of.count("header_fields_max", 100, 10..=1_000, "431"),
+            uri_bytes_max: of.count("uri_bytes_max", 8 << 10, 256..=64 << 10, "414"),
+            body_bytes_max: of.count("body_bytes_max", 4 << 20, 1 << 10..=1 << 30, "413"),
+            body_timeout: of.seconds("body_timeout_s", 30, 1..=3_600, "408"),
+            body_bytes_per_second_min: of.number("body_bytes_per_second_min", 1 << 10, 0..=1 << 30, "408"),
+            bodies_bytes_max,
+            bodies_per_tenant_bytes_max: of.number("bodies_per_tenant_bytes_max", of_tenant, 1 << 19..=1 << 40, "429, -31005"),
+            keep_alive_interval: of.seconds("keep_alive_interval_s", 15, 1..=3_600, ""),
+            drain_timeout: of.seconds("drain_timeout_s", 30, 0..=3_600, ""),
+        }
+    }
+}
+
+fn read_json(of: &Reader<'_, '_, '_>) -> JsonLimits {
+    JsonLimits {
+        depth_max: of.count("json_depth_max", 64, 8..=120, "400"),
+        nodes_max: of.count("json_nodes_max", 100_000, 100..=100_000_000, "400"),
+        string_bytes_max: of.count("json_string_bytes_max", 1 << 20, 1 << 10..=1 << 30, "400"),
+    }
+}
+
+impl SessionLimits {
+    fn read(of: &Reader<'_, '_, '_>, named: bool) -> Self {
+        let of_one = if named { 16 } else { 1_000 };
+        Self {
+            sessions_max: of.count("sessions_max", 10_000, 1..=10_000_000, "503"),
+            per_tenant_max: of.count("sessions_per_tenant_max", 1_000, 1..=10_000_000, "429"),
+            per_principal_max: of.count("sessions_per_principal_max", of_one, 1..=10_000_000, "429"),
+            initialization_timeout: of.seconds("session_initialization_timeout_s", 60, 1..=86_400, "The session ends"),
+            idle_timeout: of.seconds("session_idle_timeout_s", 1_800, 1..=31_536_000, "The session ends"),
+            lifetime: of.seconds("session_lifetime_s", 28_800, 1..=31_536_000, "The session ends"),
+            requests_in_flight_max: of.count("session_requests_in_flight_max", 64, 1..=10_000, "429"),
+            answer_timeout: of.seconds("answer_timeout_s", 600, 1..=86_400, "-32603"),
+        }
+    }
+}
+
+impl StreamLimits {
+    fn read(of: &Reader<'_, '_, '_>) -> Self {
+        Self {
+            per_session_max: of.count("streams_per_session_max", 8, 1..=10_000, "429"),
+            per_principal_max: of.count("streams_per_principal_max", 32, 1..=1_000_000, "429"),
+            per_tenant_max: of.count("streams_per_tenant_max", 2_000, 1..=1_000_000, "429"),
+            after: of.millis("stream_after_ms", 50, 0..=60_000, ""),
+            retry: of.millis("stream_retry_ms", 3_000, 10..=3_600_000, ""),
+            stall_timeout: of.seconds("stream_stall_timeout_s", 30, 1..=3_600, "closed"),
+            connection_max: Some(of.seconds("stream_connection_s", 0, 0..=86_400, "closed")).filter(|limit| !limit.is_zero()),
+            keep: of.seconds("stream_keep_s", 600, 1..=604_800, ""),
+        }
+    }
+}
+
+impl TaskLimits {
+    fn read(of: &Reader<'_, '_, '_>) -> Self {
+        Self {
+            after: of.millis("task_after_ms", 5_000, 0..=86_400_000, "becomes a task"),
+            wall: of.seconds("task_wall_time_s", 600, 1..=86_400, "-31001"),
+            ttl: of.seconds("task_keep_s", 3_600, 60..=2_592_000, ""),
+            poll_interval: of.millis("task_poll_interval_ms", 1_000, 10..=3_600_000, ""),
+            per_principal_max: of.count("tasks_per_principal_max", 32, 1..=1_000_000, "429"),
+        }
+    }
+}
+
+impl CallLimits {
+    fn read(of: &Reader<'_, '_, '_>) -> Self {
+        let process = of.number("process_memory_bytes_max", cgroup::memory_bytes_max().unwrap_or(0), 0..=1 << 50, "503");
+        Self {
+            in_flight_max: of.count("calls_in_flight_max", 256, 1..=4_000, "503"),
+            per_tenant_max: of.count("calls_per_tenant_max", 256, 1..=4_000, "429"),
+            computing_per_core_max: of.count("calls_computing_per_core_max", 4, 1..=4_000, "503"),
+            queue_max: of.count("call_queue_max", 256, 0..=100_000, "429, or 503"),
+            queue_timeout: of.millis("call_queue_timeout_ms", 1_000, 0..=60_000, "refused"),
+            memory_per_tenant_bytes_max: of.count("memory_per_tenant_bytes_max", 512 << 20, 1 << 20..=1 << 50, "429"),
+            process_memory_bytes_max: Some(process).filter(|bytes| *bytes > 0),
+        }
+    }
+}
+
+fn read_guest(of: &Reader<'_, '_, '_>) -> sandbox::Limits {
+    let guest = sandbox::Limits::default();
+    sandbox::Limits {
+        wall: of.millis("call_wall_time_ms", 30_000, 1..=300_000, "-31001"),
+        cpu: of.millis("call_cpu_time_ms", 5_000, 1..=300_000, "-31001"),
+        memory_bytes: of.count("call_memory_bytes_max", guest.memory_bytes as u64, 1 << 20..=4 << 30, "-31003"),
+        // What the engine's pool has for a table.
+        table_elements: of.count("call_table_elements_max", guest.table_elements as u64, 1..=20_000, "-31003"),
+        handles: of.count("call_handles_max", guest.handles as u64, 16..=1_000_000, "-31003"),
+        result_bytes: of.count("call_result_bytes_max", guest.result_bytes as u64, 1 << 10..=256 << 20, "-31008"),
+        copy_bytes: of.count("call_copy_bytes_max", guest.copy_bytes as u64, 1 << 20..=1 << 30, "-31003"),
+        random_bytes: of.number("call_random_bytes_max", guest.random_bytes, 1 << 10..=16 << 20, "-31002"),
+        log_lines: of.small("call_log_lines_max", 1_000, 0..=1_000_000, "Dropped"),
+        log_bytes: of.count("call_log_bytes_max", guest.log_bytes as u64, 0..=64 << 20, "Dropped"),
+        stdio_bytes: of.count("call_stdio_bytes_max", guest.stdio_bytes as u64, 0..=64 << 20, "Dropped"),
+        progress_reports: of.small("call_progress_reports_max", 10_000, 0..=1_000_000, "Dropped"),
+    }
+}
+
+impl PluginLimits {
+    fn read(of: &Reader<'_, '_, '_>) -> Self {
+        Self {
+            plugins_max: of.count("plugins_max", 512, 1..=100_000, "The first by name count"),
+            tools_max: of.count("plugin_tools_max", 128, 1..=10_000, "It is not served"),
+            resources_max: of.count("plugin_resources_max", 1_000, 1..=100_000, "It is not served"),
+            prompts_max: of.count("plugin_prompts_max", 128, 1..=10_000, "It is not served"),
+            page_items_max: of.count("list_page_items_max", 1_000, 1..=100_000, "on further pages"),
+            description_bytes_max: of.count("description_bytes_max", 4 << 10, 64..=1 << 20, "The plugin is not served"),
+            schema_bytes_max: of.count("schema_bytes_max", 64 << 10, 64..=16 << 20, "The plugin is not served"),
+            schema_depth_max: of.count("schema_depth_max", 32, 2..=120, "The plugin is not served"),
+            schema_nodes_max: of.count("schema_nodes_max", 2_000, 10..=1_000_000, "The plugin is not served"),
+            compile_timeout: of.seconds("compile_timeout_s", 60, 1..=3_600, "It is not served"),
+            code_cache_bytes_max: of.number("code_cache_bytes_max", 2 << 30, 0..=1 << 50, "What was used longest ago goes first"),
+        }
+    }
+}
+
+impl PolicyLimits {
+    fn read(of: &Reader<'_, '_, '_>) -> Self {
+        Self { wall: Duration::from_millis(150), kept_max: of.count("policy_decisions_kept_max", 10_000, 0..=1_000_000, "") }
     }
 }
 

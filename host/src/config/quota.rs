@@ -81,19 +81,21 @@ impl Quotas {
 
 /// A section with a quota; what it does not say is as in `default`.
 pub(super) fn read(quota: Section<'_, '_>, default: QuotaConfig) -> QuotaConfig {
+    const NO: &str = "429, -31005";
     let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
-    let memory = quota.number("memory_mib_s_per_minute_max", default.memory_mib_s_per_minute_max.into(), 0..=1_000_000_000);
-    let egress = quota.number("egress_calls_per_minute_max", default.egress_calls_per_minute_max.into(), 0..=10_000_000);
+    let memory = u64::from(default.memory_mib_s_per_minute_max);
+    let egress = u64::from(default.egress_calls_per_minute_max);
+    let egress = quota.limit("egress_calls_per_minute_max", egress, 0..=10_000_000, "", "its requests are denied");
     let read = QuotaConfig {
-        calls_in_flight_max: small(quota.number("calls_in_flight_max", default.calls_in_flight_max.into(), 0..=4_000)),
-        calls_per_second_max: small(quota.number("calls_per_second_max", default.calls_per_second_max.into(), 0..=1_000_000)),
-        calls_burst_max: small(quota.number("calls_burst_max", default.calls_burst_max.into(), 0..=10_000_000)),
-        cpu_ms_per_minute_max: small(quota.number("cpu_ms_per_minute_max", default.cpu_ms_per_minute_max.into(), 0..=100_000_000)),
-        memory_mib_s_per_minute_max: small(memory),
-        bytes_out_per_minute_max: quota.number("bytes_out_per_minute_max", default.bytes_out_per_minute_max, 0..=1 << 50),
+        calls_in_flight_max: small(quota.limit("calls_in_flight_max", default.calls_in_flight_max.into(), 0..=4_000, "", NO)),
+        calls_per_second_max: small(quota.limit("calls_per_second_max", default.calls_per_second_max.into(), 0..=1_000_000, "", NO)),
+        calls_burst_max: small(quota.limit("calls_burst_max", default.calls_burst_max.into(), 0..=10_000_000, "", NO)),
+        cpu_ms_per_minute_max: small(quota.limit("cpu_ms_per_minute_max", default.cpu_ms_per_minute_max.into(), 0..=100_000_000, "", NO)),
+        memory_mib_s_per_minute_max: small(quota.limit("memory_mib_s_per_minute_max", memory, 0..=1_000_000_000, "", NO)),
+        bytes_out_per_minute_max: quota.limit("bytes_out_per_minute_max", default.bytes_out_per_minute_max, 0..=1 << 50, "", NO),
         egress_calls_per_minute_max: small(egress),
-        sessions_max: small(quota.number("sessions_max", default.sessions_max.into(), 0..=10_000_000)),
-        streams_max: small(quota.number("streams_max", default.streams_max.into(), 0..=10_000_000)),
+        sessions_max: small(quota.limit("sessions_max", default.sessions_max.into(), 0..=10_000_000, "", NO)),
+        streams_max: small(quota.limit("streams_max", default.streams_max.into(), 0..=10_000_000, "", NO)),
     };
     quota.end();
     read

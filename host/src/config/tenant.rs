@@ -78,7 +78,7 @@ pub(super) fn read(
         let shared_plugins: Vec<_> = if tenant.has("shared_plugins") { shared_plugins.collect() } else { vec![Pattern::any()] };
         let instructions = tenant.text("instructions");
         let policies = policy_names(&tenant, tenant.texts("policies"), policies);
-        let calls = tenant.has("calls_in_flight_max").then(|| tenant.number("calls_in_flight_max", 1, 1..=4_000));
+        let calls = tenant.given("calls_in_flight_max", 1..=4_000, "429, -31005");
         let weight = u32::try_from(tenant.number("weight", 1, 1..=100)).unwrap_or(1);
         let quota = quota::read(tenant.section("quota"), default);
         tenant.end();

@@ -312,8 +312,9 @@ fn fault(error: &wasmtime::Error, refused: Option<Resource>, limits: &Limits) ->
         (None, Some(resource @ (Resource::SharedMemory | Resource::HostMemory))) => Fault::Resource(resource),
         // Raised by host functions and by the border of the component: a handle that is none, text that is not UTF-8.
         (None, _) => match error.root_cause().to_string() {
-            // The engine keeps the type of this one to itself.
+            // The engine keeps the types of these to itself.
             text if text.starts_with("too much data is being copied") => Fault::Resource(Resource::Copies),
+            text if text.ends_with("store handle limit exceeded") => Fault::Resource(Resource::Handles),
             text => Fault::Trap(text),
         },
     }

@@ -14,8 +14,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Semaphore;
 use wasmtime::Engine;
 
-const ADDRESS_SPACE_BYTES_MAX: u64 = 4 << 30;
-const CPU_SECONDS_MAX: u64 = 120;
+pub(crate) const ADDRESS_SPACE_BYTES_MAX: u64 = 4 << 30;
+pub(crate) const CPU_SECONDS_MAX: u64 = 120;
 const CODE_BYTES_MAX: u64 = 1 << 30;
 const MESSAGE_BYTES_MAX: u64 = 4 << 10;
 /// More than its pipes.

@@ -41,6 +41,9 @@ impl Profile {
     }
 }
 
+/// Of a guest's own functions.
+pub(crate) const STACK_BYTES_MAX: usize = 512 << 10;
+
 /// Places for decisions in each pool, beside those for calls. A gateway that is full of calls still has to decide: who waits for a slot, and
 /// what stands in a list.
 const DECISIONS_FAST: u32 = 64;
@@ -127,7 +130,7 @@ pub(crate) fn config() -> Config {
         .epoch_interruption(true)
         .consume_fuel(false)
         .cranelift_opt_level(OptLevel::Speed)
-        .max_wasm_stack(512 << 10)
+        .max_wasm_stack(STACK_BYTES_MAX)
         // What the guest's stack leaves is for host functions; an overflow there would end the process.
         .async_stack_size(2 << 20)
         // Names of the guest's functions are no client's business, and unwinding costs 20 µs a trap.

@@ -54,7 +54,7 @@ pub use grants::{
     SettingName, Settings, VariableName,
 };
 pub use guest::{Guest, Sandbox, SandboxConfig};
-pub use limits::Limits;
+pub use limits::{Limits, OF_CALLS, OF_COMPONENTS};
 pub use meter::Spent;
 pub use outgoing::{HttpAnswer, HttpBody, HttpFault, Outgoing, Sending};
 pub use permit::{Authority, Permit};

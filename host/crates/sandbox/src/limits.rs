@@ -1,6 +1,28 @@
 //! What one call may use.
 
+use crate::{compile, engine, state, survey};
 use std::time::Duration;
+
+/// What a component may have to be loaded, and what its compiler may take. No setting changes these; the unit ends the name.
+pub const OF_COMPONENTS: [(&str, u64); 8] = [
+    ("component_bytes_max", survey::COMPONENT_BYTES_MAX),
+    ("component_functions_max", survey::FUNCTIONS_MAX as u64),
+    ("component_function_bytes_max", survey::FUNCTION_BODY_BYTES_MAX as u64),
+    ("component_modules_max", survey::MODULES_MAX as u64),
+    ("component_nesting_max", survey::NESTING_MAX as u64),
+    ("component_imports_and_exports_max", survey::EXTERNS_MAX as u64),
+    ("compile_memory_bytes_max", compile::ADDRESS_SPACE_BYTES_MAX),
+    ("compile_cpu_time_s", compile::CPU_SECONDS_MAX),
+];
+
+/// What one call may use beside its [`Limits`]. No setting changes these.
+pub const OF_CALLS: [(&str, u64); 5] = [
+    ("call_stack_bytes_max", engine::STACK_BYTES_MAX as u64),
+    ("call_instances_max", state::INSTANCES_MAX as u64),
+    ("call_memories_max", state::MEMORIES_MAX as u64),
+    ("call_tables_max", state::TABLES_MAX as u64),
+    ("call_changes_max", state::CHANGES_MAX as u64),
+];
 
 /// The limits of one call. Each has its own [`Fault`](crate::Fault) or its own silent cap, as its line says; the defaults are
 /// those of the gateway's limits table.

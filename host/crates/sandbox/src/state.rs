@@ -19,10 +19,14 @@ use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
 const MESSAGE_BYTES_MAX: usize = 4_096;
 /// What one call may say of `gatehouse:host/lists`, and how long a URI there may be.
-const CHANGES_MAX: u32 = 64;
+pub(crate) const CHANGES_MAX: u32 = 64;
 const URI_BYTES_MAX: usize = 8_192;
 /// Handles of a guest that has files: each open file is one of the process, and each list of a directory is held whole by the host.
 const FILE_HANDLES_MAX: usize = 64;
+/// What one instance of a component may be made of.
+pub(crate) const INSTANCES_MAX: usize = 64;
+pub(crate) const MEMORIES_MAX: usize = 4;
+pub(crate) const TABLES_MAX: usize = 16;
 
 /// The data of one store.
 pub(crate) struct State {
@@ -270,15 +274,15 @@ impl ResourceLimiter for Limiter {
     }
 
     fn instances(&self) -> usize {
-        64
+        INSTANCES_MAX
     }
 
     fn memories(&self) -> usize {
-        4
+        MEMORIES_MAX
     }
 
     fn tables(&self) -> usize {
-        16
+        TABLES_MAX
     }
 }
 

@@ -8,11 +8,11 @@ mod imported;
 
 /// A component may have this many bytes.
 pub const COMPONENT_BYTES_MAX: u64 = 32 << 20;
-const FUNCTIONS_MAX: u32 = 50_000;
-const FUNCTION_BODY_BYTES_MAX: usize = 1 << 20;
-const MODULES_MAX: u32 = 64;
-const NESTING_MAX: usize = 16;
-const EXTERNS_MAX: usize = 1_000;
+pub(crate) const FUNCTIONS_MAX: u32 = 50_000;
+pub(crate) const FUNCTION_BODY_BYTES_MAX: usize = 1 << 20;
+pub(crate) const MODULES_MAX: u32 = 64;
+pub(crate) const NESTING_MAX: usize = 16;
+pub(crate) const EXTERNS_MAX: usize = 1_000;
 /// Of an import or export: they are copied into lists, errors and tools, more than once for each function of an interface.
 pub(crate) const NAME_BYTES_MAX: usize = 1_024;
 /// What tools that know the WIT of a component write about it, in the format of the crate `wit-parser`.
