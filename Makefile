@@ -19,7 +19,8 @@ setup:
 build: setup ## Build target/release/gatehouse
 	$(CARGO) build --release --locked -p gatehouse
 
-plugins: setup ## Build every example plugin as target/plugins/NAME.wasm
+# `gatehouse build` builds those in C and Go.
+plugins: build ## Build every example plugin as target/plugins/NAME.wasm
 	@scripts/build-guests plugins
 
 policies: setup ## Build every policy component as target/policies/NAME.wasm

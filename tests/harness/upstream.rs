@@ -11,6 +11,21 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
+/// A page as pages are: with a menu, a script, tags that are never closed or closed in another order.
+const ARTICLE: &str = r##"<!doctype html><html><head><title> Tide &amp;
+  time</title><style>p { color: red }</style></head>
+<body><nav><ul><li><a href="/">Home</a></ul></nav><svg><title>no</title></svg>
+<p>The <em>gate</em> opens <b>twice
+a day</b>, see <a href="tides?at=2#now"> the table</a>, <code>a_b</code> and *this*.<br>It closes <a href="javascript:x()">on its</a> own.
+<script>document.write("<p>nothing</p>");</script>
+<ol><li>First<ul><li>under it<li>and <b>so<i></b></i></ul><li>Second</ol>
+<blockquote><p>No gate<p>without a house.</blockquote>
+<pre><code class="hl language-sh">open --gate  &lt;now&gt;
+</code></pre>
+<table><tr><th>Day<th>High</tr><tr><td>Monday</td><td>06:12 | 18:40</table>
+<img src="img/gate one.png" alt="A gate"><img src="dot.gif"><p># not a heading</p>
+<footer>All rights</footer></body></html>"##;
+
 /// One request, as it came.
 #[derive(Clone, Debug)]
 pub struct Received {
@@ -177,6 +192,14 @@ async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, seen: Arc<Mutex
                 stream.write_all(b"x-more: and more\r\n").await?;
             }
         }
+        // Pages, and what readers of pages come across.
+        "/moved" => stream.write_all(whole("301 Moved Permanently", "location: a/../article?x#y\r\n", "").as_bytes()).await?,
+        "/circle" => stream.write_all(whole("302 Found", "location: /circle\r\n", "").as_bytes()).await?,
+        "/article" => stream.write_all(whole("200 OK", "content-type: text/html; charset=UTF-8\r\n", ARTICLE).as_bytes()).await?,
+        "/long" => stream.write_all(whole("200 OK", "", &format!("<title>Long</title>{}", "word ".repeat(400))).as_bytes()).await?,
+        "/plain" => stream.write_all(whole("200 OK", "content-type: text/plain\r\n", "<b>as it is</b>").as_bytes()).await?,
+        "/picture" => stream.write_all(whole("200 OK", "content-type: image/png\r\n", "none").as_bytes()).await?,
+        "/script" => stream.write_all(whole("200 OK", "content-type: text/html\r\n", "<script>'</p>text'</script>").as_bytes()).await?,
         // Looks packed; whoever unpacks it is told a lie.
         "/packed" => stream.write_all(whole("200 OK", "content-encoding: gzip\r\n", "not really").as_bytes()).await?,
         "/status" => stream.write_all(whole("404 Not Found", "x-kind: missing\r\n", "nothing here").as_bytes()).await?,

@@ -10,7 +10,7 @@ async fn with(settings: &str) -> Gateway {
 }
 
 /// A session whose client can show forms to its user.
-async fn session(gateway: &Gateway, revision: &str) -> String {
+pub async fn session(gateway: &Gateway, revision: &str) -> String {
     let mut params = initialize_params(revision);
     params["capabilities"] = json!({ "elicitation": {} });
     let answer = gateway.legacy(None, rpc(0, "initialize", params)).await;
@@ -22,7 +22,7 @@ fn call(id: &str, tool: &str) -> Value {
 }
 
 /// The question that comes next.
-async fn question_of(events: &mut Events) -> Value {
+pub async fn question_of(events: &mut Events) -> Value {
     loop {
         let event = events.next().await.expect("a question");
         if !event.is_priming() {
@@ -32,7 +32,7 @@ async fn question_of(events: &mut Events) -> Value {
     }
 }
 
-async fn answer(gateway: &Gateway, session: &str, id: &Value, result: Value) -> Answer {
+pub async fn answer(gateway: &Gateway, session: &str, id: &Value, result: Value) -> Answer {
     gateway.legacy(Some(session), json!({ "jsonrpc": "2.0", "id": id, "result": result })).await
 }
 

@@ -27,6 +27,7 @@ mod directory;
 mod egress;
 mod egress_limits;
 mod evil;
+mod examples;
 mod fairness;
 mod filters;
 mod front;

@@ -111,9 +111,8 @@ static inline unsigned json_hex(const char *at) {
   return (unsigned)strtoul(digits, NULL, 16);
 }
 
-// A string's bytes in UTF-8, to be freed, and how many there are; NULL where there is none.
-static inline char *json_string(const char *json, const char *name, size_t *length) {
-  const char *at = json_member(json, name);
+// The bytes in UTF-8 of the string that begins there, to be freed, and how many there are; NULL where none begins.
+static inline char *json_string_at(const char *at, size_t *length) {
   if (!at || *at != '"') return NULL;
   char *text = malloc(strlen(at) + 1), *to = text;
   if (!text) abort();
@@ -148,4 +147,8 @@ static inline char *json_string(const char *json, const char *name, size_t *leng
   *length = (size_t)(to - text);
   *to = 0;
   return text;
+}
+
+static inline char *json_string(const char *json, const char *name, size_t *length) {
+  return json_string_at(json_member(json, name), length);
 }
