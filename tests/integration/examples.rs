@@ -146,6 +146,74 @@ async fn a_chart_is_a_picture_and_a_line_of_text() {
     assert_eq!((&uneven.result()["isError"], uneven.tool_text().contains("1 labels and 2 values")), (&json!(true), true));
 }
 
+const SALES: &str = "\u{feff}day,town,item,pieces,note\n\
+    2026-11-02,Ulm,\"lamp, small\",3,\n\
+    2026-11-02,Bonn,lamp,12,\"first\nof two\"\n\
+    2026-11-03,Ulm,chair,1.5,<b>late</b>\n\
+    2026-11-04,Ulm,lamp\n";
+
+#[tokio::test]
+async fn tables_of_a_granted_directory_answer_questions() {
+    let tables = tempfile::tempdir().expect("a directory");
+    fs::write(tables.path().join("sales.csv"), SALES).expect("a table");
+    fs::write(tables.path().join("notes.txt"), "none").expect("no table");
+    let settings = format!("[grants.tables]\nplugin = \"table-query\"\n[grants.tables.files]\n\"/tables\" = {:?}\n", tables.path());
+    let gateway = Gateway::with(Setup { plugins: vec!["table-query"], settings, ..Setup::default() }).await;
+    let shipped = fs::read_to_string(plugin("table-query").with_extension("toml")).expect("it comes with its side file");
+    beside(&gateway.plugins, "table-query", &shipped);
+    let ask = async |question: Value| {
+        let answer = gateway.call("query_table", question).await;
+        let result = answer.result().clone();
+        if result["isError"] == true { json!(answer.tool_text()) } else { result["structuredContent"].clone() }
+    };
+    // Granted is what both say, and the side file has just come.
+    let there = || async { ask(json!({ "table": "sales" })).await.is_object().then_some(()) };
+    eventually("the directory is granted", SOON, there).await;
+
+    let listed = gateway.call("list_tables", json!({})).await;
+    let columns = json!(["day", "town", "item", "pieces", "note"]);
+    let expected = json!({ "tables": [{ "table": "sales", "columns": columns, "bytes": SALES.len() }] });
+    assert_eq!(listed.result()["structuredContent"], expected);
+
+    let all = ask(json!({ "table": "sales", "rows_max": 2 })).await;
+    assert_eq!((&all["columns"], &all["rows_found"], &all["is_cut"]), (&columns, &json!(4), &json!(true)));
+    let first = json!([["2026-11-02", "Ulm", "lamp, small", 3, null], ["2026-11-02", "Bonn", "lamp", 12, "first\nof two"]]);
+    assert_eq!(all["rows"], first);
+
+    for (conditions, found) in [
+        (json!([{ "column": "pieces", "is": ">", "value": 2 }]), 2),
+        (json!([{ "column": "pieces", "is": "<=", "value": "3" }, { "column": "town", "is": "=", "value": "Ulm" }]), 2),
+        (json!([{ "column": "pieces", "is": "empty" }]), 1),
+        (json!([{ "column": "item", "is": "contains", "value": "LAMP" }, { "column": "note", "is": "not_empty" }]), 1),
+        (json!([{ "column": "day", "is": ">=", "value": "2026-11-03" }, { "column": "town", "is": "!=", "value": "Bonn" }]), 2),
+        (json!([{ "column": "town", "is": ">", "value": 5 }]), 0),
+    ] {
+        assert_eq!(ask(json!({ "table": "sales", "where": conditions })).await["rows_found"], found, "{conditions}");
+    }
+
+    let summed = json!({
+        "table": "sales", "columns": ["town"], "order_by": [{ "column": "sum(pieces)", "descending": true }],
+        "compute": [{ "function": "count" }, { "function": "sum", "column": "pieces" }, { "function": "mean", "column": "pieces" },
+            { "function": "max", "column": "day" }],
+    });
+    let summed = ask(summed).await;
+    assert_eq!(summed["columns"], json!(["town", "count", "sum(pieces)", "mean(pieces)", "max(day)"]));
+    assert_eq!(summed["rows"], json!([["Bonn", 1, 12, 12, "2026-11-02"], ["Ulm", 3, 4.5, 2.25, "2026-11-04"]]));
+    let none =
+        json!({ "table": "sales", "where": [{ "column": "town", "is": "=", "value": "Rome" }], "compute": [{ "function": "count" }] });
+    assert_eq!(ask(none).await["rows"], json!([[0]]));
+
+    for (question, told) in [
+        (json!({ "table": "notes" }), "There is no table notes"),
+        (json!({ "table": "sales", "columns": ["price"] }), "no column price. It has: day, town, item, pieces, note."),
+        (json!({ "table": "sales", "order_by": [{ "column": "when" }] }), "The result has no column when."),
+        (json!({ "table": "sales", "compute": [{ "function": "sum" }] }), "sum needs a column."),
+    ] {
+        let answer = ask(question).await;
+        assert!(answer.as_str().is_some_and(|text| text.contains(told)), "{answer}");
+    }
+}
+
 fn said(content: Value) -> Value {
     json!({ "action": "accept", "content": content })
 }
@@ -215,8 +283,8 @@ async fn the_others_work_as_well() {
 #[test]
 fn cases_of_examples_come_out_as_expected() {
     let desk = Desk::new();
-    for name in ["web-page", "chart", "form"] {
-        if name != "web-page" && !is_built(name) {
+    for name in ["web-page", "table-query", "chart", "form"] {
+        if !matches!(name, "web-page" | "table-query") && !is_built(name) {
             continue;
         }
         let cases = root().join("plugins").join(name).join("cases.toml");

@@ -7,12 +7,8 @@ use kit::types::Content;
 use serde_json::json;
 
 fn prompt(name: &str, arguments: &[&str]) -> Prompt {
-    let argument = |name: &&str| Argument {
-        name: (*name).to_owned(),
-        title: None,
-        description: Some("A text.".to_owned()),
-        required: true,
-    };
+    let argument =
+        |name: &&str| Argument { name: (*name).to_owned(), title: None, description: Some("A text.".to_owned()), required: true };
     Prompt {
         name: name.to_owned(),
         title: None,
@@ -41,7 +37,8 @@ impl prompts::Guest for Conformance {
     }
 
     fn get_prompt(get: Get) -> Result<GetOutcome, Failure> {
-        let argument = |name: &str| get.arguments.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str()).unwrap_or_default();
+        let argument =
+            |name: &str| get.arguments.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str()).unwrap_or_default();
         match get.name.as_str() {
             "test_simple_prompt" => says(vec![kit::text_content("This is a simple prompt for testing.")]),
             "test_prompt_with_arguments" => {
@@ -51,10 +48,9 @@ impl prompts::Guest for Conformance {
                 content::resource(argument("resourceUri"), "text/plain", "Embedded resource content for testing."),
                 kit::text_content("Please process the embedded resource above."),
             ]),
-            "test_prompt_with_image" => says(vec![
-                Content::Image(content::blob(content::PNG, "image/png")),
-                kit::text_content("Please analyze the image above."),
-            ]),
+            "test_prompt_with_image" => {
+                says(vec![Content::Image(content::blob(content::PNG, "image/png")), kit::text_content("Please analyze the image above.")])
+            }
             "test_input_required_result_prompt" => match ask::answer(get.resume.as_ref(), "user_context") {
                 Some(answer) => says(vec![kit::text_content(format!("With the context {answer}"))]),
                 None => {
