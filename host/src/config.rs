@@ -24,7 +24,7 @@ pub use admin::AdminConfig;
 pub use auth::{AuthConfig, IssuerConfig, JwksUrl, KEY_ISSUER, KeyConfig, KeysConfig, POLICY_ISSUER_PREFIX, TenantOf, TokenConfig};
 pub use file::{Mistake, Number};
 pub use grant::{CredentialConfig, FIELDS_OF_HOST, GivenText, GrantConfig, HttpGrant};
-pub use limits::{CallLimits, HttpLimits, Limits, PluginLimits, SessionLimits, StreamLimits, TaskLimits};
+pub use limits::{BreakerLimits, CallLimits, HttpLimits, Limits, PluginLimits, SessionLimits, StreamLimits, TaskLimits};
 pub use names::{Pattern, ServerId, TenantId};
 pub use origin::{Origin, is_loopback_name};
 pub use policy::{PolicyConfig, PolicyMode};

@@ -6,6 +6,7 @@ use mcp::modern::Refusal;
 use mcp::params::ParamsError;
 use sandbox::{Digest, Fault, Resource};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Which policy said no, and why, for records.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +80,8 @@ pub enum Failure {
     TenantBodiesFull,
     /// The guest was stopped, or fell.
     Fault(Fault),
+    /// Calls like this one fall again and again, and are left alone for so long.
+    Broken(Duration),
     /// The guest says that it cannot serve the call now.
     Unavailable,
     /// The guest says that it failed.
@@ -172,6 +175,7 @@ impl Failure {
             Self::BodiesFull => "bodies_full",
             Self::TenantBodiesFull => "tenant_bodies_full",
             Self::Fault(fault) => fault.word(),
+            Self::Broken(_) => "broken",
             Self::Unavailable => "unavailable",
             Self::GuestFailed => "guest_failed",
             Self::ResultInvalid(_) => "result_invalid",
@@ -211,6 +215,7 @@ impl Failure {
             Self::Fault(Fault::Busy) => "pool",
             Self::Fault(Fault::Resource(Resource::SharedMemory)) => "tenant_memory",
             Self::Fault(Fault::Resource(Resource::HostMemory)) => "memory",
+            Self::Broken(_) => "breaker",
             Self::BodiesFull => "bodies",
             Self::TenantBodiesFull => "tenant_bodies",
             Self::TooManySessions => "sessions_host",
@@ -222,6 +227,15 @@ impl Failure {
             Self::Draining => "draining",
             _ => return None,
         })
+    }
+
+    /// Whether the guest fell, or came to a limit of its own.
+    pub fn is_fall(&self) -> bool {
+        match self {
+            Self::Fault(Fault::Busy | Fault::Engine(_) | Fault::Resource(Resource::SharedMemory | Resource::HostMemory)) => false,
+            Self::Fault(_) => true,
+            _ => false,
+        }
     }
 
     /// Whether it names what is not there.

@@ -2,6 +2,7 @@
 
 mod account;
 mod admission;
+mod breaker;
 mod bucket;
 mod census;
 mod memory;
@@ -9,7 +10,8 @@ mod meter;
 mod usage;
 
 pub use account::{Asked, Bill, Exceeded, Whose};
-pub use admission::{Admission, Refused, Slot};
+pub use admission::{Admission, Refused, Slot, Work};
+pub use breaker::Opened;
 pub use census::{Ceilings, Census, Of, Open, Row};
 pub use meter::Quantity;
 pub use usage::usage;

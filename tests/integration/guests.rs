@@ -288,7 +288,7 @@ async fn r02_four_loops_do_not_delay_a_neighbour() {
 
 #[tokio::test]
 async fn r08_a_storm_of_faults_leaves_nothing_behind() {
-    let gateway = misbehaving("call_memory_bytes_max = 16777216\ncall_wall_time_ms = 5000").await;
+    let gateway = misbehaving("breaker_calls_min = 0\ncall_memory_bytes_max = 16777216\ncall_wall_time_ms = 5000").await;
     let storm = |rounds: usize| {
         let gateway = &gateway;
         async move {

@@ -8,6 +8,7 @@ mod author;
 mod author_dev;
 mod author_guide;
 mod batch;
+mod breaker;
 mod canaries;
 mod changes;
 mod clients;

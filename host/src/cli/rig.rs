@@ -3,7 +3,7 @@
 use super::Failed;
 use crate::auth::{Authenticator, Caller, Policies, Policy};
 use crate::catalog::{Catalog, Given, Loader, Plugin, Server, Shelf, Shelves, Tool, load_file};
-use crate::config::{AuthConfig, Config, TenantConfig, TenantId};
+use crate::config::{AuthConfig, BreakerLimits, CallLimits, Config, TenantConfig, TenantId};
 use crate::egress::{Egress, Means};
 use crate::failure::Failure;
 use crate::gateway::{CodeIsKept, make_sandbox};
@@ -83,7 +83,8 @@ impl Rig {
             implementation: crate::gateway::implementation(),
             policy: Policy::new(authority, Arc::clone(&revocations)),
             revocations,
-            admission: Admission::new(&config.limits.calls, sandbox.turns().clone()),
+            // Whoever tries a component wants to see each of its falls.
+            admission: Admission::new(&CallLimits { breaker: BreakerLimits::NONE, ..config.limits.calls.clone() }, sandbox.turns().clone()),
             journal: Arc::clone(&journal),
             egress: Egress::new(Means::default(), Arc::clone(&journal)),
             sandbox,

@@ -119,6 +119,20 @@ pub struct TaskLimits {
     pub per_principal_max: usize,
 }
 
+/// What falls again and again is left alone for a while.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BreakerLimits {
+    /// So many calls within the window, of which half have fallen; 0: never.
+    pub calls_min: u32,
+    /// Within what time, and for how long.
+    pub window: Duration,
+}
+
+impl BreakerLimits {
+    /// Never.
+    pub const NONE: Self = Self { calls_min: 0, window: Duration::ZERO };
+}
+
 /// How many calls may run.
 #[derive(Debug, Clone)]
 pub struct CallLimits {
@@ -132,6 +146,8 @@ pub struct CallLimits {
     pub queue_max: usize,
     /// How long a call waits for its turn before it is refused.
     pub queue_timeout: Duration,
+    /// When calls are refused that fall again and again.
+    pub breaker: BreakerLimits,
     /// Linear memory of all guests of a tenant.
     pub memory_per_tenant_bytes_max: usize,
     /// What the whole process may have in memory; none: what there is.
@@ -329,6 +345,10 @@ impl CallLimits {
             computing_per_core_max: of.count("calls_computing_per_core_max", 4, 1..=4_000, "503"),
             queue_max: of.count("call_queue_max", 256, 0..=100_000, "429, or 503"),
             queue_timeout: of.millis("call_queue_timeout_ms", 1_000, 0..=60_000, "refused"),
+            breaker: BreakerLimits {
+                calls_min: of.small("breaker_calls_min", 20, 0..=1_000_000, "503, -31007"),
+                window: of.seconds("breaker_window_s", 30, 1..=3_600, ""),
+            },
             memory_per_tenant_bytes_max: of.count("memory_per_tenant_bytes_max", 512 << 20, 1 << 20..=1 << 50, "429"),
             process_memory_bytes_max: Some(process).filter(|bytes| *bytes > 0),
         }
@@ -347,6 +367,7 @@ fn read_guest(of: &Reader<'_, '_, '_>) -> sandbox::Limits {
         result_bytes: of.count("call_result_bytes_max", guest.result_bytes as u64, 1 << 10..=256 << 20, "-31008"),
         copy_bytes: of.count("call_copy_bytes_max", guest.copy_bytes as u64, 1 << 20..=1 << 30, "-31003"),
         random_bytes: of.number("call_random_bytes_max", guest.random_bytes, 1 << 10..=16 << 20, "-31002"),
+        host_calls: of.number("call_host_calls_max", guest.host_calls, 100..=1_000_000_000_000, "-31003"),
         log_lines: of.small("call_log_lines_max", 1_000, 0..=1_000_000, "Dropped"),
         log_bytes: of.count("call_log_bytes_max", guest.log_bytes as u64, 0..=64 << 20, "Dropped"),
         stdio_bytes: of.count("call_stdio_bytes_max", guest.stdio_bytes as u64, 0..=64 << 20, "Dropped"),

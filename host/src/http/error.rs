@@ -27,6 +27,8 @@ pub(super) struct Mapped {
 
 const SESSION_QUOTA: &str = "The caller has as many sessions in use as it may have; end one with DELETE";
 
+const BROKEN: &str =
+    "The plugin failed many of your calls of this lately, and is left alone for a while; try again later, or tell its operator";
 const OUTCOME_UNKNOWN: &str =
     "The gateway was restarted while the plugin ran; whether it did its work is unknown, and it was not run again";
 
@@ -95,6 +97,10 @@ pub(super) fn map(failure: &Failure, era: Era) -> Mapped {
         Failure::BodiesFull => come_again(S::SERVICE_UNAVAILABLE, ErrorCode::OVERLOADED, BODIES_FULL),
         Failure::TenantBodiesFull => come_again(S::TOO_MANY_REQUESTS, ErrorCode::QUOTA, TENANT_BODIES_FULL),
         Failure::Fault(fault) => self::fault(fault),
+        Failure::Broken(wait) => Mapped {
+            retry_after_s: Some(later::after_s(u32::try_from(wait.as_secs()).unwrap_or(u32::MAX))),
+            ..plain(S::SERVICE_UNAVAILABLE, ErrorCode::PLUGIN_UNAVAILABLE, BROKEN)
+        },
         Failure::Unavailable => {
             come_again(S::SERVICE_UNAVAILABLE, ErrorCode::PLUGIN_UNAVAILABLE, "The plugin is not available now; try again later")
         }

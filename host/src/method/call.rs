@@ -29,7 +29,7 @@ use crate::metrics;
 use crate::outbox::{Held, Run};
 use crate::revocation::{Revoked, Running, Work};
 use crate::session::InFlight;
-use crate::tenant::{Asked, Bill};
+use crate::tenant::{self, Asked, Bill};
 use crate::trace::Span;
 use entry::Entry;
 use mcp::meta::RequestMeta;
@@ -180,6 +180,8 @@ impl Start {
             Err(Failure::Draining)
         } else if !rooms.journal.takes_calls() {
             Err(Failure::JournalUnavailable)
+        } else if let Err(wait) = rooms.admission.pass(about.caller.tenant(), &about) {
+            Err(Failure::Broken(wait))
         } else {
             let principal = about.caller.principal();
             let asked = Asked {
@@ -236,6 +238,18 @@ impl Start {
         let ends = Ends { cancelled: in_flight.as_ref().map(|in_flight| in_flight.cancelled.clone()), revoked: running.revoked.clone() };
         let guest = running::Guest::new(Arc::clone(&rooms.sandbox), permit, (call, span), (slot, running), gate);
         Ok(Started::Running(Box::new(CallRun::new(Arc::clone(rooms), about, guest, (in_flight, ends), entry, (events, wordless, bill)))))
+    }
+}
+
+impl tenant::Work for About {
+    fn component(&self) -> sandbox::Digest {
+        self.target.guest().digest()
+    }
+
+    fn key(&self) -> String {
+        let principal = self.caller.principal();
+        let who = [&principal.issuer, &principal.subject].map(|name| name.as_deref().unwrap_or_default());
+        format!("{:?}", (who, &**self.target.plugin(), self.target.method(), self.target.name()))
     }
 }
 

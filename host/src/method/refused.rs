@@ -33,7 +33,7 @@ impl Rooms {
 /// A refusal by the word of its failure, if it is one for want of room or of an answer.
 pub(super) fn note(journal: &Journal, word: &'static str, asked: &'static str, tenant: &TenantId, more: impl FnOnce(Event) -> Event) {
     let (kind, reason) = match word {
-        "tenant_full" | "host_full" | "processor_full" | "memory_full" | "pool_full" | "host_memory" | "too_many_sessions" => {
+        "tenant_full" | "host_full" | "processor_full" | "memory_full" | "pool_full" | "host_memory" | "too_many_sessions" | "broken" => {
             (Kind::OverloadShed, word)
         }
         "tenant_memory" | "session_quota" | "stream_quota" | "task_quota" | "subscription_quota" | "too_many_requests" => {

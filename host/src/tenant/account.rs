@@ -1,6 +1,7 @@
 //! What a tenant uses, and whoever and whatever of it: each of them has a meter, which a call passes on its way in and is charged to at its
 //! end.
 
+use super::breaker::Breakers;
 use super::clock_ns;
 use super::meter::{InFlight, Meter, Quantity, Used};
 use crate::config::{QuotaConfig, Quotas};
@@ -23,6 +24,8 @@ pub(super) struct Account {
     pub(super) tools: Meters,
     /// Of the host's places for calls.
     pub(super) calls: fair::Share,
+    /// What falls again and again.
+    pub(super) breakers: Breakers,
     /// What its guests run on.
     pub(super) guests: sandbox::Share,
 }

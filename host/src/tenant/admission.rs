@@ -9,12 +9,14 @@
 
 use super::Tenant;
 use super::account::{Asked, Bill, Exceeded};
+use super::breaker::Opened;
 use super::memory::MemoryWatch;
 use super::meter::InFlight;
-use crate::config::CallLimits;
+use crate::config::{BreakerLimits, CallLimits};
 use fair::{Claim, Place, Places, Share};
+use sandbox::Digest;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long guests of a tenant may be too many before that is no burst any more.
 const BURST: Duration = Duration::from_millis(100);
@@ -32,7 +34,16 @@ pub struct Admission {
     computing_per_core_max: usize,
     queue_max: usize,
     queue_timeout: Duration,
+    breaker: BreakerLimits,
     memory: MemoryWatch,
+}
+
+/// Who calls what, as far as it matters whether that falls again and again.
+pub trait Work {
+    /// The component that does it.
+    fn component(&self) -> Digest;
+    /// Equal for equal callers and targets, and for no others.
+    fn key(&self) -> String;
 }
 
 /// The right of one call to occupy the host; given back on drop.
@@ -81,8 +92,24 @@ impl Admission {
             computing_per_core_max: limits.computing_per_core_max,
             queue_max: limits.queue_max,
             queue_timeout: limits.queue_timeout,
+            breaker: limits.breaker,
             memory: MemoryWatch::new(limits.process_memory_bytes_max),
         }
+    }
+
+    /// Whether a call may begin of what has not fallen again and again.
+    ///
+    /// # Errors
+    ///
+    /// For how long it may not.
+    pub fn pass(&self, tenant: &Tenant, work: &impl Work) -> Result<(), Duration> {
+        tenant.account.breakers.pass(self.breaker, work.component(), || work.key(), Instant::now())
+    }
+
+    /// A call has ended. Says so if others of its kind are refused from now on, and for how long.
+    pub fn ended(&self, tenant: &Tenant, work: &impl Work, has_fallen: bool) -> Option<(Opened, Duration)> {
+        let opened = tenant.account.breakers.ended(self.breaker, work.component(), has_fallen, || work.key(), Instant::now())?;
+        Some((opened, self.breaker.window))
     }
 
     /// Takes a slot, waiting at most the queue's time for it. Cancel-safe.
@@ -160,7 +187,6 @@ mod tests {
     use super::*;
     use crate::config::{QuotaConfig, Quotas};
     use crate::tenant::{Quantity, TenantId, Whose};
-    use std::time::Instant;
 
     const ASKED: Asked<'_> = Asked { server: "", server_quota: QuotaConfig::NONE, principal: None, tool: None };
 
@@ -175,6 +201,7 @@ mod tests {
             computing_per_core_max: 4,
             queue_max: 8,
             queue_timeout,
+            breaker: BreakerLimits::NONE,
             memory_per_tenant_bytes_max: usize::MAX,
             process_memory_bytes_max: None,
         };

@@ -38,6 +38,7 @@ pub(super) const NAMES: [&str; 8] = ["ada", "bob", "cyd", "dan", "eve", "fay", "
 /// keeps its memory once it was used, and new components take new places first: with 32 for calls all are soon in use.
 const LIMITS: &str = "\
 [limits]
+breaker_calls_min = 0
 session_idle_timeout_s = 5
 session_initialization_timeout_s = 3
 session_lifetime_s = 60

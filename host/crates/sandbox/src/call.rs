@@ -100,6 +100,8 @@ enum Stop {
     Wall,
     #[error("processor time")]
     Cpu,
+    #[error("calls of host functions")]
+    HostCalls,
 }
 
 /// The guest's answer with what it left behind.
@@ -198,7 +200,7 @@ impl Runner<'_> {
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(limits.copy_bytes);
         store.set_max_component_handles(limits.handles);
-        store.epoch_deadline_callback(watch(Arc::clone(&pulse), deadline, limits.cpu));
+        store.epoch_deadline_callback(watch(Arc::clone(&pulse), deadline, limits.cpu, limits.host_calls));
         store.set_epoch_deadline(1);
 
         let running = Running::begin(self.engines, place);
@@ -230,14 +232,19 @@ fn watch(
     pulse: Arc<Pulse>,
     deadline: Instant,
     cpu: Duration,
+    host_calls: u64,
 ) -> impl FnMut(StoreContextMut<'_, State>) -> wasmtime::Result<UpdateDeadline> + Send + Sync {
-    move |_| {
+    move |store| {
         if Instant::now() >= deadline {
             return Err(Stop::Wall.into());
         }
         let computed = pulse.spent.cpu.so_far();
         if computed >= cpu {
             return Err(Stop::Cpu.into());
+        }
+        // Looked at here, and not at each: so a flood goes on for a millisecond, and a call costs no comparison.
+        if store.data().host_calls > host_calls {
+            return Err(Stop::HostCalls.into());
         }
         if computed < SHORT {
             // It was kept from the processor more than it computed: on a busy machine most calls would seem long otherwise.
@@ -289,6 +296,7 @@ fn fault(error: &wasmtime::Error, refused: Option<Resource>, limits: &Limits) ->
         return match stop {
             Stop::Wall => Fault::WallTime { limit: limits.wall },
             Stop::Cpu => Fault::CpuTime { limit: limits.cpu },
+            Stop::HostCalls => Fault::Resource(Resource::HostCalls),
         };
     }
     if let Some(TooLong(limit)) = error.downcast_ref::<TooLong>() {

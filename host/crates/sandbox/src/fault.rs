@@ -58,6 +58,7 @@ impl Fault {
                 Resource::Stack => "stack",
                 Resource::Handles => "handles",
                 Resource::Copies => "copies",
+                Resource::HostCalls => "host_calls",
             },
             Self::ResultTooLarge { .. } => "result_too_large",
             Self::Trap(_) => "trap",
@@ -92,6 +93,9 @@ pub enum Resource {
     /// [`Limits::copy_bytes`](crate::Limits::copy_bytes).
     #[error("room for what it hands to the host at once")]
     Copies,
+    /// [`Limits::host_calls`](crate::Limits::host_calls).
+    #[error("calls to the host")]
+    HostCalls,
 }
 
 /// Why a component was not loaded.

@@ -314,8 +314,8 @@ fn linker(engine: &wasmtime::Engine) -> Result<Linker<State>, SandboxError> {
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)
         .and_then(|()| wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker))
         .and_then(|()| wasmtime_wasi_config::add_to_linker(&mut linker, State::config))
-        .and_then(|()| Fetching::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state))
-        .and_then(|()| FullPlugin::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state))
+        .and_then(|()| Fetching::add_to_linker::<State, HasSelf<State>>(&mut linker, State::asked))
+        .and_then(|()| FullPlugin::add_to_linker::<State, HasSelf<State>>(&mut linker, State::asked))
         .map_err(|error| SandboxError(format!("{error:#}")))?;
     Ok(linker)
 }

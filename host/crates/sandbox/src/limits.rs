@@ -46,6 +46,8 @@ pub struct Limits {
     pub handles: usize,
     /// Bytes of randomness in one request; a trap beyond it.
     pub random_bytes: u64,
+    /// Calls of host functions → [`Fault::Resource`](crate::Fault::Resource), within a millisecond of computing.
+    pub host_calls: u64,
     /// Lines by `gatehouse:host/log`; more are dropped and counted.
     pub log_lines: u32,
     /// Bytes by `gatehouse:host/log`, all lines together; more are dropped and counted.
@@ -67,6 +69,7 @@ impl Default for Limits {
             copy_bytes: 16 << 20,
             handles: 1_024,
             random_bytes: 64 << 10,
+            host_calls: 1_000_000,
             log_lines: 1_000,
             log_bytes: 64 << 10,
             stdio_bytes: 16 << 10,

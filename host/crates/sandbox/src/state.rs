@@ -30,6 +30,8 @@ pub(crate) const TABLES_MAX: usize = 16;
 
 /// The data of one store.
 pub(crate) struct State {
+    /// Calls of the guest to the host.
+    pub(crate) host_calls: u64,
     pub(crate) limiter: Limiter,
     pub(crate) stdout: Capture,
     pub(crate) stderr: Capture,
@@ -86,22 +88,31 @@ impl State {
         let said = SaidLimits { log_lines: limits.log_lines, log_bytes: limits.log_bytes, reports: limits.progress_reports };
         let http = Http::new(&grants.http, outgoing);
         let config = grants.config.variables();
-        Self { limiter, stdout, stderr, said: Said { limits: said, ..Said::default() }, http, events, config, wasi, table }
+        Self { limiter, host_calls: 0, stdout, stderr, said: Said { limits: said, ..Said::default() }, http, events, config, wasi, table }
+    }
+
+    /// The guest calls the host: each function begins with one of these.
+    pub(crate) fn asked(&mut self) -> &mut Self {
+        self.host_calls = self.host_calls.saturating_add(1);
+        self
     }
 
     pub(crate) fn config(&mut self) -> WasiConfig<'_> {
+        self.asked();
         WasiConfig::new(&self.config)
     }
 }
 
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
+        self.asked();
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
     }
 }
 
 impl WasiHttpView for State {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
+        self.asked();
         let (ctx, hooks) = self.http.parts();
         WasiHttpCtxView { hooks, table: &mut self.table, ctx }
     }

@@ -200,7 +200,7 @@ fn counted(outcome: Outcome, reason: Option<&'static str>) -> metrics::Outcome {
         (Outcome::Revoked, _) => M::Revoked,
         (_, "wall_time" | "cpu_time") => M::Timeout,
         (_, "trap" | "exit" | "stack") => M::Trap,
-        (_, "memory" | "tenant_memory" | "host_memory" | "table" | "handles" | "copies" | "result_too_large") => M::Limit,
+        (_, "memory" | "tenant_memory" | "host_memory" | "table" | "handles" | "copies" | "host_calls" | "result_too_large") => M::Limit,
         (_, "result_invalid") => M::InvalidResult,
         (_, "arguments") => M::InvalidArguments,
         (_, "policy_denied" | "result_withheld") => M::Denied,
@@ -211,6 +211,7 @@ fn counted(outcome: Outcome, reason: Option<&'static str>) -> metrics::Outcome {
             | "host_full"
             | "processor_full"
             | "memory_full"
+            | "broken"
             | "quota"
             | "pool_full"
             | "draining"

@@ -177,6 +177,7 @@ impl CallRun {
                 Err(Failure::Fault(fault))
             }
         };
+        self.judge(end.as_ref().is_err_and(Failure::is_fall));
         self.bill.sent(end.as_ref().map_or(0, |result| result.as_str().len()));
         self.entry.ended(&end, is_error, &usage);
         self.tell(end.as_ref().map_or_else(Failure::word, |_| "result"), &usage);
@@ -185,6 +186,22 @@ impl CallRun {
             Some(shown) => Ok(self.rooms.written(&shown, self.about.revision)),
             None => end,
         })
+    }
+
+    /// What falls again and again is left alone for a while. One line says so, and none follows until it is tried again.
+    fn judge(&self, has_fallen: bool) {
+        let tenant = self.about.caller.tenant();
+        if let Some((opened, refused)) = self.rooms.admission.ended(tenant, &self.about, has_fallen) {
+            tracing::warn!(
+                tenant = tenant.id.as_str(),
+                plugin = %self.about.target.plugin(),
+                name = self.about.target.name(),
+                calls = opened.calls,
+                falls = opened.falls,
+                refused_s = refused.as_secs(),
+                "it falls again and again; this caller's calls of it are refused for a while"
+            );
+        }
     }
 
     /// One line for who looks at every call.
