@@ -74,6 +74,8 @@ pub struct Config {
     pub legacy: LegacyConfig,
     /// What the default server says of itself.
     pub instructions: Option<String>,
+    /// Whether hidden characters are taken out of what tools and prompts say.
+    pub sanitize: bool,
     /// Tenants; there is at least one.
     pub tenants: Vec<TenantConfig>,
     /// Virtual servers beside the default one.
@@ -288,6 +290,7 @@ impl Config {
             [
                 ("gateway.listen", format!("{:?}", config.listen)),
                 ("admin.listen", format!("{:?}", config.admin.as_ref().map(|admin| admin.listen))),
+                ("gateway.sanitize", format!("{:?}", config.sanitize)),
                 ("gateway.data", format!("{:?}", config.data_directory)),
                 ("plugins.code_cache", format!("{:?}", config.code_cache_directory)),
                 ("legacy", format!("{:?}", config.legacy)),
@@ -331,6 +334,7 @@ impl Config {
         policy_names(&auth, auth_config.policies().to_vec(), &known);
         let require_policy = gateway.flag("require_policy", false);
         let watch_settings = gateway.flag("watch_settings", true);
+        let sanitize = gateway.parsed("sanitize", sanitizes);
         gateway.end();
         let quotas = Quotas::read(&root, matches!(auth_config, AuthConfig::Tokens(_)));
         let tenants = tenant::read(&root, base, &known, &mistakes, quotas.tenant);
@@ -387,6 +391,7 @@ impl Config {
             http: http_config,
             legacy: legacy_config,
             instructions,
+            sanitize: sanitize.unwrap_or(true),
             auth: auth_config,
             tenants,
             servers,
@@ -503,6 +508,15 @@ fn read_legacy(root: &Section<'_, '_>) -> LegacyConfig {
         LegacyConfig { stateful_sessions: legacy.flag("stateful_sessions", true), json_responses: legacy.flag("json_responses", false) };
     legacy.end();
     config
+}
+
+/// What `gateway.sanitize` says.
+fn sanitizes(text: &str) -> Result<bool, String> {
+    match text {
+        "strip" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("must be \"strip\" or \"off\"".to_owned()),
+    }
 }
 
 /// The policies that a section attaches.

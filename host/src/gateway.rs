@@ -304,6 +304,7 @@ impl Gateway {
             legacy: config.legacy,
             limits: config.limits.guest,
             json_limits: config.limits.json,
+            sanitize: config.sanitize,
             tasks: tasks.clone(),
             draining: draining.clone(),
             onlooker,

@@ -101,6 +101,8 @@ pub struct Rooms {
     pub limits: sandbox::Limits,
     /// What the JSON of a guest may hold.
     pub json_limits: mcp::JsonLimits,
+    /// Whether hidden characters are taken out of what tools and prompts say.
+    pub sanitize: bool,
     /// Whatever runs by itself: calls of streams and of tasks, and what watches over them.
     pub tasks: TaskTracker,
     /// Fires when the gateway begins to stop.

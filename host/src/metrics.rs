@@ -120,7 +120,7 @@ pub static RELOAD: ByWord<2> = ByWord::new([OK, "refused"]);
 pub static POLICY_DECISIONS: ByWord<2> = ByWord::new(["kept", "made"]);
 
 /// Load that was turned away, by what there was no room in.
-pub static SHED: ByWord<20> = ByWord::new([
+pub static SHED: ByWord<21> = ByWord::new([
     "connections",
     "address",
     "auth_failures",
@@ -139,6 +139,7 @@ pub static SHED: ByWord<20> = ByWord::new([
     "requests",
     "tasks",
     "subscriptions",
+    "breaker",
     "draining",
     OTHER,
 ]);
@@ -168,6 +169,9 @@ pub static OVERSHOOT: Histogram = Histogram::new();
 
 /// The gateway's own loops, each time that one panicked and went on.
 pub static TASK_RESTARTS: ByWord<9> = ByWord::new(["house", "watcher", "keys", "sweep", "stalls", "control", "orders", "journal", OTHER]);
+
+/// Texts of which hidden characters were taken out.
+pub static TEXTS_SANITIZED: Count = Count::new();
 
 /// Connections that were closed because their peer did not read.
 pub static SSE_STALLED: Count = Count::new();

@@ -121,12 +121,25 @@ async fn a_structure_comes_with_its_text() {
 /// Text that looks like the frame around it stays text.
 #[tokio::test]
 async fn hostile_text_stays_inside_of_its_frame() {
-    let gateway = gateway().await;
     let hostile = "\u{0}\u{1b}[31m\r\n\r\ndata: {}\n\nevent: x\u{2028}\u{2029}\u{85}\u{7f}\\u0000 \"}]}} 😀 \u{fffd}";
+    let settings = "[gateway]\nsanitize = \"off\"\n".to_owned();
+    let gateway = Gateway::with(Setup { plugins: vec!["text-toolbox"], settings, ..Setup::default() }).await;
     let modern = gateway.call("echo", json!({ "message": hostile })).await;
     assert_eq!(modern.tool_text(), hostile);
     let only_events = crate::harness::Modern::call("echo", json!({ "message": hostile })).instead("accept", "text/event-stream");
     let streamed = gateway.modern(only_events).await;
     assert!(streamed.is_stream());
     assert_eq!((streamed.messages.len(), streamed.tool_text()), (1, hostile));
+}
+
+/// A tool hands on what others wrote: orders to a terminal, and orders to a model that no person sees.
+#[tokio::test]
+async fn r35_hidden_characters_are_taken_out_of_what_tools_say() {
+    let gateway = Gateway::with(Setup { plugins: vec!["text-toolbox"], ..Setup::default() }).await;
+    let hostile = "\u{1b}[31mred\u{1b}[0m\u{9b}2J \u{1b}]0;title\u{7}and\u{85} \u{e0048}\u{e0069}é\t😀\r\n";
+    let answer = gateway.call("echo", json!({ "message": hostile })).await;
+    assert_eq!(answer.tool_text(), "red and é\t😀\r\n");
+    // What programs read is theirs.
+    let found = gateway.call("regex_extract", json!({ "text": hostile, "pattern": "\\x1b\\[31m" })).await;
+    assert!(found.result()["structuredContent"].to_string().contains("\\u001b[31m"), "{found:?}");
 }

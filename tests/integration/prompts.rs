@@ -145,7 +145,9 @@ async fn what_a_prompt_says_is_looked_at() {
     let gateway = with("").await;
     let hostile = "\u{0}\u{1b}[31m\r\n\r\ndata: {}\n\nevent: x\u{2028}\u{85}\u{7f}\\u0000 \"}]}} 😀 \u{fffd}";
     let arguments = json!({ "arg1": hostile, "arg2": "'" });
-    let expected = json!([text(&format!("Prompt with arguments: arg1='{hostile}', arg2='''"))]);
+    // Without what nobody sees (R35).
+    let shown = "\r\n\r\ndata: {}\n\nevent: x\u{2028}\\u0000 \"}]}} 😀 \u{fffd}";
+    let expected = json!([text(&format!("Prompt with arguments: arg1='{shown}', arg2='''"))]);
     let modern = gateway.modern(get(WITH_ARGUMENTS, arguments.clone())).await;
     assert_eq!(modern.result()["messages"], expected);
     let streamed = gateway.modern(get(WITH_ARGUMENTS, arguments.clone()).instead("accept", "text/event-stream")).await;

@@ -13,7 +13,8 @@ use tokio::task::JoinHandle;
 
 const SOON: Duration = Duration::from_secs(20);
 /// Calls may take as long as they like, so that nothing but a revocation ends them; and who looks whether a tenant is full takes nobody's place.
-const LONG: &str = "calls_computing_per_core_max = 50\ncall_wall_time_ms = 300000\ncall_cpu_time_ms = 300000\ncall_queue_timeout_ms = 2000\n";
+const LONG: &str =
+    "calls_computing_per_core_max = 50\ncall_wall_time_ms = 300000\ncall_cpu_time_ms = 300000\ncall_queue_timeout_ms = 2000\n";
 
 /// An order as the command sends it, without the command: the first line of the answer.
 async fn order(gateway: &Gateway, order: &Value) -> Value {

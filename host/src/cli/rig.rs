@@ -105,6 +105,7 @@ impl Rig {
             legacy: config.legacy,
             limits: config.limits.guest,
             json_limits: config.limits.json,
+            sanitize: config.sanitize,
             tasks: tokio_util::task::TaskTracker::new(),
             draining: tokio_util::sync::CancellationToken::new(),
             onlooker: Some(onlooker),

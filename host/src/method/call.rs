@@ -232,7 +232,7 @@ impl Start {
             claim: slot.take_claim(),
         };
         let Authorized { permit, results, .. } = authorized;
-        let gate = Gate::new(&about.target, rooms.json_limits, rooms.limits.result_bytes, results);
+        let gate = Gate::new(&about.target, (rooms.json_limits, rooms.sanitize), rooms.limits.result_bytes, results);
         let wordless = gate.is_narrow();
         let bill = Arc::clone(slot.bill());
         let ends = Ends { cancelled: in_flight.as_ref().map(|in_flight| in_flight.cancelled.clone()), revoked: running.revoked.clone() };

@@ -38,9 +38,11 @@ pub mod tool;
 pub mod write;
 
 mod members;
+mod shown;
 
 pub use error::{ErrorCode, ErrorObject};
 pub use json::JsonLimits;
 pub use jsonrpc::{Body, Id, Message, Notification, Request, Response};
 pub use revision::{Era, Revision};
+pub use shown::shown;
 pub use text::JsonText;

@@ -1,5 +1,6 @@
 //! Between the contract's words and the wire's.
 
+use crate::metrics;
 use mcp::capability::{Capability, ClientCapabilities};
 use mcp::content::{Blob, Content, ResourceBody, ResourceContents, ResourceLink};
 use mcp::params::LogLevel;
@@ -8,6 +9,7 @@ use mcp::result::{CallToolResult, CompleteResult, GetPromptResult, InputRequest}
 use mcp::{JsonLimits, JsonText, Revision};
 use sandbox::contract::{self, ClientFeatures};
 use serde_json::Value;
+use std::borrow::Cow;
 
 /// Questions that a client is asked at once.
 const QUESTIONS_MAX: usize = 16;
@@ -17,8 +19,8 @@ const QUESTIONS_MAX: usize = 16;
 /// # Errors
 ///
 /// Which part is not what it claims to be.
-pub(super) fn result(reply: contract::Reply, limits: &JsonLimits) -> Result<CallToolResult, String> {
-    let content = reply.content.into_iter().map(|content| self::content(content, limits)).collect::<Result<_, _>>()?;
+pub(super) fn result(reply: contract::Reply, limits: &JsonLimits, sanitize: bool) -> Result<CallToolResult, String> {
+    let content = reply.content.into_iter().map(|content| self::content(content, limits, sanitize)).collect::<Result<_, _>>()?;
     // A structured result may be as long as the result itself, which was measured before.
     let structured_limits = JsonLimits { string_bytes_max: usize::MAX, nodes_max: usize::MAX, ..*limits };
     let structured = reply.structured.map(|text| JsonText::parse(text, &structured_limits)).transpose();
@@ -47,13 +49,13 @@ pub(super) fn contents(read: Vec<contract::Contents>, limits: &JsonLimits) -> Re
 /// # Errors
 ///
 /// What of it is not what it claims to be.
-pub(super) fn messages(messages: contract::Messages, limits: &JsonLimits) -> Result<GetPromptResult, String> {
+pub(super) fn messages(messages: contract::Messages, limits: &JsonLimits, sanitize: bool) -> Result<GetPromptResult, String> {
     let message = |message: contract::Message| {
         let role = match message.role {
             contract::Role::User => Role::User,
             contract::Role::Assistant => Role::Assistant,
         };
-        let mut content = content(message.content, limits)?;
+        let mut content = content(message.content, limits, sanitize)?;
         say_what_it_is(&mut content);
         Ok(Message { role, content })
     };
@@ -81,10 +83,10 @@ pub(super) fn suggestions(suggestions: contract::Suggestions) -> CompleteResult 
     CompleteResult { values, total: suggestions.total, has_more: suggestions.has_more }
 }
 
-fn content(content: contract::Content, limits: &JsonLimits) -> Result<Content, String> {
+fn content(content: contract::Content, limits: &JsonLimits, sanitize: bool) -> Result<Content, String> {
     Ok(match content {
         contract::Content::Text(text) => {
-            Content::Text { text: text.text.into(), annotations: object("annotations", text.annotations, limits)? }
+            Content::Text { text: said(text.text, sanitize), annotations: object("annotations", text.annotations, limits)? }
         }
         contract::Content::Image(blob) => Content::Image(self::blob(blob, limits)?),
         contract::Content::Audio(blob) => Content::Audio(self::blob(blob, limits)?),
@@ -101,6 +103,17 @@ fn content(content: contract::Content, limits: &JsonLimits) -> Result<Content, S
         }
         contract::Content::Embedded(contents) => Content::Resource { contents: resource(contents, limits)?, annotations: None },
     })
+}
+
+/// What a tool or a prompt says, without what only terminals and models would see of it.
+fn said(text: String, sanitize: bool) -> Box<str> {
+    match if sanitize { mcp::shown(&text) } else { Cow::Borrowed(text.as_str()) } {
+        Cow::Borrowed(_) => text.into(),
+        Cow::Owned(shown) => {
+            metrics::TEXTS_SANITIZED.count();
+            shown.into()
+        }
+    }
 }
 
 fn resource(contents: contract::Contents, limits: &JsonLimits) -> Result<ResourceContents, String> {

@@ -61,17 +61,23 @@ pub(super) struct Gate {
     /// Whose promise about structured results counts.
     tool: Option<Arc<Tool>>,
     json: JsonLimits,
+    sanitize: bool,
     result_bytes_max: usize,
     filters: Option<ResultFilters>,
 }
 
 impl Gate {
-    pub(super) fn new(target: &Target, json: JsonLimits, result_bytes_max: usize, filters: Option<ResultFilters>) -> Self {
+    pub(super) fn new(
+        target: &Target,
+        (json, sanitize): (JsonLimits, bool),
+        result_bytes_max: usize,
+        filters: Option<ResultFilters>,
+    ) -> Self {
         let tool = match target {
             Target::Tool { tool, .. } => Some(Arc::clone(tool)),
             Target::Resource { .. } | Target::Prompt { .. } | Target::Completion(_) => None,
         };
-        Self { tool, json, result_bytes_max, filters }
+        Self { tool, json, sanitize, result_bytes_max, filters }
     }
 
     /// Whether what a guest says along the way, which no filter looks at, has to stay inside.
@@ -97,14 +103,16 @@ impl Gate {
     fn product(&self, outcome: Outcome) -> Result<Product, String> {
         let limits = &self.json;
         match outcome {
-            Outcome::Reply(reply) => convert::result(reply, limits).and_then(|result| self.keeps_promise(result)).map(Product::Tool),
+            Outcome::Reply(reply) => {
+                convert::result(reply, limits, self.sanitize).and_then(|result| self.keeps_promise(result)).map(Product::Tool)
+            }
             Outcome::Reading(reading) => {
                 // What was read is for its reader alone to keep, since the guest was told who that is.
                 let cache = CacheHints { ttl_ms: reading.keep_ms.unwrap_or(0).into(), ..CACHE };
                 let contents = convert::contents(reading.contents, limits)?;
                 Ok(Product::Reading(ReadResourceResult { contents, cache, meta: convert::object("meta", reading.meta, limits)? }))
             }
-            Outcome::Messages(messages) => convert::messages(messages, limits).map(Product::Prompt),
+            Outcome::Messages(messages) => convert::messages(messages, limits, self.sanitize).map(Product::Prompt),
             Outcome::Suggestions(suggestions) => Ok(Product::Completion(convert::suggestions(suggestions))),
             Outcome::InputRequired(ask) => {
                 let questions = convert::questions(ask.questions, limits)?;
