@@ -7,7 +7,7 @@ use crate::journal::{Event, Journal, Kind};
 use crate::revocation::Order;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use event_store::{EventStore, Item, Partition, Space, Statistics, StreamKey};
+use event_store::{Bucket, EventStore, Item, Partition, Space, Statistics, StreamKey};
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
 use serde_json::{Map, Value};
@@ -229,12 +229,17 @@ async fn send(writer: &mut tokio::net::unix::OwnedWriteHalf, text: &str) -> io::
 /// Counts, for programs.
 pub fn stats(statistics: &Statistics) -> Map<String, Value> {
     let by_tenant = statistics.bytes_by_tenant.iter().map(|(tenant, bytes)| (tenant.as_str().to_owned(), Value::from(*bytes)));
+    let buckets = statistics.buckets.iter().map(|(bucket, filled)| {
+        let counts = [("keys", filled.keys.into()), ("bytes", filled.bytes.into())];
+        Value::Object(in_bucket(bucket).into_iter().chain(object(counts)).collect())
+    });
     object([
         ("backend", statistics.backend.into()),
         ("sessions", statistics.sessions.into()),
         ("tasks", statistics.tasks.into()),
         ("streams", statistics.streams.into()),
         ("events", statistics.events.into()),
+        ("buckets", Value::Array(buckets.collect())),
         ("disk_bytes", statistics.disk_bytes.into()),
         ("bytes_by_tenant", Value::Object(by_tenant.collect())),
     ])
@@ -262,6 +267,10 @@ pub fn line(item: &Item) -> Value {
                 [stream(key), ("seq", event.seq.0.into()), ("final", event.is_final.into()), data("data", "data_base64", &event.data)];
             place("event", &key.partition).into_iter().chain(object(rest)).collect()
         }
+        Item::Entry(bucket, key, value) => {
+            let rest = [("kind", "entry".into()), data("key", "key_base64", key), data("value", "value_base64", value)];
+            in_bucket(bucket).into_iter().chain(object(rest)).collect()
+        }
         Item::Damaged => object([("kind", "damaged".into())]),
     })
 }
@@ -281,6 +290,10 @@ fn place(kind: &str, partition: &Partition) -> Map<String, Value> {
         ("space", space.into()),
         ("id", partition.id_text().into()),
     ])
+}
+
+fn in_bucket(bucket: &Bucket) -> Map<String, Value> {
+    object([("tenant", bucket.tenant().as_str().into()), ("plugin", bucket.owner().into()), ("bucket", bucket.name().into())])
 }
 
 /// As text: the number has more digits than most readers of JSON keep.

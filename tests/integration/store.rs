@@ -147,7 +147,7 @@ async fn the_store_can_be_looked_into() {
         let (code, told, _) = store(&data, &["stats"]);
         assert!(code == 0 && told.contains("  Sessions  1\n") && told.contains("  Tenant    default: "), "{told}");
         let (code, told, _) = store(&data, &["verify"]);
-        assert_eq!((code, &*told), (0, "1 records, 1 streams, 31 events: all whole\n"));
+        assert_eq!((code, &*told), (0, "1 records, 1 streams, 31 events, 0 entries of buckets: all whole\n"));
         let (code, told, _) = store(&data, &["export"]);
         let lines: Vec<Value> = told.lines().map(stats).collect();
         assert_eq!((code, lines.len()), (0, 33));

@@ -1,4 +1,4 @@
-//! `gatehouse store stats|verify|export|compact`
+//! `gatehouse store stats|verify|export|compact|clear`
 //!
 //! Opens a store that nobody has open, or asks the gateway that has.
 
@@ -6,7 +6,7 @@ use super::{Failed, Settings, asking, output, runtime};
 use crate::config::{Config, StoreBackend};
 use crate::control;
 use clap::{Args, Subcommand};
-use event_store::{EventStore, OpenError, Start};
+use event_store::{Bucket, EventStore, OpenError, Start, TenantKey};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::os::unix::net::UnixStream;
@@ -30,12 +30,26 @@ enum Command {
     Stats(Common),
     /// Read everything and prove that it is whole
     Verify(Common),
-    /// Print everything, one JSON object a line: records, then streams, then events
+    /// Print everything, one JSON object a line: records, then streams, then events, then entries of buckets
     ///
-    /// Holds what tools said to clients, and names of sessions: keep it as safe as the store.
+    /// Holds what tools said to clients, what plugins keep, and names of sessions: keep it as safe as the store.
     Export(Common),
     /// Write the store anew, without what was overwritten; the gateway must be stopped
     Compact(Common),
+    /// Take everything away that a plugin keeps in a bucket; the gateway must be stopped
+    Clear(Clear),
+}
+
+#[derive(Debug, Args)]
+struct Clear {
+    /// Of which tenant; `default` where the settings name none
+    tenant: String,
+    /// The plugin as grants name it, such as `weather`, or `acme/weather` of a tenant's own directory
+    plugin: String,
+    /// The bucket
+    bucket: String,
+    #[command(flatten)]
+    common: Common,
 }
 
 #[derive(Debug, Args)]
@@ -53,6 +67,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<(), Failed> {
         Command::Verify(common) => verify(common),
         Command::Export(common) => export(common),
         Command::Compact(common) => compact(common),
+        Command::Clear(clear) => self::clear(clear),
     }
 }
 
@@ -134,6 +149,12 @@ fn stats(common: &Common) -> Result<(), Failed> {
         text.push_str(&format!("  {name:<8}  {}\n", count(key)));
     }
     text.push_str(&format!("  On disk   {}\n", output::size(count("disk_bytes"))));
+    for bucket in told.get("buckets").and_then(Value::as_array).into_iter().flatten() {
+        let name = |name: &str| bucket.get(name).and_then(Value::as_str).unwrap_or_default();
+        let number = |name: &str| bucket.get(name).and_then(Value::as_u64).unwrap_or_default();
+        let (keys, bytes) = (number("keys"), output::size(number("bytes")));
+        text.push_str(&format!("  Bucket    {} of {}, {}: {keys} keys, {bytes}\n", name("bucket"), name("plugin"), name("tenant")));
+    }
     for (tenant, bytes) in told.get("bytes_by_tenant").and_then(Value::as_object).into_iter().flatten() {
         let of = output::size(config.store.settings.tenant_bytes_max);
         text.push_str(&format!("  Tenant    {tenant}: {} of {of}\n", output::size(bytes.as_u64().unwrap_or_default())));
@@ -187,15 +208,16 @@ fn verify(common: &Common) -> Result<(), Failed> {
     let bad = count("damaged") + disordered;
     if common.json {
         let told = serde_json::json!({
-            "records": count("record"), "streams": count("stream"), "events": count("event"), "damaged": bad,
+            "records": count("record"), "streams": count("stream"), "events": count("event"), "entries": count("entry"), "damaged": bad,
         });
         output::print(&format!("{told}\n"));
     } else {
         output::print(&format!(
-            "{} records, {} streams, {} events: {}\n",
+            "{} records, {} streams, {} events, {} entries of buckets: {}\n",
             count("record"),
             count("stream"),
             count("event"),
+            count("entry"),
             if bad == 0 { "all whole".to_owned() } else { format!("{bad} entries are damaged") }
         ));
     }
@@ -228,5 +250,28 @@ fn compact(common: &Common) -> Result<(), Failed> {
         let (before, after) = (output::size(compacted.bytes_before), output::size(compacted.bytes_after));
         output::print(&format!("{} entries; {before} on disk before, {after} after\n", compacted.entries));
     }
+    Ok(())
+}
+
+fn clear(arguments: &Clear) -> Result<(), Failed> {
+    let config = load(&arguments.common)?;
+    let tenant = TenantKey::new(&arguments.tenant);
+    let bucket = tenant.and_then(|tenant| Bucket::new(tenant, &arguments.plugin, &arguments.bucket));
+    let bucket = bucket.ok_or_else(|| Failed::other("there is no bucket of such a name"))?;
+    let store = event_store::sled(&config.store.directory, config.store.settings.clone(), Start::Look);
+    let store = store.map_err(|error| match error {
+        OpenError::Locked { .. } => Failed { code: 75, message: format!("{error}; stop the gateway first") },
+        other => failed(&other),
+    })?;
+    let keys = runtime()?.block_on(async {
+        let unusable = |error: event_store::StoreError| Failed::other(error.to_string());
+        let all = store.statistics().await.map_err(unusable)?.buckets;
+        let keys = all.iter().find(|(other, _)| *other == bucket).map_or(0, |(_, filled)| filled.keys);
+        while store.clear(&bucket).await.map_err(unusable)? {}
+        Ok::<_, Failed>(keys)
+    })?;
+    let Clear { tenant, plugin, bucket: name, common } = arguments;
+    let told = serde_json::json!({ "tenant": tenant, "plugin": plugin, "bucket": name, "keys": keys });
+    output::print(&if common.json { format!("{told}\n") } else { format!("{keys} keys taken away\n") });
     Ok(())
 }

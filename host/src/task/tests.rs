@@ -2,7 +2,10 @@
 
 use super::*;
 use bytes::Bytes;
-use event_store::{Cursor, Header, Health, NewEvent, Page, Pending, Seq, Settings, Statistics, StoreError, StreamKey, Swept, Walk};
+use event_store::{
+    Bucket, Cursor, Decide, Filled, Header, Health, KeyPage, NewEvent, Page, Pending, Seq, Settings, Statistics, StoreError, StreamKey,
+    Swept, Walk,
+};
 
 /// A store in memory whose records cannot be written while it refuses.
 #[derive(Debug)]
@@ -46,6 +49,26 @@ impl EventStore for Refusing {
 
     fn list(&self, space: Space, after: Option<&Partition>, max: usize) -> Pending<Vec<(Partition, Record)>> {
         self.store.list(space, after, max)
+    }
+
+    fn values(&self, bucket: &Bucket, keys: Vec<Bytes>, bytes_max: usize) -> Pending<Vec<Option<Bytes>>> {
+        self.store.values(bucket, keys, bytes_max)
+    }
+
+    fn keys(&self, bucket: &Bucket, after: u64, keys_max: usize, bytes_max: usize) -> Pending<KeyPage> {
+        self.store.keys(bucket, after, keys_max, bytes_max)
+    }
+
+    fn change(&self, bucket: &Bucket, changes: Vec<event_store::Change>, limits: Filled) -> Pending<()> {
+        self.store.change(bucket, changes, limits)
+    }
+
+    fn decide(&self, bucket: &Bucket, key: Bytes, decide: Decide, limits: Filled) -> Pending<Option<Bytes>> {
+        self.store.decide(bucket, key, decide, limits)
+    }
+
+    fn clear(&self, bucket: &Bucket) -> Pending<bool> {
+        self.store.clear(bucket)
     }
 
     fn sweep(&self) -> Pending<Swept> {

@@ -27,15 +27,22 @@
 //! 8. **Nothing false is served.** Records carry version, length and checksum; one that does not fit is never returned.
 //! 9. **Failure is said, and ends.** While the disk refuses, writes answer [`StoreError::Unavailable`] at once, [`EventStore::health`]
 //!    says why, and the store tries by itself until it works again.
+//! 10. **A bucket is its owner's alone.** What stands under a key of a [`Bucket`] stays until it is changed: nothing of it expires, nothing is
+//!     evicted, and rules 1, 2, 8 and 9 hold for it. All changes of one call happen together or not at all. A key's value is read and written
+//!     again in one step by [`EventStore::decide`]. Beyond the bucket's limits, or the tenant's for all of its buckets, what would make more of
+//!     it is [`StoreError::Quota`]; it counts for the tenant and in total like everything else, and pushes older events out.
 #![forbid(unsafe_code)]
 #![warn(missing_docs, unreachable_pub)]
 
+mod buckets;
 mod clock;
 mod limits;
 mod memory;
 mod sled;
 #[cfg(test)]
 mod tests;
+
+pub use buckets::{Bucket, Change, Decide, Filled, KeyPage, Quota};
 
 use bytes::Bytes;
 use std::fmt;
@@ -219,6 +226,8 @@ pub struct Settings {
     pub tenant_bytes_max: u64,
     /// Bytes of everything.
     pub total_bytes_max: u64,
+    /// What all buckets of one tenant hold together.
+    pub tenant_buckets_max: Filled,
     /// Memory for what was read lately.
     pub cache_bytes: u64,
 }
@@ -232,6 +241,7 @@ impl Default for Settings {
             event_bytes_max: 16 << 20,
             tenant_bytes_max: 256 << 20,
             total_bytes_max: 2 << 30,
+            tenant_buckets_max: Filled { keys: 100_000, bytes: 64 << 20 },
             cache_bytes: 64 << 20,
         }
     }
@@ -268,6 +278,9 @@ pub enum StoreError {
     /// The tenant, or the whole store, keeps as much as it may, all of it protected by its time to live.
     #[error("the store keeps as much of this tenant as it may")]
     Full,
+    /// There would be more in a bucket, or in all buckets of the tenant, than there may be.
+    #[error("there would be too many {0}")]
+    Quota(Quota),
     /// What is stored there is damaged. It is not served.
     #[error("a stored record is damaged")]
     Damaged,
@@ -301,6 +314,8 @@ pub struct Statistics {
     pub streams: u64,
     /// Events.
     pub events: u64,
+    /// Buckets in which there was something once, with what is in them.
+    pub buckets: Vec<(Bucket, Filled)>,
     /// Bytes of all of it, as limits count them, by tenant.
     pub bytes_by_tenant: Vec<(TenantKey, u64)>,
     /// Bytes on the disk.
@@ -340,6 +355,8 @@ pub enum Item {
     Stream(StreamKey, Header),
     /// An event of a stream.
     Event(StreamKey, Event),
+    /// A bucket's key with its value.
+    Entry(Bucket, Bytes, Bytes),
     /// Something that does not fit its checksum, its key or its length.
     Damaged,
 }
@@ -376,6 +393,22 @@ pub trait EventStore: Send + Sync + fmt::Debug {
     /// crosses tenants.
     fn list(&self, space: Space, after: Option<&Partition>, max: usize) -> Pending<Vec<(Partition, Record)>>;
 
+    /// The values of those keys of a bucket, in their order. [`StoreError::TooLarge`] if they have more bytes together than `bytes_max`.
+    fn values(&self, bucket: &Bucket, keys: Vec<Bytes>, bytes_max: usize) -> Pending<Vec<Option<Bytes>>>;
+
+    /// The next keys of a bucket after a place, 0 for the first: at most `keys_max`, and no more once `bytes_max` is passed, but one at least
+    /// if there is one. A place stays one: keys that stay are neither left out nor told twice, whatever is done to others meanwhile.
+    fn keys(&self, bucket: &Bucket, after: u64, keys_max: usize, bytes_max: usize) -> Pending<KeyPage>;
+
+    /// Changes keys of a bucket, all of them or none. Of several changes of one key the last one counts.
+    fn change(&self, bucket: &Bucket, changes: Vec<Change>, limits: Filled) -> Pending<()>;
+
+    /// Gives a key the value that is decided on for it, between all other writes. The value that it has then.
+    fn decide(&self, bucket: &Bucket, key: Bytes, decide: Decide, limits: Filled) -> Pending<Option<Bytes>>;
+
+    /// Takes some thousand keys of a bucket away. Whether there are more.
+    fn clear(&self, bucket: &Bucket) -> Pending<bool>;
+
     /// Takes away what has expired: partitions by their record's time, streams by their final event's. At most some thousand at once.
     fn sweep(&self) -> Pending<Swept>;
 
@@ -385,7 +418,7 @@ pub trait EventStore: Send + Sync + fmt::Debug {
     /// Counts what is there.
     fn statistics(&self) -> Pending<Statistics>;
 
-    /// Some of what is there, as it lies: records first, then streams, then events. `after` is where the page before ended. For verifying
+    /// Some of what is there, as it lies: records first, then streams, then events, then entries of buckets. `after` is where the page before ended. For verifying
     /// and exporting, not for requests: it crosses tenants. What is damaged is told and passed over.
     fn walk(&self, after: Option<Cursor>, max: usize) -> Pending<Walk>;
 

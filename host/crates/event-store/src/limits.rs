@@ -1,6 +1,6 @@
 //! How limits count: the same for every back end.
 
-use crate::{Kind, NewEvent, StoreError, TenantKey};
+use crate::{Filled, Kind, NewEvent, Quota, Settings, StoreError, TenantKey};
 use std::collections::HashMap;
 
 /// Of the words that a stream is opened with.
@@ -26,6 +26,31 @@ pub(crate) fn stream_cost(about_bytes: usize) -> u64 {
 
 pub(crate) fn record_cost(bytes: usize) -> u64 {
     bytes as u64 + 64
+}
+
+/// What a key of a bucket costs beside itself and its value: its places in the tree.
+pub(crate) fn entry_cost(key_bytes: usize, value_bytes: usize) -> u64 {
+    key_bytes as u64 + value_bytes as u64 + 128
+}
+
+/// Keys that one clearing takes.
+pub(crate) const CLEARED_MAX: usize = 1_000;
+
+/// Whether a bucket may come to be as full as `new` when it was as `old`, and all of its tenant's as `of_tenant`.
+pub(crate) fn check_bucket((old, new): (Filled, Filled), limits: Filled, of_tenant: Filled, settings: &Settings) -> Result<(), StoreError> {
+    let tenant_max = settings.tenant_buckets_max;
+    let [more_keys, more_bytes] = [new.keys.saturating_sub(old.keys), new.bytes.saturating_sub(old.bytes)];
+    // What makes no more of something may always be: how else would there be less again?
+    let over = [
+        (Quota::BucketKeys, more_keys, new.keys, limits.keys),
+        (Quota::BucketBytes, more_bytes, new.bytes, limits.bytes),
+        (Quota::TenantKeys, more_keys, of_tenant.keys.saturating_add(more_keys), tenant_max.keys),
+        (Quota::TenantBytes, more_bytes, of_tenant.bytes.saturating_add(more_bytes), tenant_max.bytes),
+    ];
+    match over.into_iter().find(|(_, more, all, max)| *more > 0 && all > max) {
+        Some((quota, ..)) => Err(StoreError::Quota(quota)),
+        None => Ok(()),
+    }
 }
 
 /// Where eviction stops: some way below the limit, so that not every write evicts; not so far that one write evicts for long.

@@ -3,8 +3,8 @@
 use crate::clock::Clock;
 use crate::limits::{self, ABOUT_BYTES_MAX, SWEEP_MAX};
 use crate::{
-    Cursor, Event, EventStore, Header, Health, Item, Kind, NewEvent, Page, Partition, Pending, Record, Seq, Settings, Space, Statistics,
-    StoreError, StoreTime, StreamKey, Swept, TenantKey, Walk,
+    Bucket, Change, Cursor, Decide, Event, EventStore, Filled, Header, Health, Item, KeyPage, Kind, NewEvent, Page, Partition, Pending,
+    Record, Seq, Settings, Space, Statistics, StoreError, StoreTime, StreamKey, Swept, TenantKey, Walk,
 };
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -23,6 +23,7 @@ pub(crate) struct Memory {
 struct Kept {
     records: BTreeMap<Partition, Record>,
     streams: BTreeMap<StreamKey, Stream>,
+    buckets: BTreeMap<Bucket, Entries>,
     usage: HashMap<TenantKey, u64>,
     total: u64,
     newest: StoreTime,
@@ -37,6 +38,34 @@ struct Stream {
     gone: Seq,
     events: VecDeque<Event>,
     expires: Option<StoreTime>,
+}
+
+/// What is in a bucket.
+#[derive(Debug, Default)]
+struct Entries {
+    values: BTreeMap<Bytes, (u64, Bytes)>,
+    by_place: BTreeMap<u64, Bytes>,
+    last: u64,
+}
+
+impl Entries {
+    fn filled(&self) -> Filled {
+        let bytes = self.values.iter().map(|(key, (_, value))| limits::entry_cost(key.len(), value.len())).sum();
+        Filled { keys: self.values.len() as u64, bytes }
+    }
+
+    fn remove(&mut self, key: &Bytes) {
+        if let Some((place, _)) = self.values.remove(key) {
+            self.by_place.remove(&place);
+        }
+    }
+
+    fn set(&mut self, key: Bytes, value: Bytes) {
+        let place = self.values.get(&key).map_or(self.last + 1, |(place, _)| *place);
+        self.last = self.last.max(place);
+        self.by_place.insert(place, key.clone());
+        self.values.insert(key, (place, value));
+    }
 }
 
 impl Stream {
@@ -219,6 +248,99 @@ impl Memory {
         Ok(())
     }
 
+    fn change_now(&self, bucket: &Bucket, changes: Vec<Change>, limits: Filled) -> Result<(), StoreError> {
+        let kept = &mut *self.kept.lock();
+        self.change_kept(kept, bucket, changes, limits)
+    }
+
+    fn change_kept(&self, kept: &mut Kept, bucket: &Bucket, changes: Vec<Change>, limits: Filled) -> Result<(), StoreError> {
+        let mut last = BTreeMap::new();
+        for change in changes {
+            match change {
+                Change::Set(key, value) => {
+                    limits::check(value.len(), self.settings.event_bytes_max)?;
+                    last.insert(key, Some(value));
+                }
+                Change::Remove(key) => drop(last.insert(key, None)),
+            }
+        }
+        let none = Entries::default();
+        let entries = kept.buckets.get(bucket).unwrap_or(&none);
+        let old = entries.filled();
+        let mut new = old;
+        for (key, value) in &last {
+            if let Some((_, value)) = entries.values.get(key) {
+                new = Filled { keys: new.keys - 1, bytes: new.bytes - limits::entry_cost(key.len(), value.len()) };
+            }
+            if let Some(value) = value {
+                new = Filled { keys: new.keys + 1, bytes: new.bytes + limits::entry_cost(key.len(), value.len()) };
+            }
+        }
+        let theirs = kept.buckets.iter().filter(|(other, _)| other.tenant() == bucket.tenant()).map(|(_, entries)| entries.filled());
+        let of_tenant = theirs.fold(Filled::default(), |sum, one| Filled { keys: sum.keys + one.keys, bytes: sum.bytes + one.bytes });
+        limits::check_bucket((old, new), limits, of_tenant, &self.settings)?;
+        if new.bytes > old.bytes {
+            kept.make_room(&self.settings, bucket.tenant(), new.bytes - old.bytes)?;
+        }
+        kept.add(bucket.tenant(), new.bytes);
+        kept.subtract(bucket.tenant(), old.bytes);
+        let entries = kept.buckets.entry(bucket.clone()).or_default();
+        for (key, value) in last {
+            match value {
+                Some(value) => entries.set(key, value),
+                None => entries.remove(&key),
+            }
+        }
+        Ok(())
+    }
+
+    fn decide_now(&self, bucket: &Bucket, key: Bytes, decide: Decide, limits: Filled) -> Result<Option<Bytes>, StoreError> {
+        let kept = &mut *self.kept.lock();
+        let old = kept.buckets.get(bucket).and_then(|entries| entries.values.get(&key)).map(|(_, value)| value.clone());
+        let Some(value) = decide.decide(old.as_deref()) else { return Ok(old) };
+        self.change_kept(kept, bucket, vec![Change::Set(key, value.clone())], limits)?;
+        Ok(Some(value))
+    }
+
+    fn values_now(&self, bucket: &Bucket, keys: &[Bytes], bytes_max: usize) -> Result<Vec<Option<Bytes>>, StoreError> {
+        let kept = self.kept.lock();
+        let entries = kept.buckets.get(bucket);
+        let found = keys.iter().map(|key| Some(entries?.values.get(key)?.1.clone()));
+        let found: Vec<_> = found.collect();
+        limits::check(found.iter().flatten().map(Bytes::len).sum(), bytes_max)?;
+        Ok(found)
+    }
+
+    fn keys_now(&self, bucket: &Bucket, after: u64, keys_max: usize, bytes_max: usize) -> KeyPage {
+        let kept = self.kept.lock();
+        let mut page = KeyPage::default();
+        let (mut bytes, mut last) = (0, after);
+        let later = kept.buckets.get(bucket).into_iter().flat_map(|entries| entries.by_place.range(after.saturating_add(1)..));
+        for (place, key) in later {
+            if !page.keys.is_empty() && (page.keys.len() >= keys_max || bytes + key.len() > bytes_max) {
+                page.next = Some(last);
+                break;
+            }
+            (bytes, last) = (bytes + key.len(), *place);
+            page.keys.push(key.clone());
+        }
+        page
+    }
+
+    fn clear_now(&self, bucket: &Bucket) -> bool {
+        let kept = &mut *self.kept.lock();
+        let Some(entries) = kept.buckets.get_mut(bucket) else { return false };
+        let old = entries.filled();
+        let keys: Vec<_> = entries.values.keys().take(limits::CLEARED_MAX).cloned().collect();
+        keys.iter().for_each(|key| entries.remove(key));
+        let new = entries.filled();
+        if new.keys == 0 {
+            kept.buckets.remove(bucket);
+        }
+        kept.subtract(bucket.tenant(), old.bytes - new.bytes);
+        new.keys > 0
+    }
+
     fn sweep_now(&self) -> Swept {
         let (now, kept) = (self.clock.now(), &mut *self.kept.lock());
         let partitions: Vec<_> =
@@ -246,6 +368,7 @@ impl Memory {
             tasks: records(Space::Task),
             streams: kept.streams.len() as u64,
             events: kept.streams.values().map(|stream| stream.events.len() as u64).sum(),
+            buckets: kept.buckets.iter().map(|(bucket, entries)| (bucket.clone(), entries.filled())).collect(),
             bytes_by_tenant,
             disk_bytes: 0,
         }
@@ -300,8 +423,31 @@ impl EventStore for Memory {
             for (key, stream) in &kept.streams {
                 items.extend(stream.events.iter().map(|event| Item::Event(key.clone(), event.clone())));
             }
+            for (bucket, entries) in &kept.buckets {
+                items.extend(entries.values.iter().map(|(key, (_, value))| Item::Entry(bucket.clone(), key.clone(), value.clone())));
+            }
         }
         Box::pin(ready(Ok(Walk { items, next: None })))
+    }
+
+    fn values(&self, bucket: &Bucket, keys: Vec<Bytes>, bytes_max: usize) -> Pending<Vec<Option<Bytes>>> {
+        Box::pin(ready(self.values_now(bucket, &keys, bytes_max)))
+    }
+
+    fn keys(&self, bucket: &Bucket, after: u64, keys_max: usize, bytes_max: usize) -> Pending<KeyPage> {
+        Box::pin(ready(Ok(self.keys_now(bucket, after, keys_max, bytes_max))))
+    }
+
+    fn change(&self, bucket: &Bucket, changes: Vec<Change>, limits: Filled) -> Pending<()> {
+        Box::pin(ready(self.change_now(bucket, changes, limits)))
+    }
+
+    fn decide(&self, bucket: &Bucket, key: Bytes, decide: Decide, limits: Filled) -> Pending<Option<Bytes>> {
+        Box::pin(ready(self.decide_now(bucket, key, decide, limits)))
+    }
+
+    fn clear(&self, bucket: &Bucket) -> Pending<bool> {
+        Box::pin(ready(Ok(self.clear_now(bucket))))
     }
 
     fn sweep(&self) -> Pending<Swept> {

@@ -20,8 +20,8 @@ pub(crate) use open::open;
 
 use crate::clock::Clock;
 use crate::{
-    Cursor, EventStore, Header, Health, NewEvent, Page, Partition, Pending, Record, Seq, Settings, Space, Statistics, StoreError,
-    StoreTime, StreamKey, Swept, TenantKey, Walk,
+    Bucket, Change, Cursor, Decide, EventStore, Filled, Header, Health, KeyPage, NewEvent, Page, Partition, Pending, Record, Seq, Settings,
+    Space, Statistics, StoreError, StoreTime, StreamKey, Swept, TenantKey, Walk,
 };
 use bytes::Bytes;
 use commit::Committer;
@@ -64,14 +64,14 @@ struct SledStore {
 impl SledStore {
     fn write<T: Send + 'static>(
         &self,
-        partition: Option<&Partition>,
+        tenant: Option<&TenantKey>,
         bytes: usize,
         write: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Write,
     ) -> Pending<T> {
         let (answer, answered) = oneshot::channel();
         let queued = match &self.shared.health.lock().degraded {
             Some(reason) => Err(StoreError::Unavailable { maybe_applied: false, reason: reason.clone() }),
-            None => self.shared.queue.push(partition.map(|partition| &partition.tenant), bytes, write(answer)),
+            None => self.shared.queue.push(tenant, bytes, write(answer)),
         };
         Box::pin(async move {
             queued?;
@@ -164,11 +164,11 @@ impl Drop for SledStore {
 
 impl EventStore for SledStore {
     fn open(&self, stream: &StreamKey, about: Bytes) -> Pending<()> {
-        self.write(Some(&stream.partition), about.len(), |answer| Write::Open { stream: stream.clone(), about, answer })
+        self.write(Some(&stream.partition.tenant), about.len(), |answer| Write::Open { stream: stream.clone(), about, answer })
     }
 
     fn append(&self, stream: &StreamKey, event: NewEvent) -> Pending<()> {
-        self.write(Some(&stream.partition), event.data.len(), |answer| Write::Append { stream: stream.clone(), event, answer })
+        self.write(Some(&stream.partition.tenant), event.data.len(), |answer| Write::Append { stream: stream.clone(), event, answer })
     }
 
     fn header(&self, stream: &StreamKey) -> Pending<Option<Header>> {
@@ -184,7 +184,7 @@ impl EventStore for SledStore {
     }
 
     fn put(&self, partition: &Partition, record: Record) -> Pending<()> {
-        self.write(Some(partition), record.data.len(), |answer| Write::Put { partition: partition.clone(), record, answer })
+        self.write(Some(&partition.tenant), record.data.len(), |answer| Write::Put { partition: partition.clone(), record, answer })
     }
 
     fn get(&self, partition: &Partition) -> Pending<Option<Record>> {
@@ -193,7 +193,7 @@ impl EventStore for SledStore {
     }
 
     fn remove(&self, partition: &Partition) -> Pending<()> {
-        self.write(Some(partition), 0, |answer| Write::Remove { partition: partition.clone(), answer })
+        self.write(Some(&partition.tenant), 0, |answer| Write::Remove { partition: partition.clone(), answer })
     }
 
     fn list(&self, space: Space, after: Option<&Partition>, max: usize) -> Pending<Vec<(Partition, Record)>> {
@@ -203,6 +203,35 @@ impl EventStore for SledStore {
 
     fn walk(&self, after: Option<Cursor>, max: usize) -> Pending<Walk> {
         self.read(None, Ok(Walk::default()), move |database| walk::page(&database.db, after, max))
+    }
+
+    fn values(&self, bucket: &Bucket, keys: Vec<Bytes>, bytes_max: usize) -> Pending<Vec<Option<Bytes>>> {
+        let bucket = bucket.clone();
+        self.read(None, Ok(Vec::new()), move |database| read::values(&database.db, &bucket, &keys, bytes_max))
+    }
+
+    fn keys(&self, bucket: &Bucket, after: u64, keys_max: usize, bytes_max: usize) -> Pending<KeyPage> {
+        let bucket = bucket.clone();
+        self.read(None, Ok(KeyPage::default()), move |database| read::keys(&database.db, &bucket, after, keys_max, bytes_max))
+    }
+
+    fn change(&self, bucket: &Bucket, changes: Vec<Change>, limits: Filled) -> Pending<()> {
+        let bytes = changes.iter().map(|change| match change {
+            Change::Set(key, value) => key.len() + value.len(),
+            Change::Remove(key) => key.len(),
+        });
+        let (bytes, bucket) = (bytes.sum(), bucket.clone());
+        self.write(Some(&bucket.tenant().clone()), bytes, |answer| Write::Change { bucket, changes, limits, answer })
+    }
+
+    fn decide(&self, bucket: &Bucket, key: Bytes, decide: Decide, limits: Filled) -> Pending<Option<Bytes>> {
+        let bucket = bucket.clone();
+        self.write(Some(&bucket.tenant().clone()), key.len(), |answer| Write::Decide { bucket, key, decide, limits, answer })
+    }
+
+    fn clear(&self, bucket: &Bucket) -> Pending<bool> {
+        let bucket = bucket.clone();
+        self.write(Some(&bucket.tenant().clone()), 0, |answer| Write::Clear { bucket, answer })
     }
 
     fn sweep(&self) -> Pending<Swept> {

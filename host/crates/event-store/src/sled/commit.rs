@@ -5,6 +5,7 @@ use super::plan::{Fault, Memo, Plan};
 use super::queue::{Work, Write};
 use super::{Shared, layout, open};
 use crate::{Durability, Start, StoreError, Swept};
+use bytes::Bytes;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,6 +24,8 @@ pub(super) struct Committer {
 enum Said {
     Plain(tokio::sync::oneshot::Sender<Result<(), StoreError>>, Result<(), StoreError>),
     Swept(tokio::sync::oneshot::Sender<Result<Swept, StoreError>>, Result<Swept, StoreError>),
+    Decided(tokio::sync::oneshot::Sender<Result<Option<Bytes>, StoreError>>, Result<Option<Bytes>, StoreError>),
+    Cleared(tokio::sync::oneshot::Sender<Result<bool, StoreError>>, Result<bool, StoreError>),
 }
 
 impl Said {
@@ -31,6 +34,8 @@ impl Said {
         match self {
             Self::Plain(answer, result) => drop(answer.send(result)),
             Self::Swept(answer, result) => drop(answer.send(result)),
+            Self::Decided(answer, result) => drop(answer.send(result)),
+            Self::Cleared(answer, result) => drop(answer.send(result)),
         }
     }
 
@@ -38,6 +43,8 @@ impl Said {
         match self {
             Self::Plain(answer, _) => drop(answer.send(Err(error))),
             Self::Swept(answer, _) => drop(answer.send(Err(error))),
+            Self::Decided(answer, _) => drop(answer.send(Err(error))),
+            Self::Cleared(answer, _) => drop(answer.send(Err(error))),
         }
     }
 }
@@ -192,6 +199,19 @@ fn commit(shared: &Shared, database: &mut Database, memo: &mut Memo, group: Vec<
                 let mut swept = Swept::default();
                 let result = plain(plan.sweep().map(|found| swept = found));
                 said.push(Said::Swept(answer, result.map(|()| swept)));
+            }
+            Write::Change { bucket, changes, limits, answer } => {
+                said.push(Said::Plain(answer, plain(plan.change(&bucket, changes, limits))));
+            }
+            Write::Decide { bucket, key, decide, limits, answer } => {
+                let mut value = None;
+                let result = plain(plan.decide(&bucket, key, decide, limits).map(|found| value = found));
+                said.push(Said::Decided(answer, result.map(|()| value)));
+            }
+            Write::Clear { bucket, answer } => {
+                let mut more = false;
+                let result = plain(plan.clear(&bucket).map(|left| more = left));
+                said.push(Said::Cleared(answer, result.map(|()| more)));
             }
         }
     }

@@ -4,7 +4,7 @@
 //! its length, so no two names run together. A value is `version | length | CRC-32 over key and payload | payload`: one that was damaged, or
 //! lies under another key than it was written for, is not believed.
 
-use crate::{Header, Partition, Seq, Space, StoreTime, StreamKey, TenantKey};
+use crate::{Bucket, Filled, Header, Partition, Seq, Space, StoreTime, StreamKey, TenantKey};
 
 const VERSION: u8 = 1;
 /// Of one value, so that no page of the tree grows into a blob file, which sled does not sync.
@@ -18,6 +18,14 @@ pub(super) const AGE: u8 = b'a';
 pub(super) const USAGE: u8 = b'u';
 /// Partitions that were removed, and whose streams are being taken away.
 pub(super) const DOOMED: u8 = b'd';
+/// How full a bucket is, and the place of its newest key.
+pub(super) const BUCKET: u8 = b'b';
+/// A bucket's keys: each with its place, and how many bytes its value has.
+pub(super) const KEY: u8 = b'k';
+/// The same keys by their places.
+pub(super) const PLACE: u8 = b'p';
+/// Their values, by the places too.
+pub(super) const VALUE: u8 = b'v';
 pub(super) const INCARNATION: &[u8] = b"m incarnation";
 pub(super) const CLOCK: &[u8] = b"m clock";
 
@@ -81,7 +89,32 @@ pub(super) fn records(space: Space) -> Vec<u8> {
     vec![RECORD, space_byte(space)]
 }
 
-/// The key of a part of an event or a record.
+/// What all keys of a kind and a bucket begin with.
+pub(super) fn bucket(kind: u8, bucket: &Bucket) -> Vec<u8> {
+    let mut key = vec![kind];
+    push_tenant(&mut key, bucket.tenant());
+    for name in [bucket.owner(), bucket.name()] {
+        key.push(u8::try_from(name.len()).unwrap_or(u8::MAX));
+        key.extend(name.as_bytes());
+    }
+    key
+}
+
+/// The entry of a bucket's key. The key is the last thing in it, so that it needs no length of its own.
+pub(super) fn key(bucket: &Bucket, name: &[u8]) -> Vec<u8> {
+    let mut key = self::bucket(KEY, bucket);
+    key.extend(name);
+    key
+}
+
+/// The entry of a place of a bucket, or what all parts of the value there begin with.
+pub(super) fn place(kind: u8, bucket: &Bucket, place: u64) -> Vec<u8> {
+    let mut key = self::bucket(kind, bucket);
+    key.extend(place.to_be_bytes());
+    key
+}
+
+/// The key of a part of an event, a record or a value.
 pub(super) fn part(prefix: &[u8], number: u16) -> Vec<u8> {
     let mut key = Vec::with_capacity(prefix.len() + 2);
     key.extend(prefix);
@@ -144,11 +177,22 @@ impl<'k> Reader<'k> {
         Ok(u64::from_be_bytes(self.take()?))
     }
 
-    fn tenant(&mut self) -> Result<TenantKey, Damage> {
+    /// A text behind its length.
+    fn name(&mut self) -> Result<&'k str, Damage> {
         let [length] = self.take()?;
         let (name, rest) = self.0.split_at_checked(length.into()).ok_or(Damage)?;
         self.0 = rest;
-        std::str::from_utf8(name).ok().and_then(TenantKey::new).ok_or(Damage)
+        std::str::from_utf8(name).map_err(|_| Damage)
+    }
+
+    fn tenant(&mut self) -> Result<TenantKey, Damage> {
+        TenantKey::new(self.name()?).ok_or(Damage)
+    }
+
+    pub(super) fn bucket(&mut self) -> Result<Bucket, Damage> {
+        let tenant = self.tenant()?;
+        let (owner, name) = (self.name()?, self.name()?);
+        Bucket::new(tenant, owner, name).ok_or(Damage)
     }
 
     fn space(&mut self) -> Result<Space, Damage> {
@@ -183,6 +227,19 @@ pub(super) fn read_stream_key(key: &[u8]) -> Result<StreamKey, Damage> {
 
 pub(super) fn read_doomed_key(key: &[u8]) -> Result<Partition, Damage> {
     Reader(key.get(1..).ok_or(Damage)?).partition()
+}
+
+pub(super) fn read_bucket_key(key: &[u8]) -> Result<Bucket, Damage> {
+    let mut reader = Reader(key.get(1..).ok_or(Damage)?);
+    let bucket = reader.bucket()?;
+    if reader.0.is_empty() { Ok(bucket) } else { Err(Damage) }
+}
+
+/// The place in an entry of it, or in what the parts of its value begin with.
+pub(super) fn read_place_key(key: &[u8]) -> Result<(Bucket, u64), Damage> {
+    let mut reader = Reader(key.get(1..).ok_or(Damage)?);
+    let (bucket, place) = (reader.bucket()?, reader.number()?);
+    if reader.0.is_empty() { Ok((bucket, place)) } else { Err(Damage) }
 }
 
 pub(super) fn read_usage_key(key: &[u8]) -> Result<TenantKey, Damage> {
@@ -231,6 +288,49 @@ fn checksum(key: &[u8], payload: &[u8]) -> u32 {
     hasher.update(key);
     hasher.update(payload);
     hasher.finalize()
+}
+
+/// A bucket as it is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct BucketHead {
+    /// The place of the newest key: places are never used again.
+    pub(super) last: u64,
+    pub(super) filled: Filled,
+}
+
+impl BucketHead {
+    pub(super) fn write(&self) -> Vec<u8> {
+        [self.last, self.filled.keys, self.filled.bytes].map(u64::to_be_bytes).concat()
+    }
+
+    pub(super) fn read(payload: &[u8]) -> Result<Self, Damage> {
+        let mut reader = Reader(payload);
+        let last = reader.number()?;
+        Ok(Self { last, filled: Filled { keys: reader.number()?, bytes: reader.number()? } })
+    }
+}
+
+/// Where a key's value is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Placed {
+    pub(super) place: u64,
+    /// Of the value.
+    pub(super) bytes: u64,
+}
+
+impl Placed {
+    pub(super) fn write(&self) -> Vec<u8> {
+        [self.place, self.bytes].map(u64::to_be_bytes).concat()
+    }
+
+    pub(super) fn read(payload: &[u8]) -> Result<Self, Damage> {
+        let mut reader = Reader(payload);
+        Ok(Self { place: reader.number()?, bytes: reader.number()? })
+    }
+
+    pub(super) fn value_bytes(&self) -> usize {
+        usize::try_from(self.bytes).unwrap_or(usize::MAX)
+    }
 }
 
 /// A stream's header as it is kept.

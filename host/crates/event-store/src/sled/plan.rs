@@ -3,10 +3,12 @@
 //! A group's operations see each other through [`Live`], which holds the streams that were written to lately. If the batch then cannot be
 //! made durable, all of it is forgotten together with the open database.
 
+mod entries;
+
 use super::layout::{self, CHUNK_BYTES, Damage, Head, Target};
 use super::read;
 use crate::limits::{self, ABOUT_BYTES_MAX, SWEEP_MAX};
-use crate::{Kind, NewEvent, Partition, Record, Seq, Settings, StoreError, StoreTime, StreamKey, Swept, TenantKey};
+use crate::{Filled, Kind, NewEvent, Partition, Record, Seq, Settings, StoreError, StoreTime, StreamKey, Swept, TenantKey};
 use std::collections::{HashMap, HashSet, VecDeque};
 
 /// Streams that are remembered between groups; all are forgotten when there are more.
@@ -75,6 +77,8 @@ pub(super) struct Memo {
     streams: HashMap<StreamKey, Live>,
     pub(super) usage: HashMap<TenantKey, u64>,
     pub(super) total: u64,
+    /// What all buckets of a tenant hold.
+    buckets: HashMap<TenantKey, Filled>,
     /// Tenants of whom nothing can be evicted.
     full: HashSet<TenantKey>,
     newest: StoreTime,
@@ -88,6 +92,11 @@ impl Memo {
             let (tenant, bytes) = usage?;
             memo.usage.insert(tenant, bytes);
             memo.total = memo.total.saturating_add(bytes);
+        }
+        for bucket in read::buckets(tree) {
+            let (bucket, filled) = bucket?;
+            let sum = memo.buckets.entry(bucket.tenant().clone()).or_default();
+            *sum = Filled { keys: sum.keys.saturating_add(filled.keys), bytes: sum.bytes.saturating_add(filled.bytes) };
         }
         Ok(memo)
     }

@@ -1,6 +1,6 @@
 //! What waits to be written: bounded in number and bytes, and no tenant may take more than half of it.
 
-use crate::{NewEvent, Partition, Record, StoreError, StreamKey, Swept, TenantKey};
+use crate::{Bucket, Change, Decide, Filled, NewEvent, Partition, Record, StoreError, StreamKey, Swept, TenantKey};
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 use std::collections::{HashMap, VecDeque};
@@ -23,15 +23,22 @@ pub(super) enum Write {
     Put { partition: Partition, record: Record, answer: Answer<()> },
     Remove { partition: Partition, answer: Answer<()> },
     Sweep { answer: Answer<Swept> },
+    Change { bucket: Bucket, changes: Vec<Change>, limits: Filled, answer: Answer<()> },
+    Decide { bucket: Bucket, key: Bytes, decide: Decide, limits: Filled, answer: Answer<Option<Bytes>> },
+    Clear { bucket: Bucket, answer: Answer<bool> },
 }
 
 impl Write {
     pub(super) fn refuse(self, error: StoreError) {
         // Whoever does not listen any more does not need to know.
         match self {
-            Self::Open { answer, .. } | Self::Append { answer, .. } | Self::Put { answer, .. } | Self::Remove { answer, .. } => {
-                drop(answer.send(Err(error)));
-            }
+            Self::Open { answer, .. }
+            | Self::Append { answer, .. }
+            | Self::Put { answer, .. }
+            | Self::Remove { answer, .. }
+            | Self::Change { answer, .. } => drop(answer.send(Err(error))),
+            Self::Decide { answer, .. } => drop(answer.send(Err(error))),
+            Self::Clear { answer, .. } => drop(answer.send(Err(error))),
             Self::Sweep { answer } => drop(answer.send(Err(error))),
         }
     }

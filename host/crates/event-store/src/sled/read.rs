@@ -1,8 +1,12 @@
 //! How things are read from the tree: nothing is believed that does not prove itself.
 
-use super::layout::{self, Damage, Head};
+use super::layout::{self, BucketHead, Damage, Head, Placed};
 use super::plan::Fault;
-use crate::{Event, Header, Page, Partition, Record, Seq, Space, Statistics, StoreError, StoreTime, StreamKey, TenantKey};
+use crate::limits;
+use crate::{
+    Bucket, Event, Filled, Header, KeyPage, Page, Partition, Record, Seq, Space, Statistics, StoreError, StoreTime, StreamKey, TenantKey,
+};
+use bytes::Bytes;
 
 /// Bytes in front of an event: whether it is the final one.
 pub(super) const EVENT_HEADER: usize = 1;
@@ -15,7 +19,7 @@ pub(super) struct Values {
     header_bytes: usize,
 }
 
-/// An event or a record.
+/// An event, a record, or what stands under a key.
 pub(super) struct Value {
     /// What the keys of its parts begin with.
     pub(super) prefix: Vec<u8>,
@@ -156,6 +160,64 @@ pub(super) fn count(db: &sled::Db, from: &[u8], mut so_far: Statistics) -> Resul
     Ok((so_far, keys.next().transpose()?.map(|key| key.to_vec())))
 }
 
+/// How full each bucket is, of all tenants.
+pub(super) fn buckets(tree: &sled::Tree) -> impl Iterator<Item = Result<(Bucket, Filled), Fault>> + use<> {
+    tree.scan_prefix([layout::BUCKET]).map(|entry| {
+        let (key, value) = entry?;
+        Ok((layout::read_bucket_key(&key)?, BucketHead::read(layout::unseal(&key, &value)?)?.filled))
+    })
+}
+
+pub(super) fn bucket(tree: &sled::Tree, bucket: &Bucket) -> Result<BucketHead, Fault> {
+    let key = layout::bucket(layout::BUCKET, bucket);
+    let Some(value) = tree.get(&key)? else { return Ok(BucketHead::default()) };
+    Ok(BucketHead::read(layout::unseal(&key, &value)?)?)
+}
+
+pub(super) fn placed(tree: &sled::Tree, bucket: &Bucket, name: &[u8]) -> Result<Option<Placed>, Fault> {
+    let key = layout::key(bucket, name);
+    let Some(value) = tree.get(&key)? else { return Ok(None) };
+    Ok(Some(Placed::read(layout::unseal(&key, &value)?)?))
+}
+
+/// The value at a place where there is one.
+pub(super) fn value(tree: &sled::Tree, bucket: &Bucket, placed: Placed) -> Result<Bytes, Fault> {
+    let prefix = layout::place(layout::VALUE, bucket, placed.place);
+    let value = Values { entries: tree.scan_prefix(&prefix), header_bytes: 0 }.next().ok_or(Damage)??;
+    if value.prefix == prefix && value.data.len() as u64 == placed.bytes { Ok(value.data.into()) } else { Err(Damage.into()) }
+}
+
+pub(super) fn values(tree: &sled::Tree, bucket: &Bucket, keys: &[Bytes], bytes_max: usize) -> Result<Vec<Option<Bytes>>, Fault> {
+    let placed = keys.iter().map(|key| placed(tree, bucket, key)).collect::<Result<Vec<_>, _>>()?;
+    // Before any of them is read: one key may be named as often as somebody likes.
+    let bytes = placed.iter().flatten().fold(0, |sum: usize, placed| sum.saturating_add(placed.value_bytes()));
+    limits::check(bytes, bytes_max)?;
+    placed.into_iter().map(|placed| placed.map(|placed| value(tree, bucket, placed)).transpose()).collect()
+}
+
+/// A bucket's keys after a place, in order, with their places.
+pub(super) fn places(tree: &sled::Tree, bucket: &Bucket, after: u64) -> impl Iterator<Item = Result<(u64, Bytes), Fault>> + use<> {
+    let [first, last] = [after.saturating_add(1), u64::MAX].map(|place| layout::place(layout::PLACE, bucket, place));
+    tree.range(first..=last).map(|entry| {
+        let (key, value) = entry?;
+        Ok((layout::read_place_key(&key)?.1, Bytes::copy_from_slice(layout::unseal(&key, &value)?)))
+    })
+}
+
+pub(super) fn keys(tree: &sled::Tree, bucket: &Bucket, after: u64, keys_max: usize, bytes_max: usize) -> Result<KeyPage, Fault> {
+    let (mut page, mut bytes, mut last) = (KeyPage::default(), 0, after);
+    for found in places(tree, bucket, after) {
+        let (place, key) = found?;
+        if !page.keys.is_empty() && (page.keys.len() >= keys_max || bytes + key.len() > bytes_max) {
+            page.next = Some(last);
+            break;
+        }
+        (bytes, last) = (bytes + key.len(), place);
+        page.keys.push(key);
+    }
+    Ok(page)
+}
+
 /// What each tenant keeps.
 pub(super) fn usages(tree: &sled::Tree) -> impl Iterator<Item = Result<(TenantKey, u64), Fault>> + use<> {
     tree.scan_prefix([layout::USAGE]).map(|entry| {
@@ -168,5 +230,7 @@ pub(super) fn usages(tree: &sled::Tree) -> impl Iterator<Item = Result<(TenantKe
 pub(super) fn usage(db: &sled::Db) -> Result<Statistics, Fault> {
     let mut bytes_by_tenant = usages(db).collect::<Result<Vec<_>, _>>()?;
     bytes_by_tenant.sort();
-    Ok(Statistics { backend: "sled", bytes_by_tenant, disk_bytes: db.size_on_disk()?, ..Statistics::default() })
+    let mut buckets = buckets(db).collect::<Result<Vec<_>, _>>()?;
+    buckets.sort_by(|(one, _), (other, _)| one.cmp(other));
+    Ok(Statistics { backend: "sled", buckets, bytes_by_tenant, disk_bytes: db.size_on_disk()?, ..Statistics::default() })
 }

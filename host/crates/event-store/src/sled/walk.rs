@@ -6,7 +6,7 @@ use super::read::{self, Values};
 use crate::{Cursor, Item, StreamKey, Walk};
 
 /// What is walked through, in this order.
-const KINDS: [u8; 3] = [layout::RECORD, layout::STREAM, layout::EVENT];
+const KINDS: [u8; 4] = [layout::RECORD, layout::STREAM, layout::EVENT, layout::VALUE];
 
 pub(super) fn page(tree: &sled::Tree, after: Option<Cursor>, max: usize) -> Result<Walk, Fault> {
     let mut walk = Walk::default();
@@ -16,7 +16,7 @@ pub(super) fn page(tree: &sled::Tree, after: Option<Cursor>, max: usize) -> Resu
     for kind in KINDS.into_iter().skip_while(|kind| *kind != at) {
         let first = from.take().unwrap_or_else(|| vec![kind]);
         let mut values = Values::new(tree.range(first..vec![kind + 1]), header_bytes(kind));
-        while let Some((next, item)) = next(kind, &mut values) {
+        while let Some((next, item)) = next(tree, kind, &mut values) {
             walk.items.push(item);
             if walk.items.len() >= max.max(1) {
                 walk.next = Some(Cursor(next));
@@ -30,12 +30,13 @@ pub(super) fn page(tree: &sled::Tree, after: Option<Cursor>, max: usize) -> Resu
 fn header_bytes(kind: u8) -> usize {
     match kind {
         layout::RECORD => read::RECORD_HEADER,
+        layout::VALUE => 0,
         _ => read::EVENT_HEADER,
     }
 }
 
 /// Where to go on, and the next thing. What is damaged takes one entry, whatever it was.
-fn next(kind: u8, values: &mut Values) -> Option<(Vec<u8>, Item)> {
+fn next(tree: &sled::Tree, kind: u8, values: &mut Values) -> Option<(Vec<u8>, Item)> {
     // The smallest key that is greater.
     let behind = |key: &[u8]| [key, &[0]].concat();
     if kind == layout::STREAM {
@@ -49,6 +50,7 @@ fn next(kind: u8, values: &mut Values) -> Option<(Vec<u8>, Item)> {
     let behind_all_parts = behind(&layout::part(&value.prefix, u16::MAX));
     let item = match kind {
         layout::RECORD => read::read_record(value).map(|(key, record)| Item::Record(key, record)),
+        layout::VALUE => entry(tree, value),
         _ => event(value),
     };
     Some((behind_all_parts, item.unwrap_or(Item::Damaged)))
@@ -63,4 +65,13 @@ fn event(value: read::Value) -> Result<Item, Fault> {
     let key: StreamKey = layout::read_stream_key(prefix)?;
     let event = crate::Event { seq: crate::Seq(u64::from_be_bytes(*seq)), is_final: value.header == [1], data: value.data.into() };
     Ok(Item::Event(key, event))
+}
+
+/// A value with the key that it stands under: both have to know of each other.
+fn entry(tree: &sled::Tree, value: read::Value) -> Result<Item, Fault> {
+    let (bucket, place) = layout::read_place_key(&value.prefix)?;
+    let (_, key) = read::places(tree, &bucket, place.saturating_sub(1)).next().ok_or(Damage)??;
+    let placed = read::placed(tree, &bucket, &key)?.ok_or(Damage)?;
+    let right = placed.place == place && placed.bytes == value.data.len() as u64;
+    if right { Ok(Item::Entry(bucket, key, value.data.into())) } else { Err(Damage.into()) }
 }

@@ -17,6 +17,7 @@ pub(crate) fn small() -> Settings {
         event_bytes_max: 60_000,
         tenant_bytes_max: 300_000,
         total_bytes_max: 700_000,
+        tenant_buckets_max: crate::Filled { keys: 40, bytes: 150_000 },
         cache_bytes: 8 << 20,
     }
 }

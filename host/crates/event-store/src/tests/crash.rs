@@ -4,7 +4,7 @@
 //! opens the store, and looks for everything that was said.
 
 use super::contract::{record, session, stream};
-use crate::{EventStore, Kind, NewEvent, Partition, Seq, Settings, Start, StreamKey};
+use crate::{Bucket, Change, EventStore, Filled, Kind, NewEvent, Partition, Seq, Settings, Start, StreamKey};
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -35,6 +35,14 @@ fn partition(writer: u8) -> Partition {
     session(if writer.is_multiple_of(2) { "even" } else { "odd" }, writer)
 }
 
+/// What a writer keeps under a key of its bucket for each of its streams: of one part or two.
+fn entry(writer: u8, number: u64) -> (Bucket, Bytes, Bytes) {
+    let bytes = if number.is_multiple_of(7) { 20_000 } else { usize::try_from(number % 90).expect("small") };
+    let value = [format!("{writer} {number} ").as_bytes(), &vec![writer; bytes]].concat();
+    let bucket = Bucket::new(partition(writer).tenant, "p", &writer.to_string()).expect("names");
+    (bucket, number.to_string().into(), value.into())
+}
+
 /// Appends until it is killed: streams of up to 40 events, each with a final one, then the next stream of the same session.
 async fn write(store: Arc<dyn EventStore>, writer: u8) {
     let partition = partition(writer);
@@ -49,6 +57,9 @@ async fn write(store: Arc<dyn EventStore>, writer: u8) {
         store.put(&partition, record(&number.to_string(), u64::MAX)).await.expect("put");
         let key = stream(&partition, number);
         store.open(&key, Bytes::from_static(b"about")).await.expect("opened");
+        let (bucket, entry_key, value) = entry(writer, number);
+        let room = Filled { keys: u64::MAX, bytes: u64::MAX };
+        store.change(&bucket, vec![Change::Set(entry_key, value)], room).await.expect("set");
         say(&format!("{writer} {number} 0"));
         let length = 1 + (number * 13) % 40;
         for seq in 1..=length {
@@ -130,6 +141,9 @@ fn round(directory: &Path, until: u32, acknowledged: &mut Acknowledged, last_mom
 async fn check(store: &dyn EventStore, acknowledged: &Acknowledged) -> usize {
     let mut events = 0;
     for ((writer, number), newest) in acknowledged {
+        let (bucket, entry_key, value) = entry(*writer, *number);
+        let kept = store.values(&bucket, vec![entry_key], usize::MAX).await.expect("read");
+        assert_eq!(kept, [Some(value)], "writer {writer}, key {number}");
         let key = stream(&partition(*writer), *number);
         let Some(header) = store.header(&key).await.expect("read") else {
             // The only reason not to be there is a removal that was under way, which takes all.

@@ -1,7 +1,7 @@
 //! Random histories: whatever is done, in whatever order and with restarts between, the durable store says what the plain one says.
 
 use super::contract::{record, session, small, stream};
-use crate::{EventStore, Kind, NewEvent, Partition, Seq, Space, Start, StreamKey};
+use crate::{Bucket, Change, Decide, EventStore, Filled, Kind, NewEvent, Partition, Seq, Space, Start, StreamKey};
 use bytes::Bytes;
 use proptest::prelude::*;
 use std::path::Path;
@@ -17,6 +17,11 @@ enum Step {
     Put(Partition, usize, bool),
     Remove(Partition),
     Sweep,
+    /// Some keys at once: so many bytes, or none.
+    Change(Bucket, Vec<(u8, Option<usize>)>),
+    Decide(Bucket, u8),
+    Keys(Bucket, u64),
+    Clear(Bucket),
     Restart,
 }
 
@@ -28,6 +33,18 @@ fn partitions() -> impl Strategy<Value = Partition> {
 fn streams() -> impl Strategy<Value = StreamKey> {
     (partitions(), 0_u64..3).prop_map(|(partition, number)| stream(&partition, number))
 }
+
+fn buckets() -> impl Strategy<Value = Bucket> {
+    let names = prop::sample::select(vec![("a", "p"), ("a", "q"), ("ab", "p"), ("b", "p")]);
+    names.prop_map(|(tenant, owner)| Bucket::new(super::contract::tenant(tenant), owner, "x").expect("names"))
+}
+
+/// What stands under a key that is made of a number.
+fn key(number: u8) -> Bytes {
+    Bytes::from(vec![b'k'; usize::from(number)])
+}
+
+const BUCKET_MAX: Filled = Filled { keys: 12, bytes: 90_000 };
 
 fn sizes() -> impl Strategy<Value = usize> {
     prop_oneof![8 => 0_usize..200, 2 => 16_000_usize..50_000, 1 => Just(16_384), 1 => Just(60_001)]
@@ -41,6 +58,11 @@ fn steps() -> impl Strategy<Value = Step> {
         4 => (streams(), 0_u64..20, 1_usize..8, 0_usize..60_000).prop_map(|(key, after, events, bytes)| Step::Read(key, after, events, bytes)),
         5 => (partitions(), sizes(), prop::bool::weighted(0.1)).prop_map(|(key, bytes, over)| Step::Put(key, bytes, over)),
         1 => partitions().prop_map(Step::Remove),
+        6 => (buckets(), prop::collection::vec((0_u8..16, prop::option::weighted(0.7, sizes())), 1..4))
+            .prop_map(|(bucket, changes)| Step::Change(bucket, changes)),
+        2 => (buckets(), 0_u8..16).prop_map(|(bucket, key)| Step::Decide(bucket, key)),
+        2 => (buckets(), 0_u64..20).prop_map(|(bucket, after)| Step::Keys(bucket, after)),
+        1 => buckets().prop_map(Step::Clear),
         1 => Just(Step::Sweep),
         1 => Just(Step::Restart),
     ]
@@ -67,6 +89,20 @@ async fn take(store: &dyn EventStore, step: &Step) -> String {
             swept.partitions.sort();
             format!("{swept:?}")
         }
+        Step::Change(bucket, changes) => {
+            let changes = changes.iter().map(|(number, bytes)| match bytes {
+                Some(bytes) => Change::Set(key(*number), Bytes::from(vec![*number; *bytes])),
+                None => Change::Remove(key(*number)),
+            });
+            format!("{:?}", store.change(bucket, changes.collect(), BUCKET_MAX).await)
+        }
+        Step::Decide(bucket, number) => {
+            let decide = Decide::new(|old| Some(Bytes::from(vec![1; old.map_or(0, <[u8]>::len) + 1])));
+            format!("{:?}", store.decide(bucket, key(*number), decide, BUCKET_MAX).await)
+        }
+        // A bucket that was emptied by and by goes on counting places, one that was cleared begins again: both back ends alike.
+        Step::Keys(bucket, after) => format!("{:?}", store.keys(bucket, *after, 3, 40).await),
+        Step::Clear(bucket) => format!("{:?}", store.clear(bucket).await),
         Step::Restart => String::new(),
     }
 }
@@ -87,6 +123,10 @@ async fn all(store: &dyn EventStore) -> String {
         }
     }
     let statistics = store.statistics().await.expect("counted");
+    for (bucket, filled) in &statistics.buckets {
+        let values = store.values(bucket, (0..16).map(key).collect(), usize::MAX).await;
+        said.push(format!("{bucket:?} {filled:?} {values:?} {:?}", store.keys(bucket, 0, usize::MAX, usize::MAX).await));
+    }
     said.push(format!("{} {} {} {}", statistics.sessions, statistics.tasks, statistics.streams, statistics.events));
     let mut usage = store.usage().await.expect("counted");
     usage.sort();
