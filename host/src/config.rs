@@ -23,7 +23,7 @@ mod trust;
 pub use admin::AdminConfig;
 pub use auth::{AuthConfig, IssuerConfig, JwksUrl, KEY_ISSUER, KeyConfig, KeysConfig, POLICY_ISSUER_PREFIX, TenantOf, TokenConfig};
 pub use file::{Mistake, Number};
-pub use grant::{CredentialConfig, FIELDS_OF_HOST, GivenText, GrantConfig, HttpGrant};
+pub use grant::{CredentialConfig, FIELDS_OF_HOST, GivenText, GrantConfig, HttpGrant, KeyvalueGrant};
 pub use limits::{BreakerLimits, CallLimits, HttpLimits, Limits, PluginLimits, SessionLimits, StreamLimits, TaskLimits};
 pub use names::{Pattern, ServerId, TenantId};
 pub use origin::{Origin, is_loopback_name};
@@ -364,6 +364,7 @@ impl Config {
         };
         let data_directory = directory(&overrides.data_directory, data_directory, "gatehouse-data");
         let store_config = read_store(&root, base, &data_directory);
+        check_kept(&grants, &store_config, &mistakes);
 
         let journal_config = read_journal(&root, &data_directory);
         let log_config = read_log(&root);
@@ -449,6 +450,16 @@ fn read_http(root: &Section<'_, '_>) -> HttpConfig {
     config
 }
 
+/// Who is granted a bucket keeps values in it.
+fn check_kept(grants: &[GrantConfig], store: &StoreConfig, mistakes: &Mistakes<'_>) {
+    if store.backend == StoreBackend::None {
+        for grant in grants.iter().filter(|grant| grant.keyvalue.is_some()) {
+            let nowhere = "nothing is kept anywhere: set store.backend = \"sled\", or leave this out";
+            mistakes.note(None, &format!("grants.{}.keyvalue", grant.name), nowhere);
+        }
+    }
+}
+
 fn read_store(root: &Section<'_, '_>, base: &Path, data_directory: &Path) -> StoreConfig {
     let store = root.section("store");
     let config = StoreConfig {
@@ -460,6 +471,10 @@ fn read_store(root: &Section<'_, '_>, base: &Path, data_directory: &Path) -> Sto
             ring_events_max: store.number("ring_events", 100, 1..=100_000),
             tenant_bytes_max: store.number("tenant_bytes_max", 256 << 20, 1 << 20..=1 << 40),
             total_bytes_max: store.number("total_bytes_max", 2 << 30, 1 << 20..=1 << 44),
+            tenant_buckets_max: event_store::Filled {
+                keys: store.number("keyvalue_per_tenant_keys_max", 100_000, 1..=100_000_000),
+                bytes: store.number("keyvalue_per_tenant_bytes_max", 64 << 20, 1 << 10..=1 << 40),
+            },
             cache_bytes: store.number("cache_bytes", 64 << 20, 1 << 20..=1 << 36),
             ..event_store::Settings::default()
         },

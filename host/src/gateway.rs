@@ -17,6 +17,7 @@ use crate::generation::{Current, Generation};
 use crate::http::{Admin, Failures, Front, OriginPolicy, Readiness, Room, Stalls, accept, admin_router, public_code, public_error, router};
 use crate::journal::{Event, Journal, Kind};
 use crate::keys::{Keys, Purpose};
+use crate::keyvalue::KeyValues;
 use crate::method::{Dialogs, Pages, Rooms, Seen};
 use crate::revocation::{FileError, Revocations};
 use crate::session::Sessions;
@@ -282,6 +283,7 @@ impl Gateway {
         house.tell(&journal);
         let tasks = TaskTracker::new();
         let draining = CancellationToken::new();
+        let kept = config.store.backend != StoreBackend::None;
         let rooms = Rooms {
             implementation: implementation(),
             policy: Policy::new(authority, Arc::clone(&revocations)),
@@ -289,6 +291,7 @@ impl Gateway {
             admission: Admission::new(&config.limits.calls, sandbox.turns().clone()),
             journal: Arc::clone(&journal),
             egress: Egress::new(means, Arc::clone(&journal)),
+            keyvalue: KeyValues::new(kept.then(|| Arc::clone(&store)), Arc::clone(&journal)),
             sandbox,
             store: Arc::clone(&store),
             sessions: Sessions::new(config.limits.sessions.clone(), Arc::clone(&store), config.store.required, Arc::clone(&journal)),
@@ -310,7 +313,6 @@ impl Gateway {
             onlooker,
         };
         rooms.sessions.load().await;
-        let kept = config.store.backend != StoreBackend::None;
         let front = Front {
             rooms: Arc::new(rooms),
             address,

@@ -20,6 +20,7 @@
 //! - [`outbox`]: the messages of a running call.
 //! - [`journal`]: the audit log: every call, and what else happened, chained by hashes.
 //! - [`egress`]: requests that guests send: where they may go, and how they get there.
+//! - [`keyvalue`]: values that guests keep: where, and how much.
 //! - [`failure`]: every reason why a request has no result.
 //! - [`metrics`]: what happened and how much there is, as numbers.
 //! - [`revocation`]: what an operator has revoked, and the calls in flight that it stops.
@@ -38,6 +39,7 @@ pub mod generation;
 pub mod http;
 pub mod journal;
 pub mod keys;
+pub mod keyvalue;
 pub mod method;
 pub mod metrics;
 pub mod outbox;

@@ -36,6 +36,7 @@ use crate::egress::Egress;
 use crate::failure::Failure;
 use crate::generation::Current;
 use crate::journal::Journal;
+use crate::keyvalue::KeyValues;
 use crate::metrics;
 use crate::outbox::{End, Run};
 use crate::revocation::Revocations;
@@ -71,6 +72,8 @@ pub struct Rooms {
     pub journal: Arc<Journal>,
     /// By what their requests leave.
     pub egress: Arc<Egress>,
+    /// By what they keep values.
+    pub keyvalue: Arc<KeyValues>,
     /// Where guests run.
     pub sandbox: Arc<Sandbox>,
     /// Where sessions and streams are kept.

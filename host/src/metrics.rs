@@ -164,6 +164,22 @@ pub static EGRESS_DENIED: ByWord<16> = ByWord::new([
     OTHER,
 ]);
 
+/// Operations of plugins on buckets that were refused.
+pub static KEYVALUE_DENIED: ByWord<12> = ByWord::new([
+    "not_granted",
+    "operations",
+    "key_size",
+    "value_size",
+    "answer_size",
+    "bucket_keys",
+    "bucket_bytes",
+    "tenant_keys",
+    "tenant_bytes",
+    "store_full",
+    "no_store",
+    OTHER,
+]);
+
 /// How much later than its limit a call ended that was stopped by one.
 pub static OVERSHOOT: Histogram = Histogram::new();
 

@@ -60,7 +60,7 @@ async fn a_side_file_of_a_native_component_asks_and_names_no_functions() {
     let refused = "its side file: the component lists its tools itself; `functions` is for components that do not";
     eventually(refused, SOON, || async { gateway.log().contains(refused).then_some(()) }).await;
     beside(&gateway.plugins, "misbehave", "[asks]\nsockets = []\n");
-    let refused = "its side file: line 2: unknown field `sockets`, expected one of `http`, `config`, `environment`, `files`";
+    let refused = "its side file: line 2: unknown field `sockets`, expected one of `http`, `config`, `environment`, `files`, `keyvalue`";
     eventually(refused, SOON, || async { gateway.log().contains(refused).then_some(()) }).await;
     assert!(gateway.tools().await.contains(&"spin".to_owned()), "the last good one goes on");
 }
@@ -82,8 +82,8 @@ fn inspect_tells_what_is_asked_for_and_what_of_it_is_granted() {
     assert_eq!(
         report["granted"],
         json!([
-            { "grant": "own", "plugin": "a/sender", "tenants": null, "in_force": { "http": [], "config": [], "environment": [], "files": [] } },
-            { "grant": "shared", "plugin": "sender", "tenants": ["a"], "in_force": { "http": ["GET,POST https://api.example.com"], "config": [], "environment": [], "files": [] } },
+            { "grant": "own", "plugin": "a/sender", "tenants": null, "in_force": { "http": [], "config": [], "environment": [], "files": [], "keyvalue": [] } },
+            { "grant": "shared", "plugin": "sender", "tenants": ["a"], "in_force": { "http": ["GET,POST https://api.example.com"], "config": [], "environment": [], "files": [], "keyvalue": [] } },
         ])
     );
     let told = place.run(&["inspect", text(&sender)]);

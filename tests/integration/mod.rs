@@ -42,6 +42,7 @@ mod idle_streams;
 mod journal;
 mod jwks;
 mod keys;
+mod keyvalue;
 mod ladder;
 mod legacy;
 mod limits;

@@ -2,7 +2,7 @@
 
 use super::{Given, Plugins};
 use crate::config::{GrantConfig, TenantId};
-use sandbox::{Asks, Directories, Environment, Grants, GuestPath, HttpRule, SettingName, Settings, VariableName};
+use sandbox::{Asks, BucketGrant, Directories, Environment, Grants, GuestPath, HttpRule, SettingName, Settings, VariableName};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -47,6 +47,8 @@ pub struct InForce<'a> {
     pub environment: Vec<&'a VariableName>,
     /// Directories that are read: where the component finds them, and where they are.
     pub files: Vec<(&'a GuestPath, &'a Path)>,
+    /// Buckets that it keeps values in.
+    pub keyvalue: Vec<BucketGrant>,
 }
 
 impl<'a> InForce<'a> {
@@ -60,12 +62,17 @@ impl<'a> InForce<'a> {
         let config = grant.config.iter().map(|(name, _)| name);
         let environment = grant.environment.iter().map(|(name, _)| name);
         let files = grant.files.iter().map(|(guest, host)| (guest, host.as_path()));
+        let keyvalue = grant.keyvalue.iter().flat_map(|keyvalue| {
+            let asked = keyvalue.buckets.iter().filter(|name| asks.keyvalue.iter().flatten().any(|asked| asked == *name));
+            asked.map(|name| BucketGrant { name: name.clone(), terms: Arc::clone(&keyvalue.terms) })
+        });
         Self {
             grant: &grant.name,
             http: http.collect(),
             config: config.filter(|name| asks.config.iter().flatten().any(|asked| asked == *name)).collect(),
             environment: environment.filter(|name| asks.environment.contains(name)).collect(),
             files: files.filter(|(guest, _)| asks.files.contains(guest)).collect(),
+            keyvalue: keyvalue.collect(),
         }
     }
 }
@@ -84,6 +91,7 @@ fn made_of(in_force: &[InForce<'_>], given: &Given, plugin: &str) -> Grants {
     let files = in_force.iter().flat_map(|grant| grant.files.iter().copied());
     Grants {
         http: in_force.iter().flat_map(|grant| grant.http.iter().cloned()).collect(),
+        keyvalue: in_force.iter().flat_map(|grant| grant.keyvalue.iter().cloned()).collect(),
         config: Settings::new(config),
         environment: Environment::new(environment),
         // It was there when the settings were read.

@@ -117,23 +117,25 @@ impl Report<'_> {
 
     /// What its side file asks for, kind by kind.
     fn asked(&self) -> Vec<(&'static str, Vec<String>)> {
-        let Asks { http, config, environment, files } = &self.asks;
+        let Asks { http, config, environment, files, keyvalue } = &self.asks;
         let http = http.iter().map(|patterns| ("http", shown(patterns)));
         let config = config.iter().map(|names| ("config", shown(names)));
         let environment = Some(("environment", shown(environment))).filter(|_| !environment.is_empty());
         let files = Some(("files", shown(files))).filter(|_| !files.is_empty());
-        http.chain(config).chain(environment).chain(files).collect()
+        let keyvalue = keyvalue.iter().map(|names| ("keyvalue", shown(names)));
+        http.chain(config).chain(environment).chain(files).chain(keyvalue).collect()
     }
 
     /// What each grant of the settings comes to for it, kind by kind: what both say. Of what has a value it is the name: the value may be secret.
     fn in_force(&self) -> impl Iterator<Item = (&GrantConfig, Vec<(&'static str, Vec<String>)>)> {
         self.granted.iter().map(|grant| {
-            let InForce { http, config, environment, files, .. } = InForce::of(&self.asks, grant);
+            let InForce { http, config, environment, files, keyvalue, .. } = InForce::of(&self.asks, grant);
             let kinds = vec![
                 ("http", shown(http.iter().map(|rule| &rule.pattern))),
                 ("config", shown(config)),
                 ("environment", shown(environment)),
                 ("files", shown(files.iter().map(|(path, _)| path))),
+                ("keyvalue", shown(keyvalue.iter().map(|bucket| &bucket.name))),
             ];
             (*grant, kinds)
         })
@@ -268,6 +270,7 @@ fn grant(reach: Reach) -> Option<&'static str> {
         Reach::Files => Some("files"),
         Reach::Environment => Some("environment"),
         Reach::Config => Some("config"),
+        Reach::KeyValue => Some("keyvalue"),
         Reach::Http => Some("http"),
         Reach::Sockets => Some("sockets, which are never granted"),
         Reach::Unknown => Some("something that this gateway does not offer"),

@@ -10,6 +10,7 @@ use crate::gateway::{CodeIsKept, make_sandbox};
 use crate::generation::Generation;
 use crate::journal::Journal;
 use crate::keys::{Keys, Purpose};
+use crate::keyvalue::KeyValues;
 use crate::method::{Answer, Context, Dialogs, MirroredHeaders, Pages, Rooms, Seen};
 use crate::outbox::Reply;
 use crate::revocation::Revocations;
@@ -87,6 +88,7 @@ impl Rig {
             admission: Admission::new(&CallLimits { breaker: BreakerLimits::NONE, ..config.limits.calls.clone() }, sandbox.turns().clone()),
             journal: Arc::clone(&journal),
             egress: Egress::new(Means::default(), Arc::clone(&journal)),
+            keyvalue: KeyValues::new(None, Arc::clone(&journal)),
             sandbox,
             sessions: Sessions::new(config.limits.sessions.clone(), Arc::clone(&store), false, journal),
             streams: Arc::new(Streams::new(Arc::clone(&store), false, config.limits.streams.keep)),

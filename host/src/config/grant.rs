@@ -3,8 +3,10 @@
 //! Each kind of capability has a section of its own below `[grants.NAME]`.
 
 mod given;
+mod keyvalue;
 
 pub use given::GivenText;
+pub use keyvalue::KeyvalueGrant;
 
 use super::file::{Mistakes, Section};
 use super::{TenantConfig, TenantId};
@@ -48,6 +50,8 @@ pub struct GrantConfig {
     pub environment: Vec<(VariableName, GivenText)>,
     /// Directories that it reads, by the paths where it finds them.
     pub files: Vec<(GuestPath, PathBuf)>,
+    /// Buckets that it keeps values in; none: it keeps nothing.
+    pub keyvalue: Option<KeyvalueGrant>,
 }
 
 /// Requests that a plugin may send.
@@ -97,7 +101,12 @@ impl GrantConfig {
             let config = given::twice(&self.config, &other.config).map(|name| format!("config.{name}"));
             let environment = || given::twice(&self.environment, &other.environment).map(|name| format!("environment.{name}"));
             let files = || given::twice(&self.files, &other.files).map(|path| format!("files.{path}"));
-            config.or_else(environment).or_else(files)
+            let buckets = |grant: &Self| grant.keyvalue.iter().flat_map(|keyvalue| keyvalue.buckets.clone()).collect::<Vec<_>>();
+            let keyvalue = || {
+                let theirs = buckets(other);
+                buckets(self).into_iter().find(|name| theirs.contains(name)).map(|name| format!("keyvalue.buckets.{name}"))
+            };
+            config.or_else(environment).or_else(files).or_else(keyvalue)
         };
         if same_plugin && same_tenant { twice() } else { None }
     }
@@ -120,7 +129,7 @@ pub(super) fn read(root: &Section<'_, '_>, base: &Path, tenants: &[TenantConfig]
         let name: Arc<str> = name.into();
         let has = |id: &str| tenants.iter().find(|tenant| tenant.id.as_str() == id).map(|tenant| tenant.id.clone());
         let plugin = grant.parsed("plugin", |text| match text.split_once('/') {
-            None if !text.is_empty() => Ok((None, text.into())),
+            None if !text.is_empty() => Ok((None, Box::<str>::from(text))),
             Some((owner, plugin)) if !plugin.is_empty() => match has(owner) {
                 Some(owner) => Ok((Some(owner), plugin.into())),
                 None => {
@@ -155,9 +164,15 @@ pub(super) fn read(root: &Section<'_, '_>, base: &Path, tenants: &[TenantConfig]
         let config = given::texts(grant.entries("config"), base, SettingName::parse, note("config"));
         let environment = given::texts(grant.entries("environment"), base, VariableName::parse, note("environment"));
         let files = given::directories(grant.entries("files"), base, note("files"));
+        let owner = match &plugin {
+            Some((Some(tenant), plugin)) => format!("{tenant}/{plugin}").into(),
+            Some((None, plugin)) => Arc::from(&**plugin),
+            None => Arc::default(),
+        };
+        let keyvalue = grant.has("keyvalue").then(|| keyvalue::read(grant.section("keyvalue"), &name, owner));
         grant.end();
         let (owner, plugin) = plugin?;
-        Some((offset, GrantConfig { name, owner, plugin, tenants, http, config, environment, files }))
+        Some((offset, GrantConfig { name, owner, plugin, tenants, http, config, environment, files, keyvalue }))
     });
     let grants: Vec<_> = grants.collect();
     for (at, (offset, grant)) in grants.iter().enumerate() {
@@ -308,7 +323,7 @@ mod tests {
             "grants.x.http.credentials.b.example.header: must be the name of a header field",
             "grants.x.http.credentials.b.example.file: must name the file",
             "grants.y.plugin: must name the plugin",
-            "grants.y.keys: there is no such setting; here belong `config`, `environment`, `files`, `http`, `plugin`, `tenants`",
+            "grants.y.keys: there is no such setting; here belong `config`, `environment`, `files`, `http`, `keyvalue`, `plugin`, `tenants`",
             "grants.z z: a grant's name has 1 to 128",
         ] {
             assert!(found.iter().any(|mistake| mistake.contains(expected)), "{expected}: {found:#?}");

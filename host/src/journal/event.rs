@@ -53,6 +53,8 @@ kinds! {
     OverloadShed = "overload.shed",
     /// A plugin wanted to send a request that may not leave. Has the plugin, the method, and where to; neither path nor query.
     EgressDenied = "egress.denied",
+    /// A plugin wanted to keep or read values in a bucket that it does not have, or beyond a limit. Has the plugin and the bucket; no key.
+    KeyvalueDenied = "keyvalue.denied",
     /// A session began. Has the beginning of the digest of its id.
     SessionCreated = "session.created",
     /// A session ended. Has why.

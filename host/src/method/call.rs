@@ -22,9 +22,10 @@ use super::{Answer, Context, Rooms, task};
 use crate::auth::{Authorized, Caller, Denied};
 use crate::catalog::{Rejection, Server};
 use crate::config::ServerId;
-use crate::egress::Of;
+use crate::egress;
 use crate::failure::Failure;
 use crate::journal;
+use crate::keyvalue;
 use crate::metrics;
 use crate::outbox::{Held, Run};
 use crate::revocation::{Revoked, Running, Work};
@@ -38,7 +39,7 @@ use mcp::result::CallToolResult;
 use mcp::{JsonText, Revision};
 use product::Gate;
 use sandbox::contract::Resume;
-use sandbox::{Call, Outgoing};
+use sandbox::{Call, KeyValue, Outgoing};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -227,6 +228,7 @@ impl Start {
             limits: sandbox::Limits { wall: about.wall, ..rooms.limits },
             events: Some(sender),
             outgoing: about.way_out(rooms, slot.bill(), &span),
+            keyvalue: about.keeper(rooms, &span),
             spent: Arc::default(),
             share: about.caller.tenant().guests().clone(),
             claim: slot.take_claim(),
@@ -273,13 +275,29 @@ impl About {
             return None;
         }
         let principal = self.caller.principal();
-        Some(rooms.egress.way_out(Of {
+        Some(rooms.egress.way_out(egress::Of {
             tenant: self.caller.tenant().id.clone(),
             principal: journal::principal(principal.issuer.as_deref(), principal.subject.as_deref()),
             server: self.server.id.as_ref().map(ToString::to_string),
             plugin: Arc::clone(self.target.plugin()),
             component: self.target.guest().digest(),
             bill: Arc::clone(bill),
+            span: guest.clone(),
+        }))
+    }
+
+    /// By what its guest keeps values; none for one that can keep none.
+    fn keeper(&self, rooms: &Rooms, guest: &Span) -> Option<Arc<dyn KeyValue>> {
+        if !self.target.guest().keeps_values() {
+            return None;
+        }
+        let principal = self.caller.principal();
+        Some(rooms.keyvalue.of_call(keyvalue::Of {
+            tenant: self.caller.tenant().id.clone(),
+            principal: journal::principal(principal.issuer.as_deref(), principal.subject.as_deref()),
+            server: self.server.id.as_ref().map(ToString::to_string),
+            plugin: Arc::clone(self.target.plugin()),
+            component: self.target.guest().digest(),
             span: guest.clone(),
         }))
     }

@@ -30,6 +30,24 @@ pub(crate) mod fetching {
     });
 }
 
+/// `wasi:keyvalue`, of which the same holds.
+pub(crate) mod keeping {
+    wasmtime::component::bindgen!({
+        path: "../../../wit/keyvalue",
+        inline: "
+            package gatehouse:keeping;
+            world keeping {
+                import wasi:keyvalue/store@0.2.0-draft;
+                import wasi:keyvalue/atomics@0.2.0-draft;
+                import wasi:keyvalue/batch@0.2.0-draft;
+            }
+        ",
+        world: "gatehouse:keeping/keeping",
+        imports: { default: async | trappable },
+        with: { "wasi:keyvalue/store.bucket": crate::keyvalue::Opened },
+    });
+}
+
 /// The same of `gatehouse:policy`.
 pub(crate) mod policies {
     wasmtime::component::bindgen!({

@@ -6,6 +6,7 @@ use crate::engine::{Engines, Lane, Profile};
 use crate::events::{EventSender, LogLine, Stream};
 use crate::fault::Resource;
 use crate::guest::Code;
+use crate::keyvalue::KeyValue;
 use crate::meter::Spent;
 use crate::outgoing::Outgoing;
 use crate::plain::TooLong;
@@ -41,6 +42,8 @@ pub struct Call {
     pub events: Option<EventSender>,
     /// By what its requests leave; none: they do not.
     pub outgoing: Option<Arc<dyn Outgoing>>,
+    /// By what it keeps values; none: it does not.
+    pub keyvalue: Option<Arc<dyn KeyValue>>,
     /// Where it is told what the call uses, while it runs.
     pub spent: Arc<Spent>,
     /// On whose account it runs.
@@ -114,7 +117,7 @@ struct Ended<T> {
 impl Runner<'_> {
     pub(crate) async fn call(&self, permit: Permit, call: Call) -> Finished {
         let Permit { guest, work, grants } = permit;
-        let Call { caller, client, resume, meta, limits, events, outgoing, spent, share, claim } = call;
+        let Call { caller, client, resume, meta, limits, events, outgoing, keyvalue, spent, share, claim } = call;
         let asked = Asked { caller, client, resume, meta };
         let code = Arc::clone(&guest.0.code);
         let ended = self
@@ -122,7 +125,7 @@ impl Runner<'_> {
                 (code.profile, Lane::Calls),
                 limits,
                 grants,
-                (Outward { events, outgoing }, spent, share, claim),
+                (Outward { events, outgoing, keyvalue }, spent, share, claim),
                 move |mut store| async move {
                     let answer = match code.pre.instantiate_async(&mut store).await {
                         Ok(instance) => code.exports.run(&mut store, &instance, work, asked, limits.result_bytes).await,

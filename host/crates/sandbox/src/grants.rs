@@ -7,11 +7,13 @@
 
 mod given;
 mod http;
+mod keyvalue;
 mod name;
 
 pub use self::given::{Directories, Environment, Settings};
 pub use self::http::{HttpHost, HttpPattern, HttpRule, HttpScheme, HttpTerms, Mismatch, Network};
-pub use self::name::{GuestPath, SettingName, VariableName};
+pub use self::keyvalue::{BucketGrant, BucketTerms};
+pub use self::name::{BucketName, GuestPath, SettingName, VariableName};
 
 use crate::Reach;
 use serde::Deserialize;
@@ -28,6 +30,8 @@ pub struct Grants {
     pub environment: Environment,
     /// Directories that it may read.
     pub files: Directories,
+    /// Buckets that it keeps values in by `wasi:keyvalue`.
+    pub keyvalue: Arc<[BucketGrant]>,
 }
 
 impl Grants {
@@ -38,8 +42,8 @@ impl Grants {
 
     /// Whether that is all.
     pub fn is_none(&self) -> bool {
-        let Self { http, config, environment, files } = self;
-        http.is_empty() && config.is_empty() && environment.is_empty() && files.is_empty()
+        let Self { http, config, environment, files, keyvalue } = self;
+        http.is_empty() && config.is_empty() && environment.is_empty() && files.is_empty() && keyvalue.is_empty()
     }
 }
 
@@ -55,6 +59,8 @@ pub struct Asks {
     pub environment: Vec<VariableName>,
     /// Directories that it reads, by the paths where it looks for them.
     pub files: Vec<GuestPath>,
+    /// Buckets that it keeps values in by `wasi:keyvalue`. An empty list is for one that imports that, and needs none.
+    pub keyvalue: Option<Vec<BucketName>>,
 }
 
 impl Asks {
@@ -65,14 +71,16 @@ impl Asks {
             Reach::Nothing | Reach::Files | Reach::Environment | Reach::Sockets => true,
             Reach::Http => self.http.is_some(),
             Reach::Config => self.config.is_some(),
+            Reach::KeyValue => self.keyvalue.is_some(),
             Reach::Unknown => false,
         }
     }
 
     /// Whether it asks for nothing that reaches beyond its call.
     pub fn is_nothing(&self) -> bool {
-        let Self { http, config, environment, files } = self;
+        let Self { http, config, environment, files, keyvalue } = self;
         let nothing = http.as_ref().is_none_or(Vec::is_empty) && config.as_ref().is_none_or(Vec::is_empty);
+        let nothing = nothing && keyvalue.as_ref().is_none_or(Vec::is_empty);
         nothing && environment.is_empty() && files.is_empty()
     }
 }

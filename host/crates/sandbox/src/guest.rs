@@ -2,6 +2,7 @@
 
 use crate::bindings::FullPlugin;
 use crate::bindings::fetching::Fetching;
+use crate::bindings::keeping::Keeping;
 use crate::cache::{self, CodeCache};
 use crate::call::{Call, Finished, Runner};
 use crate::compile::{Compiler, MachineCode};
@@ -65,6 +66,8 @@ pub(crate) struct Loaded {
     offer: Offer,
     /// Whether it imports an interface for that.
     sends_requests: bool,
+    /// The same.
+    keeps_values: bool,
 }
 
 /// What a component compiled to, linked, with the places of what it exports.
@@ -79,6 +82,11 @@ impl Guest {
     /// Whether it can send requests, if it is granted any.
     pub fn sends_requests(&self) -> bool {
         self.0.sends_requests
+    }
+
+    /// Whether it can keep values, if it is granted a bucket.
+    pub fn keeps_values(&self) -> bool {
+        self.0.keeps_values
     }
 
     /// What its bytes said.
@@ -173,9 +181,10 @@ impl Sandbox {
         {
             return Err(LoadError::NoFunctions(skipped.to_vec()));
         }
-        let sends_requests = code.survey.imports.iter().any(|import| import.reach() == Reach::Http);
+        let imports = |reach| code.survey.imports.iter().any(|import| import.reach() == reach);
+        let (sends_requests, keeps_values) = (imports(Reach::Http), imports(Reach::KeyValue));
         let offer = self.lists(&code, Offer::default(), Lists::ALL).await?;
-        Ok(Guest(Arc::new(Loaded { code, offer, sends_requests })))
+        Ok(Guest(Arc::new(Loaded { code, offer, sends_requests, keeps_values })))
     }
 
     /// Looks at a component, and compiles it if it is of the kind that is wanted.
@@ -203,7 +212,7 @@ impl Sandbox {
     pub async fn list_again(&self, guest: &Guest, lists: Lists) -> Result<Guest, LoadError> {
         let code = Arc::clone(&guest.0.code);
         let offer = self.lists(&code, guest.0.offer.clone(), lists).await?;
-        Ok(Guest(Arc::new(Loaded { code, offer, sends_requests: guest.0.sends_requests })))
+        Ok(Guest(Arc::new(Loaded { code, offer, ..*guest.0 })))
     }
 
     async fn lists(&self, code: &Arc<Code>, offer: Offer, lists: Lists) -> Result<Offer, LoadError> {
@@ -308,12 +317,13 @@ pub(crate) fn refuse_imports<'a>(imports: impl Iterator<Item = &'a Import>) -> R
     if unknown.is_empty() && unasked.is_empty() { Ok(()) } else { Err(LoadError::Imports { unknown, unasked }) }
 }
 
-/// WASI 0.2 whole, so that language runtimes load, `wasi:http`, `wasi:config` and `gatehouse:host`. What lies behind each interface refuses unless granted.
+/// WASI 0.2 whole, so that language runtimes load, `wasi:http`, `wasi:config`, `wasi:keyvalue` and `gatehouse:host`. What lies behind each interface refuses unless granted.
 fn linker(engine: &wasmtime::Engine) -> Result<Linker<State>, SandboxError> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)
         .and_then(|()| wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker))
         .and_then(|()| wasmtime_wasi_config::add_to_linker(&mut linker, State::config))
+        .and_then(|()| Keeping::add_to_linker::<State, HasSelf<State>>(&mut linker, State::asked))
         .and_then(|()| Fetching::add_to_linker::<State, HasSelf<State>>(&mut linker, State::asked))
         .and_then(|()| FullPlugin::add_to_linker::<State, HasSelf<State>>(&mut linker, State::asked))
         .map_err(|error| SandboxError(format!("{error:#}")))?;

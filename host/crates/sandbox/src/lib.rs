@@ -9,7 +9,8 @@
 //! - [`survey()`]: what a file is, before anything of it is compiled.
 //! - [`Compiler`] and [`CodeCache`]: machine code, made in a process of its own and kept under the gateway's own seal.
 //! - [`Sandbox::load`]: bytes → [`Guest`], with its lists.
-//! - [`Asks`] and [`Grants`]: what a component asks for, and what its runs get; [`Outgoing`], by which the host sends their requests.
+//! - [`Asks`] and [`Grants`]: what a component asks for, and what its runs get; [`Outgoing`], by which the host sends their
+//!   requests, and [`KeyValue`], by which it keeps their values.
 //! - [`Authority`] and [`Permit`]: nothing runs that was not permitted; [`Sandbox::call`] takes the permit by value.
 //! - [`Share`]: turns and memory that guests have together.
 //! - [`Sandbox::call`]: one call in a fresh instance → [`Finished`], or a named [`Fault`].
@@ -29,6 +30,7 @@ mod events;
 mod fault;
 mod grants;
 mod guest;
+mod keyvalue;
 mod limits;
 mod meter;
 mod outgoing;
@@ -50,10 +52,11 @@ pub use engine::{PoolSizes, Profile, SandboxError};
 pub use events::{Change, EventReceiver, EventSender, GuestEvent, LogLevel, LogLine, Progress, Stream, events};
 pub use fault::{Fault, LoadError, Resource};
 pub use grants::{
-    Asks, Directories, Environment, Grants, GuestPath, HttpHost, HttpPattern, HttpRule, HttpScheme, HttpTerms, Mismatch, Network,
-    SettingName, Settings, VariableName,
+    Asks, BucketGrant, BucketName, BucketTerms, Directories, Environment, Grants, GuestPath, HttpHost, HttpPattern, HttpRule, HttpScheme,
+    HttpTerms, Mismatch, Network, SettingName, Settings, VariableName,
 };
 pub use guest::{Guest, Sandbox, SandboxConfig};
+pub use keyvalue::{Keeping, KeyFault, KeyList, KeyValue};
 pub use limits::{Limits, OF_CALLS, OF_COMPONENTS};
 pub use meter::Spent;
 pub use outgoing::{HttpAnswer, HttpBody, HttpFault, Outgoing, Sending};

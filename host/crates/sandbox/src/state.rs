@@ -4,6 +4,7 @@ use crate::bindings::gatehouse::host::{lists, log, progress};
 use crate::bindings::gatehouse::tool::tool_types;
 use crate::events::{Change, EventSender, GuestEvent, LogLevel, LogLine, Progress, Stream};
 use crate::fault::Resource;
+use crate::keyvalue::{Keeper, KeyValue};
 use crate::meter::Spent;
 use crate::outgoing::{Http, Outgoing};
 use crate::share::{Memory, UsedUp};
@@ -37,17 +38,19 @@ pub(crate) struct State {
     pub(crate) stderr: Capture,
     pub(crate) said: Said,
     pub(crate) http: Http,
+    keeper: Keeper,
     events: Option<EventSender>,
     config: Arc<WasiConfigVariables>,
     wasi: WasiCtx,
     table: ResourceTable,
 }
 
-/// Where what a guest says goes, and what it sends; none: nowhere.
+/// Where what a guest says goes, and what it sends and keeps; none: nowhere.
 #[derive(Default)]
 pub(crate) struct Outward {
     pub(crate) events: Option<EventSender>,
     pub(crate) outgoing: Option<Arc<dyn Outgoing>>,
+    pub(crate) keyvalue: Option<Arc<dyn KeyValue>>,
 }
 
 /// How much the guest has said, and how much of it was dropped.
@@ -72,8 +75,9 @@ struct SaidLimits {
 }
 
 impl State {
-    /// With exactly what is granted, and beside it no variables, no arguments, no files, no network. Requests leave by `outgoing`.
-    pub(crate) fn new(limits: &Limits, grants: &Grants, Outward { events, outgoing }: Outward, limiter: Limiter) -> Self {
+    /// With exactly what is granted, and beside it no variables, no arguments, no files, no network. Requests leave by `outgoing`,
+    /// values are kept by `keyvalue`.
+    pub(crate) fn new(limits: &Limits, grants: &Grants, Outward { events, outgoing, keyvalue }: Outward, limiter: Limiter) -> Self {
         let (stdout, stderr) = (Capture::new(limits.stdio_bytes), Capture::new(limits.stdio_bytes));
         let mut wasi = WasiCtxBuilder::new();
         wasi.stdout(stdout.clone()).stderr(stderr.clone()).max_random_size(limits.random_bytes).allow_blocking_current_thread(false);
@@ -87,8 +91,21 @@ impl State {
         }
         let said = SaidLimits { log_lines: limits.log_lines, log_bytes: limits.log_bytes, reports: limits.progress_reports };
         let http = Http::new(&grants.http, outgoing);
+        let keeper = Keeper::new(&grants.keyvalue, keyvalue);
         let config = grants.config.variables();
-        Self { limiter, host_calls: 0, stdout, stderr, said: Said { limits: said, ..Said::default() }, http, events, config, wasi, table }
+        Self {
+            limiter,
+            host_calls: 0,
+            stdout,
+            stderr,
+            said: Said { limits: said, ..Said::default() },
+            http,
+            keeper,
+            events,
+            config,
+            wasi,
+            table,
+        }
     }
 
     /// The guest calls the host: each function begins with one of these.
@@ -100,6 +117,10 @@ impl State {
     pub(crate) fn config(&mut self) -> WasiConfig<'_> {
         self.asked();
         WasiConfig::new(&self.config)
+    }
+
+    pub(crate) fn keeping(&mut self) -> (&Keeper, &mut ResourceTable) {
+        (&self.keeper, &mut self.table)
     }
 }
 

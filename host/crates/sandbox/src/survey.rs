@@ -61,6 +61,8 @@ pub enum Reach {
     Environment,
     /// Settings that the operator has for it.
     Config,
+    /// Values that are kept beyond the call.
+    KeyValue,
     /// Network sockets, which are never granted.
     Sockets,
     /// Servers, by HTTP.
@@ -101,6 +103,7 @@ impl Import {
             Some(("gatehouse:host", "http")) if version.starts_with("0.1.") => Reach::Http,
             // Before its first release each version is another one.
             Some(("wasi:config", "store")) if version == "0.2.0-rc.1" => Reach::Config,
+            Some(("wasi:keyvalue", "store" | "atomics" | "batch")) if version == "0.2.0-draft" => Reach::KeyValue,
             Some((package, name)) if version.starts_with("0.2.") => match (package, name) {
                 ("wasi:http", "outgoing-handler") => Reach::Http,
                 // Requests and responses as such: there is nowhere to send them.

@@ -68,6 +68,13 @@ name!(
     "a plugin's path begins with `/`, such as \"/data\", and has at most 128 of A-Z a-z 0-9 _ . - between its `/`, without `.` and `..`"
 );
 
+name!(
+    /// The name of a bucket that a guest keeps values in by `wasi:keyvalue`, such as `notes`.
+    BucketName,
+    is_setting,
+    "a bucket's name has 1 to 128 of A-Z a-z 0-9 _ . - /"
+);
+
 fn is_word(text: &str, more: &[u8]) -> bool {
     text.bytes().all(|byte| byte.is_ascii_alphanumeric() || more.contains(&byte))
 }

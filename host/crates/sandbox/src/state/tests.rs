@@ -9,7 +9,7 @@ fn state(limits: Limits, progress: bool) -> (State, EventReceiver) {
         State::new(
             &limits,
             &Grants::none(),
-            Outward { events: Some(sender), outgoing: None },
+            Outward { events: Some(sender), outgoing: None, keyvalue: None },
             Limiter::new(&limits, <_>::default(), <_>::default()),
         ),
         receiver,
