@@ -23,7 +23,7 @@ mod trust;
 pub use admin::AdminConfig;
 pub use auth::{AuthConfig, IssuerConfig, JwksUrl, KEY_ISSUER, KeyConfig, KeysConfig, POLICY_ISSUER_PREFIX, TenantOf, TokenConfig};
 pub use file::{Mistake, Number};
-pub use grant::{CredentialConfig, FIELDS_OF_HOST, GivenText, GrantConfig, HttpGrant, KeyvalueGrant};
+pub use grant::{CredentialConfig, DirectoryGrant, FIELDS_OF_HOST, GivenText, GrantConfig, HttpGrant, KeyvalueGrant, SCRATCH};
 pub use limits::{BreakerLimits, CallLimits, HttpLimits, Limits, PluginLimits, SessionLimits, StreamLimits, TaskLimits};
 pub use names::{Pattern, ServerId, TenantId};
 pub use origin::{Origin, is_loopback_name};

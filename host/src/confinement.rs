@@ -63,6 +63,8 @@ pub enum Confinement {
 pub struct Domain {
     /// Real paths of what can be read, with everything below.
     readable: Vec<PathBuf>,
+    /// The same of what plugins can write.
+    writable: Vec<PathBuf>,
     connects: bool,
     /// The kernel's level of landlock, as far as it is used.
     level: i32,
@@ -108,8 +110,9 @@ impl Confinement {
                     LandlockStatus::NotEnabled | LandlockStatus::NotImplemented => 0,
                 };
                 let real = |path: &PathBuf| path.canonicalize().ok();
-                let readable = rules.read.iter().chain(&rules.write).filter_map(real).collect();
-                Ok(Self::Entered(Domain { readable, connects: rules.connects, level }))
+                let readable = rules.read.iter().chain(&rules.write).chain(&rules.granted).filter_map(real).collect();
+                let writable = rules.granted.iter().filter_map(real).collect();
+                Ok(Self::Entered(Domain { readable, writable, connects: rules.connects, level }))
             }
             Err(error) => missing(required, error.to_string()),
         }
@@ -153,6 +156,14 @@ impl Confinement {
                 named.setting
             ));
         }
+        let unwritable =
+            |path: &Path| path.canonicalize().is_ok_and(|real| !domain.writable.iter().any(|writable| real.starts_with(writable)));
+        if let Some(named) = config.granted_to_write().into_iter().find(|named| unwritable(named.path)) {
+            return Err(format!(
+                "{}: lies where this process cannot write since its start (process.landlock); restart the gateway",
+                named.setting
+            ));
+        }
         if config.grants_http() && !domain.connects {
             return Err("grants: http needs connections, which this process has given up at its start, when no grant had it \
                         (process.landlock); restart the gateway"
@@ -184,6 +195,8 @@ fn why(landlock: LandlockStatus) -> String {
 struct Rules {
     read: BTreeSet<PathBuf>,
     write: BTreeSet<PathBuf>,
+    /// What plugins write, who make files and directories and nothing else.
+    granted: BTreeSet<PathBuf>,
     execute: BTreeSet<PathBuf>,
     connects: bool,
 }
@@ -212,12 +225,16 @@ impl Rules {
             // Whoever opens it says what is wrong with it.
             let _ = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
         }
-        Self { read, write, execute: program(), connects }
+        let granted = config.granted_to_write().iter().map(|named| named.path.to_owned()).collect();
+        Self { read, write, granted, execute: program(), connects }
     }
 
     fn enter(&self, required: bool) -> Result<RestrictionStatus, RulesetError> {
         let read: BitFlags<AccessFs> = make_bitflags!(AccessFs::{ReadFile | ReadDir});
         let execute = make_bitflags!(AccessFs::{ReadFile | Execute});
+        let granted = make_bitflags!(AccessFs::{
+            ReadFile | ReadDir | WriteFile | Truncate | MakeReg | MakeDir | RemoveFile | RemoveDir | Refer
+        });
         let null = make_bitflags!(AccessFs::{ReadFile | WriteFile});
         let least = if required { CompatLevel::HardRequirement } else { CompatLevel::BestEffort };
         let mut ruleset = Ruleset::default()
@@ -234,6 +251,7 @@ impl Rules {
             .add_rules(path_beneath_rules(&self.read, read))?
             .add_rules(path_beneath_rules(&self.execute, execute))?
             .add_rules(path_beneath_rules(["/dev/null"], null))?
+            .add_rules(path_beneath_rules(&self.granted, granted))?
             .add_rules(path_beneath_rules(&self.write, AccessFs::from_all(NEWEST) & !AccessFs::Execute))?
             .restrict_self()
     }
@@ -380,6 +398,34 @@ mod tests {
                     assert!(refused.starts_with(setting) && refused.contains("restart"), "{refused}");
                     assert!(!refused.contains("other"), "no path is shown: {refused}");
                 }
+            }
+        });
+    }
+
+    #[test]
+    fn what_plugins_write_can_be_written_and_nothing_beside() {
+        let (_place, own, other) = place();
+        for directory in ["out", "beside"] {
+            fs::create_dir_all(other.join(directory).join("sub")).expect("made");
+        }
+        let granting = |directory: &str| {
+            let directory = other.join(directory);
+            let grant = format!("[grants.x]\nplugin = \"p\"\n[grants.x.files]\n\"/read\" = {:?}\n", other.join("plugins"));
+            config(&own, &format!("{grant}\"/out\" = {{ directory = {directory:?}, access = \"read-write\" }}\n"))
+        };
+        let (now, elsewhere, has_it) = (granting("out"), granting("beside"), kernel_has_it());
+        confined(now, move |confinement| {
+            fs::write(other.join("out/file"), "x").expect("a file is made");
+            fs::rename(other.join("out/file"), other.join("out/sub/file")).expect("and moved");
+            fs::remove_file(other.join("out/sub/file")).expect("and removed");
+            if has_it {
+                let refused = |done: std::io::Result<()>| done.is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
+                assert!(refused(std::os::unix::fs::symlink("file", other.join("out/link"))), "no links");
+                assert!(refused(rustix::fs::mkfifoat(rustix::fs::CWD, other.join("out/pipe"), 0o600.into()).map_err(Into::into)));
+                assert!(refused(fs::write(other.join("beside/file"), "x")));
+                assert!(refused(fs::write(other.join("plugins/file"), "x")), "that is to be read");
+                let told = confinement.permits(&elsewhere).expect_err("too late");
+                assert!(told.starts_with("grants.x.files./out: lies where this process cannot"), "{told}");
             }
         });
     }

@@ -1,6 +1,7 @@
 //! Requests that guests send: whether they may leave, where to, with what, and what comes back.
 //!
 //! - [`Means`]: what the settings name for it that is no plain data: certificates and credentials.
+//! - [`Learned`]: what a component reaches for that is tried out alone, in place of all that.
 //! - [`Egress`] makes the way out of one call, [`Of`]: the sandbox hands requests to it, with the rules that the call's permit carries.
 //!
 //! A request goes through `check`, which looks at it as it is; `dial`, which finds addresses, looks at every one and connects to one that it
@@ -13,8 +14,10 @@ mod address;
 mod body;
 mod check;
 mod dial;
+mod learned;
 mod means;
 
+pub use learned::{Found, Learned};
 pub use means::{Means, MeansError};
 
 use crate::config::TenantId;

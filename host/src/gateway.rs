@@ -20,6 +20,7 @@ use crate::keys::{Keys, Purpose};
 use crate::keyvalue::KeyValues;
 use crate::method::{Dialogs, Pages, Rooms, Seen};
 use crate::revocation::{FileError, Revocations};
+use crate::scratch::Scratches;
 use crate::session::Sessions;
 use crate::stream::{Counter, EventIds, Streams};
 use crate::task::Tasks;
@@ -281,6 +282,10 @@ impl Gateway {
         let journal = Arc::new(journal);
         journal.note(Event::new(Kind::LifecycleStarted).to(env!("CARGO_PKG_VERSION")));
         house.tell(&journal);
+        let scratch = Scratches::new(config.scratch_directory());
+        if let Err(error) = scratch.remove_left() {
+            tracing::error!(%error, "scratch directories that another process left cannot be removed");
+        }
         let tasks = TaskTracker::new();
         let draining = CancellationToken::new();
         let kept = config.store.backend != StoreBackend::None;
@@ -292,6 +297,7 @@ impl Gateway {
             journal: Arc::clone(&journal),
             egress: Egress::new(means, Arc::clone(&journal)),
             keyvalue: KeyValues::new(kept.then(|| Arc::clone(&store)), Arc::clone(&journal)),
+            scratch: Arc::new(scratch),
             sandbox,
             store: Arc::clone(&store),
             sessions: Sessions::new(config.limits.sessions.clone(), Arc::clone(&store), config.store.required, Arc::clone(&journal)),
@@ -311,6 +317,7 @@ impl Gateway {
             tasks: tasks.clone(),
             draining: draining.clone(),
             onlooker,
+            learned: None,
         };
         rooms.sessions.load().await;
         let front = Front {

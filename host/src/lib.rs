@@ -44,6 +44,7 @@ pub mod method;
 pub mod metrics;
 pub mod outbox;
 pub mod revocation;
+pub mod scratch;
 pub mod session;
 pub mod stream;
 pub mod task;

@@ -32,7 +32,7 @@ pub use seen::Seen;
 use crate::auth::{Caller, Policy};
 use crate::catalog::{Catalog, Server};
 use crate::config::LegacyConfig;
-use crate::egress::Egress;
+use crate::egress::{Egress, Learned};
 use crate::failure::Failure;
 use crate::generation::Current;
 use crate::journal::Journal;
@@ -40,6 +40,7 @@ use crate::keyvalue::KeyValues;
 use crate::metrics;
 use crate::outbox::{End, Run};
 use crate::revocation::Revocations;
+use crate::scratch::Scratches;
 use crate::session::{InFlight, Session, Sessions};
 use crate::stream::{Counter, Streams};
 use crate::task::Tasks;
@@ -74,6 +75,8 @@ pub struct Rooms {
     pub egress: Arc<Egress>,
     /// By what they keep values.
     pub keyvalue: Arc<KeyValues>,
+    /// Where they have files that nobody keeps.
+    pub scratch: Arc<Scratches>,
     /// Where guests run.
     pub sandbox: Arc<Sandbox>,
     /// Where sessions and streams are kept.
@@ -112,6 +115,8 @@ pub struct Rooms {
     pub draining: CancellationToken,
     /// Whoever looks on, if anybody does: never in a gateway that was started to serve.
     pub onlooker: Option<mpsc::Sender<Seen>>,
+    /// What guests reach for, where that is wanted: never in such a gateway either. Their requests end there.
+    pub learned: Option<Arc<Learned>>,
 }
 
 /// One request, whatever its era.

@@ -12,6 +12,7 @@ pub use all::{Ending, NoSession, Sessions};
 
 use crate::auth::Owner;
 use crate::config::{ServerId, SessionLimits};
+use crate::scratch;
 use event_store::{EventStore, Partition, Pending, Record, Space, StoreTime, TenantKey};
 use mcp::params::LogLevel;
 use mcp::{Id, JsonText, Revision};
@@ -69,6 +70,8 @@ pub struct Session {
     pub owner: Owner,
     /// Fires when the session ends.
     pub ended: CancellationToken,
+    /// The scratch directories of its plugins. They do not outlive the process.
+    pub scratch: Arc<scratch::OfSession>,
     server: Option<ServerId>,
     began: StoreTime,
     requests_in_flight_max: usize,
@@ -286,6 +289,7 @@ impl Session {
         state.in_flight.values().for_each(CancellationToken::cancel);
         drop(state);
         self.ended.cancel();
+        self.scratch.end();
         is_first
     }
 

@@ -2,7 +2,8 @@
 //! have to be there. It has everything or there is none of it.
 
 use crate::config::{Config, GivenText, GrantConfig, Named, read_secret};
-use sandbox::{SettingName, VariableName};
+use rustix::fs::Access;
+use sandbox::{FileQuota, GuestPath, SettingName, VariableName, Writable};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,6 +28,8 @@ pub struct Given(BTreeMap<Arc<str>, OfGrant>);
 pub(super) struct OfGrant {
     pub(super) config: BTreeMap<SettingName, Arc<str>>,
     pub(super) environment: BTreeMap<VariableName, Arc<str>>,
+    /// Directories to write, open, and how much may be in them.
+    files: Vec<(GuestPath, Arc<Writable>, FileQuota)>,
 }
 
 impl std::fmt::Debug for OfGrant {
@@ -36,12 +39,13 @@ impl std::fmt::Debug for OfGrant {
 }
 
 impl Given {
-    /// Reads files and looks at directories.
+    /// Reads files and looks at directories. One that was written already goes on with its count; all of them are to be
+    /// [counted](Self::count) before anything is added.
     ///
     /// # Errors
     ///
     /// The first of either that cannot be used.
-    pub fn load(config: &Config) -> Result<Self, GivenError> {
+    pub fn load(config: &Config, before: Option<&Self>) -> Result<Self, GivenError> {
         let real = |path: &Path| path.canonicalize().ok();
         let own: Vec<PathBuf> = config.written_directories().iter().filter_map(|path| real(path)).collect();
         let mut secrets: Vec<PathBuf> = config.files().iter().filter_map(|named| real(named.path)).collect();
@@ -49,8 +53,27 @@ impl Given {
         for Named { setting, path } in config.granted_directories() {
             directory(path, &own, &secrets).map_err(|reason| GivenError { setting, reason })?;
         }
-        let grants = config.grants.iter().map(|grant| Ok((Arc::clone(&grant.name), OfGrant::load(grant)?)));
+        written(config)?;
+        let grants = config.grants.iter().map(|grant| {
+            let before = before.and_then(|before| before.of(&grant.name));
+            Ok((Arc::clone(&grant.name), OfGrant::load(grant, before)?))
+        });
         grants.collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Counts what is in directories to write, each of which holds what its grant says from then on. Calls that write there wait meanwhile.
+    pub async fn count(&self) {
+        let all = self.0.iter().flat_map(|(grant, given)| given.files.iter().map(|files| (Arc::clone(grant), files.clone())));
+        let all: Vec<_> = all.collect();
+        let counting = tokio::task::spawn_blocking(move || {
+            for (grant, (path, writable, quota)) in all {
+                if let Err(error) = writable.count(quota) {
+                    tracing::error!(%grant, %path, %error, "a directory that is granted cannot be counted; nothing can be added to it");
+                }
+            }
+        });
+        // What was not counted takes nothing.
+        let _ = counting.await;
     }
 
     pub(super) fn of(&self, grant: &str) -> Option<&OfGrant> {
@@ -59,7 +82,7 @@ impl Given {
 }
 
 impl OfGrant {
-    fn load(grant: &GrantConfig) -> Result<Self, GivenError> {
+    fn load(grant: &GrantConfig, before: Option<&Self>) -> Result<Self, GivenError> {
         fn values<N: Clone + Ord + std::fmt::Display>(given: &[(N, GivenText)], place: &str) -> Result<BTreeMap<N, Arc<str>>, GivenError> {
             let values = given.iter().map(|(name, text)| {
                 let value = value(text).map_err(|reason| GivenError { setting: format!("{place}.{name}.file"), reason })?;
@@ -70,7 +93,29 @@ impl OfGrant {
         Ok(Self {
             config: values(&grant.config, &format!("grants.{}.config", grant.name))?,
             environment: values(&grant.environment, &format!("grants.{}.environment", grant.name))?,
+            files: Self::writable(grant, before)?,
         })
+    }
+
+    fn writable(grant: &GrantConfig, before: Option<&Self>) -> Result<Vec<(GuestPath, Arc<Writable>, FileQuota)>, GivenError> {
+        let written = grant.files.iter().filter_map(|(path, given)| Some((path, &given.directory, given.write?)));
+        let opened = written.map(|(path, directory, quota)| {
+            let open = before.into_iter().flat_map(|before| &before.files);
+            let same = open.map(|(_, writable, _)| writable).find(|open| open.is_of(&grant.name, path) && open.is_at(directory));
+            let writable = match same {
+                Some(open) => Arc::clone(open),
+                None => Arc::new(Writable::open(directory, Arc::clone(&grant.name), path.clone()).map_err(|error| GivenError {
+                    setting: format!("grants.{}.files.{path}", grant.name),
+                    reason: format!("this directory cannot be read: {error}"),
+                })?),
+            };
+            Ok((path.clone(), writable, quota))
+        });
+        opened.collect()
+    }
+
+    pub(super) fn writable_at(&self, path: &GuestPath) -> Option<Arc<Writable>> {
+        self.files.iter().find(|(known, _, _)| known == path).map(|(_, writable, _)| Arc::clone(writable))
     }
 }
 
@@ -104,6 +149,36 @@ fn directory(path: &Path, own: &[PathBuf], secrets: &[PathBuf]) -> Result<(), St
     Ok(())
 }
 
+/// What plugins write must be theirs alone: neither where components or files of the settings come from, nor one where another plugin writes,
+/// because each is counted by itself.
+fn written(config: &Config) -> Result<(), GivenError> {
+    let real = |path: &Path| path.canonicalize().ok();
+    let within = |one: &Path, other: &Path| one.starts_with(other) || other.starts_with(one);
+    let plugins: Vec<_> = config.plugin_directories().iter().filter_map(|named| real(named.path)).collect();
+    let locks: Vec<_> = config.lock_file().iter().filter_map(|named| real(named.path)).collect();
+    let mut taken: Vec<(String, PathBuf)> = Vec::new();
+    for Named { setting, path } in config.granted_to_write() {
+        // That it is there was looked at before.
+        let Some(directory) = real(path) else { continue };
+        let reason = if plugins.iter().any(|plugins| within(plugins, &directory)) {
+            "components come from this directory, or from one that it holds or lies in; grant another one to write".to_owned()
+        } else if locks.iter().any(|lock| lock.starts_with(&directory)) {
+            "the lock file of plugins lies in this directory; grant another one to write".to_owned()
+        } else if let Some((other, _)) = taken.iter().find(|(_, other)| within(other, &directory)) {
+            format!(
+                "{other} is written too, and is, holds or lies in this directory; each has a quota of its own, so grant directories apart"
+            )
+        } else if let Err(error) = rustix::fs::access(&directory, Access::WRITE_OK | Access::EXEC_OK) {
+            format!("this directory cannot be written: {error}")
+        } else {
+            taken.push((setting, directory));
+            continue;
+        };
+        return Err(GivenError { setting, reason });
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,7 +194,7 @@ mod tests {
             let text = format!("[grants.x]\nplugin = \"p\"\n{more}");
             fs::write(at("gatehouse.toml"), text).expect("written");
             let config = Config::load(Some(&at("gatehouse.toml")), &Overrides::default()).expect("right");
-            Given::load(&config).map_err(|error| error.to_string())
+            Given::load(&config, None).map_err(|error| error.to_string())
         };
         for directory in ["data", "gatehouse-data/store", "keys"] {
             fs::create_dir_all(at(directory)).expect("made");
@@ -154,5 +229,24 @@ mod tests {
             assert!(told.starts_with("grants.x.files./d: ") && told.contains(why), "{directory}: {told}");
         }
         assert!(files("keys", keyed).is_err_and(|told| told.contains("the settings, or a file that they name")));
+
+        for directory in ["plugins/below", "out/below", "apart"] {
+            fs::create_dir_all(at(directory)).expect("made");
+        }
+        let write = |all: &[&str]| {
+            let all = all.iter().enumerate();
+            let all = all.map(|(at, directory)| format!("\"/d{at}\" = {{ directory = \"{directory}\", access = \"read-write\" }}\n"));
+            load(&format!("[grants.x.files]\n{}", all.collect::<String>())).map(drop)
+        };
+        assert_eq!(write(&["out", "apart"]), Ok(()));
+        for (directories, why) in [
+            (&["plugins/below"][..], "components come from this directory"),
+            (&["gatehouse-data"], "this is, holds or lies in"),
+            (&["out", "out/below"], "grants.x.files./d0 is written too"),
+            (&["out/below", "out"], "grants.x.files./d0 is written too"),
+            (&["out", "apart", "out"], "grants.x.files./d2: grants.x.files./d0 is written too"),
+        ] {
+            assert!(write(directories).is_err_and(|told| told.contains(why)), "{directories:?}");
+        }
     }
 }

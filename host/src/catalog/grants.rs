@@ -1,8 +1,11 @@
 //! What is in force of what plugins ask for and the operator grants: what both say, made once for each generation.
 
 use super::{Given, Plugins};
-use crate::config::{GrantConfig, TenantId};
-use sandbox::{Asks, BucketGrant, Directories, Environment, Grants, GuestPath, HttpRule, SettingName, Settings, VariableName};
+use crate::config::{DirectoryGrant, GrantConfig, SCRATCH, TenantId};
+use sandbox::{
+    Asks, BucketGrant, Directories, Directory, Environment, FileQuota, Grants, GuestPath, HttpRule, ScratchTerms, SettingName, Settings,
+    VariableName,
+};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -45,10 +48,14 @@ pub struct InForce<'a> {
     pub config: Vec<&'a SettingName>,
     /// Variables that are there.
     pub environment: Vec<&'a VariableName>,
-    /// Directories that are read: where the component finds them, and where they are.
+    /// Directories that are only read: where the component finds them, and where they are.
     pub files: Vec<(&'a GuestPath, &'a Path)>,
     /// Buckets that it keeps values in.
     pub keyvalue: Vec<BucketGrant>,
+    /// Directories that are written, too.
+    pub files_write: Vec<&'a GuestPath>,
+    /// How much a scratch directory may hold.
+    pub scratch: Option<FileQuota>,
 }
 
 impl<'a> InForce<'a> {
@@ -61,17 +68,23 @@ impl<'a> InForce<'a> {
         });
         let config = grant.config.iter().map(|(name, _)| name);
         let environment = grant.environment.iter().map(|(name, _)| name);
-        let files = grant.files.iter().map(|(guest, host)| (guest, host.as_path()));
         let keyvalue = grant.keyvalue.iter().flat_map(|keyvalue| {
             let asked = keyvalue.buckets.iter().filter(|name| asks.keyvalue.iter().flatten().any(|asked| asked == *name));
             asked.map(|name| BucketGrant { name: name.clone(), terms: Arc::clone(&keyvalue.terms) })
         });
+        let writes = |guest: &GuestPath, given: &DirectoryGrant| given.write.is_some() && asks.files_write.contains(guest);
+        let (written, read): (Vec<_>, Vec<_>) = grant.files.iter().partition(|(guest, given)| writes(guest, given));
+        // What a component may not write, and asks to, it may read.
+        let reads = |guest: &GuestPath| asks.files.contains(guest) || asks.files_write.contains(guest);
+        let read = read.into_iter().filter(|(guest, _)| reads(guest));
         Self {
             grant: &grant.name,
             http: http.collect(),
             config: config.filter(|name| asks.config.iter().flatten().any(|asked| asked == *name)).collect(),
             environment: environment.filter(|name| asks.environment.contains(name)).collect(),
-            files: files.filter(|(guest, _)| asks.files.contains(guest)).collect(),
+            files: read.map(|(guest, given)| (guest, given.directory.as_path())).collect(),
+            scratch: grant.scratch.filter(|_| asks.scratch),
+            files_write: written.into_iter().map(|(guest, _)| guest).collect(),
             keyvalue: keyvalue.collect(),
         }
     }
@@ -88,14 +101,23 @@ fn made_of(in_force: &[InForce<'_>], given: &Given, plugin: &str) -> Grants {
         let named = grant.environment.iter();
         named.filter_map(|name| Some(((*name).clone(), Arc::clone(values.environment.get(name)?))))
     });
-    let files = in_force.iter().flat_map(|grant| grant.files.iter().copied());
+    let read = in_force.iter().flat_map(|grant| grant.files.iter().map(|(guest, host)| (*guest, Directory::Read(host))));
+    let written = with_values().flat_map(|(grant, values)| {
+        let written = grant.files_write.iter();
+        written.filter_map(|guest| Some((*guest, Directory::Write(values.writable_at(guest)?))))
+    });
+    let mut scratch = in_force.iter().filter_map(|grant| {
+        let path = GuestPath::parse(SCRATCH).ok()?;
+        Some(ScratchTerms { grant: grant.grant.into(), path, quota: grant.scratch? })
+    });
     Grants {
+        scratch: scratch.next(),
         http: in_force.iter().flat_map(|grant| grant.http.iter().cloned()).collect(),
         keyvalue: in_force.iter().flat_map(|grant| grant.keyvalue.iter().cloned()).collect(),
         config: Settings::new(config),
         environment: Environment::new(environment),
         // It was there when the settings were read.
-        files: Directories::open(files, |guest, error| {
+        files: Directories::open(read.chain(written), |guest, error| {
             tracing::error!(%plugin, path = %guest, %error, "a directory that is granted cannot be opened; the plugin does not have it");
         }),
     }

@@ -18,6 +18,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub struct Loader {
     sandbox: Arc<Sandbox>,
     limits: PluginLimits,
+    /// Components may import what they do not ask for: somebody wants to learn what they would.
+    learning: bool,
     /// One small component and one large one at a time, over all directories, each directory in its turn.
     small: Arc<Semaphore>,
     large: Arc<Semaphore>,
@@ -108,7 +110,13 @@ impl PluginError {
 impl Loader {
     /// With this sandbox and these limits.
     pub fn new(sandbox: Arc<Sandbox>, limits: PluginLimits) -> Self {
-        Self { sandbox, limits, small: Arc::new(Semaphore::new(1)), large: Arc::new(Semaphore::new(1)) }
+        Self { sandbox, limits, learning: false, small: Arc::new(Semaphore::new(1)), large: Arc::new(Semaphore::new(1)) }
+    }
+
+    /// For components that are to be tried out before they ask for anything.
+    #[must_use]
+    pub fn learning(self) -> Self {
+        Self { learning: true, ..self }
     }
 
     /// Waits until a component of that size may be loaded. Cancel-safe.
@@ -153,7 +161,11 @@ impl Loader {
 
     async fn make(&self, name: Arc<str>, bytes: Arc<[u8]>, side: Option<Vec<u8>>) -> Result<Plugin, PluginError> {
         let side = side.as_deref().map(Side::read).transpose().map_err(PluginError::Side)?.map(Arc::new);
-        let asks = side.as_ref().map(|side| side.asks.clone()).unwrap_or_default();
+        let mut asks = side.as_ref().map(|side| side.asks.clone()).unwrap_or_default();
+        if self.learning {
+            asks.http.get_or_insert_default();
+            asks.config.get_or_insert_default();
+        }
         let guest = self.sandbox.load(bytes, &asks).await?;
         definition::check(name, guest, side, &self.limits)
     }

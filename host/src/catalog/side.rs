@@ -139,7 +139,10 @@ mod tests {
         let wrong = [
             (&b"[functions.add]\ntitel = \"Add\"\n"[..], "line 2: unknown field `titel`, expected one of `name`, `hidden`, "),
             (b"\n[function.add]\n", "line 2: unknown field `function`, expected `asks` or `functions`"),
-            (b"[asks]\nhttps = []\n", "line 2: unknown field `https`, expected one of `http`, `config`, `environment`, `files`"),
+            (
+                b"[asks]\nhttps = []\n",
+                "line 2: unknown field `https`, expected one of `http`, `config`, `environment`, `files`, `keyvalue`, `files_write`, `scratch`",
+            ),
             (b"[asks]\nconfig = [\"a b\"]\n", "line 2: a setting's name has 1 to 128 of"),
             (b"[asks]\nenvironment = [\"A=B\"]\n", "line 2: the name of an environment variable has"),
             (b"[asks]\nfiles = [\"data\"]\n", "line 2: a plugin's path begins with `/`"),

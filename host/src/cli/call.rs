@@ -1,6 +1,7 @@
 //! `gatehouse call TOOL`
 
 mod arguments;
+mod learned;
 mod local;
 mod remote;
 
@@ -31,6 +32,10 @@ pub(super) struct Arguments {
     /// Call the tool of this component file instead, in a sandbox of its own
     #[arg(long, value_name = "FILE")]
     plugin: Option<PathBuf>,
+    /// Learn what the component reaches for, which is refused: prints what its side file would ask for and the settings would grant, as TOML.
+    /// The result goes to standard error
+    #[arg(long, requires = "plugin", conflicts_with = "json")]
+    learn: bool,
     #[command(flatten)]
     settings: Settings,
 }
@@ -38,6 +43,16 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: Arguments) -> Result<(), Failed> {
     let given = arguments::Given::read(&arguments.args, arguments.args_json.as_deref().or(arguments.json.as_deref()))?;
     let result = match &arguments.plugin {
+        Some(file) if arguments.learn => {
+            let (result, learned) = local::learn(file, &arguments.settings, &arguments.tool, given)?;
+            output::print(&learned);
+            // What it would have said with all of it is another matter: that it went wrong is what was to be expected.
+            match result {
+                Ok(result) => output::note(readable(&result).trim_end()),
+                Err(failed) => output::note(&failed.message),
+            }
+            return Ok(());
+        }
         Some(file) => local::call(file, &arguments.settings, &arguments.tool, given)?,
         None => {
             let token = arguments.token_file.as_deref().map(shown::read).transpose()?;

@@ -2,7 +2,7 @@
 
 use super::{Failed, Settings, output, runtime};
 use crate::catalog::{InForce, Loader, Written, load_file};
-use crate::config::GrantConfig;
+use crate::config::{GrantConfig, SCRATCH};
 use crate::gateway::CodeIsKept;
 use clap::Args;
 use mcp::Revision;
@@ -117,25 +117,29 @@ impl Report<'_> {
 
     /// What its side file asks for, kind by kind.
     fn asked(&self) -> Vec<(&'static str, Vec<String>)> {
-        let Asks { http, config, environment, files, keyvalue } = &self.asks;
+        let Asks { http, config, environment, files, files_write, keyvalue, scratch } = &self.asks;
         let http = http.iter().map(|patterns| ("http", shown(patterns)));
         let config = config.iter().map(|names| ("config", shown(names)));
         let environment = Some(("environment", shown(environment))).filter(|_| !environment.is_empty());
         let files = Some(("files", shown(files))).filter(|_| !files.is_empty());
         let keyvalue = keyvalue.iter().map(|names| ("keyvalue", shown(names)));
-        http.chain(config).chain(environment).chain(files).chain(keyvalue).collect()
+        let files_write = Some(("files_write", shown(files_write))).filter(|_| !files_write.is_empty());
+        let scratch = scratch.then(|| ("scratch", vec![SCRATCH.to_owned()]));
+        http.chain(config).chain(environment).chain(files).chain(files_write).chain(keyvalue).chain(scratch).collect()
     }
 
     /// What each grant of the settings comes to for it, kind by kind: what both say. Of what has a value it is the name: the value may be secret.
     fn in_force(&self) -> impl Iterator<Item = (&GrantConfig, Vec<(&'static str, Vec<String>)>)> {
         self.granted.iter().map(|grant| {
-            let InForce { http, config, environment, files, keyvalue, .. } = InForce::of(&self.asks, grant);
+            let InForce { http, config, environment, files, files_write, keyvalue, scratch, .. } = InForce::of(&self.asks, grant);
             let kinds = vec![
                 ("http", shown(http.iter().map(|rule| &rule.pattern))),
                 ("config", shown(config)),
                 ("environment", shown(environment)),
                 ("files", shown(files.iter().map(|(path, _)| path))),
+                ("files_write", shown(files_write)),
                 ("keyvalue", shown(keyvalue.iter().map(|bucket| &bucket.name))),
+                ("scratch", scratch.map(|_| SCRATCH.to_owned()).into_iter().collect()),
             ];
             (*grant, kinds)
         })

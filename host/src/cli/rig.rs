@@ -4,7 +4,7 @@ use super::Failed;
 use crate::auth::{Authenticator, Caller, Policies, Policy};
 use crate::catalog::{Catalog, Given, Loader, Plugin, Server, Shelf, Shelves, Tool, load_file};
 use crate::config::{AuthConfig, BreakerLimits, CallLimits, Config, TenantConfig, TenantId};
-use crate::egress::{Egress, Means};
+use crate::egress::{Egress, Learned, Means};
 use crate::failure::Failure;
 use crate::gateway::{CodeIsKept, make_sandbox};
 use crate::generation::Generation;
@@ -14,6 +14,7 @@ use crate::keyvalue::KeyValues;
 use crate::method::{Answer, Context, Dialogs, MirroredHeaders, Pages, Rooms, Seen};
 use crate::outbox::Reply;
 use crate::revocation::Revocations;
+use crate::scratch::Scratches;
 use crate::session::Sessions;
 use crate::stream::{Counter, Streams};
 use crate::task::Tasks;
@@ -56,13 +57,30 @@ impl Rig {
     /// # Errors
     ///
     /// When it is no plugin, or the system does not give what a sandbox needs.
-    pub(super) async fn open(file: &Path, mut config: Config, kept: CodeIsKept) -> Result<Self, Failed> {
+    pub(super) async fn open(file: &Path, config: Config, kept: CodeIsKept) -> Result<Self, Failed> {
+        Self::make(file, config, kept, None).await
+    }
+
+    /// The same, to learn what it reaches for.
+    ///
+    /// # Errors
+    ///
+    /// As above.
+    pub(super) async fn learning(file: &Path, config: Config, kept: CodeIsKept, learned: Arc<Learned>) -> Result<Self, Failed> {
+        Self::make(file, config, kept, Some(learned)).await
+    }
+
+    async fn make(file: &Path, mut config: Config, kept: CodeIsKept, learned: Option<Arc<Learned>>) -> Result<Self, Failed> {
         (config.auth, config.tenants) = (AuthConfig::Open, vec![TenantConfig::plain(TenantId::default())]);
         config.servers.clear();
         // Nor anything beyond the call: grants are for what lies in the plugin directories.
         config.grants.clear();
-        let (sandbox, authority) = make_sandbox(&config, kept)?;
+        let (mut sandbox, authority) = make_sandbox(&config, kept)?;
+        if let (Some(_), Some(sandbox)) = (&learned, Arc::get_mut(&mut sandbox)) {
+            sandbox.learn().map_err(|error| Failed::other(error.to_string()))?;
+        }
         let loader = Loader::new(Arc::clone(&sandbox), config.limits.plugins.clone());
+        let loader = if learned.is_some() { loader.learning() } else { loader };
         let plugin = load_file(&loader, file).await.map_err(|error| Failed::other(format!("{}: {error}", file.display())))?;
         let plugin = Arc::new(plugin);
         let plugins = [(Arc::clone(&plugin.name), Arc::clone(&plugin))].into();
@@ -89,6 +107,7 @@ impl Rig {
             journal: Arc::clone(&journal),
             egress: Egress::new(Means::default(), Arc::clone(&journal)),
             keyvalue: KeyValues::new(None, Arc::clone(&journal)),
+            scratch: Arc::new(Scratches::new(config.scratch_directory())),
             sandbox,
             sessions: Sessions::new(config.limits.sessions.clone(), Arc::clone(&store), false, journal),
             streams: Arc::new(Streams::new(Arc::clone(&store), false, config.limits.streams.keep)),
@@ -111,6 +130,7 @@ impl Rig {
             tasks: tokio_util::task::TaskTracker::new(),
             draining: tokio_util::sync::CancellationToken::new(),
             onlooker: Some(onlooker),
+            learned,
         });
         Ok(Self { rooms, catalog, server, caller, plugin, seen })
     }

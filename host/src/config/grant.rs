@@ -5,12 +5,12 @@
 mod given;
 mod keyvalue;
 
-pub use given::GivenText;
+pub use given::{DirectoryGrant, GivenText};
 pub use keyvalue::KeyvalueGrant;
 
 use super::file::{Mistakes, Section};
 use super::{TenantConfig, TenantId};
-use sandbox::{GuestPath, HttpHost, HttpPattern, HttpScheme, HttpTerms, Network, SettingName, VariableName};
+use sandbox::{FileQuota, GuestPath, HttpHost, HttpPattern, HttpScheme, HttpTerms, Network, SettingName, VariableName};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +31,11 @@ pub const FIELDS_OF_HOST: [&str; 12] = [
     "upgrade",
 ];
 
+/// Where a plugin finds its scratch directory.
+pub const SCRATCH: &str = "/scratch";
+/// Files in one, where the settings do not say.
+const SCRATCH_FILES_MAX: u64 = 1_000;
+
 /// What one plugin may reach.
 #[derive(Debug, Clone)]
 pub struct GrantConfig {
@@ -48,10 +53,12 @@ pub struct GrantConfig {
     pub config: Vec<(SettingName, GivenText)>,
     /// Environment variables that it reads.
     pub environment: Vec<(VariableName, GivenText)>,
-    /// Directories that it reads, by the paths where it finds them.
-    pub files: Vec<(GuestPath, PathBuf)>,
+    /// Directories that it reads or writes, by the paths where it finds them.
+    pub files: Vec<(GuestPath, DirectoryGrant)>,
     /// Buckets that it keeps values in; none: it keeps nothing.
     pub keyvalue: Option<KeyvalueGrant>,
+    /// How much its scratch directories may hold each; none: it has none.
+    pub scratch: Option<FileQuota>,
 }
 
 /// Requests that a plugin may send.
@@ -106,7 +113,8 @@ impl GrantConfig {
                 let theirs = buckets(other);
                 buckets(self).into_iter().find(|name| theirs.contains(name)).map(|name| format!("keyvalue.buckets.{name}"))
             };
-            config.or_else(environment).or_else(files).or_else(keyvalue)
+            let scratch = || (self.scratch.is_some() && other.scratch.is_some()).then(|| "scratch_bytes_max".to_owned());
+            config.or_else(environment).or_else(files).or_else(keyvalue).or_else(scratch)
         };
         if same_plugin && same_tenant { twice() } else { None }
     }
@@ -170,9 +178,10 @@ pub(super) fn read(root: &Section<'_, '_>, base: &Path, tenants: &[TenantConfig]
             None => Arc::default(),
         };
         let keyvalue = grant.has("keyvalue").then(|| keyvalue::read(grant.section("keyvalue"), &name, owner));
+        let scratch = scratch(&grant, &files);
         grant.end();
         let (owner, plugin) = plugin?;
-        Some((offset, GrantConfig { name, owner, plugin, tenants, http, config, environment, files, keyvalue }))
+        Some((offset, GrantConfig { name, owner, plugin, tenants, http, config, environment, files, keyvalue, scratch }))
     });
     let grants: Vec<_> = grants.collect();
     for (at, (offset, grant)) in grants.iter().enumerate() {
@@ -184,6 +193,22 @@ pub(super) fn read(root: &Section<'_, '_>, base: &Path, tenants: &[TenantConfig]
         }
     }
     grants.into_iter().map(|(_, grant)| grant).collect()
+}
+
+fn scratch(grant: &Section<'_, '_>, files: &[(GuestPath, DirectoryGrant)]) -> Option<FileQuota> {
+    const REFUSED: &str = "the plugin is told `quota`";
+    let bytes_max = grant.given("scratch_bytes_max", 1..=1 << 40, REFUSED);
+    let files_max = grant.given("scratch_files_max", 1..=100_000, REFUSED);
+    let Some(bytes_max) = bytes_max else {
+        if files_max.is_some() {
+            grant.note("scratch_files_max", "counts only with scratch_bytes_max");
+        }
+        return None;
+    };
+    if files.iter().any(|(path, _)| path.as_str() == SCRATCH) {
+        grant.note("files", "the plugin finds its scratch directory as `/scratch`; give this one another path");
+    }
+    Some(FileQuota { bytes_max, files_max: files_max.unwrap_or(SCRATCH_FILES_MAX) })
 }
 
 fn http(outgoing: Section<'_, '_>, name: &Arc<str>, base: &Path) -> HttpGrant {
@@ -323,14 +348,14 @@ mod tests {
             "grants.x.http.credentials.b.example.header: must be the name of a header field",
             "grants.x.http.credentials.b.example.file: must name the file",
             "grants.y.plugin: must name the plugin",
-            "grants.y.keys: there is no such setting; here belong `config`, `environment`, `files`, `http`, `keyvalue`, `plugin`, `tenants`",
+            "grants.y.keys: there is no such setting; here belong `config`, `environment`, `files`, `http`, `keyvalue`, `plugin`, `scratch_bytes_max`, `scratch_files_max`, `tenants`",
             "grants.z z: a grant's name has 1 to 128",
         ] {
             assert!(found.iter().any(|mistake| mistake.contains(expected)), "{expected}: {found:#?}");
         }
         let given = mistakes(
             "[tenants.a]\n[tenants.b]\n[grants.x]\nplugin = \"p\"\ntenants = [\"a\"]\n[grants.x.config]\n\"a b\" = \"1\"\nc = 1\nd = { path = \"x\" }\n\
-             e = \"1\"\n[grants.x.environment]\n1A = \"x\"\nB = \"\\u0000\"\n[grants.x.files]\n\"data\" = \"x\"\n\"/d\" = { directory = \"x\" }\n\"/e\" = \"x\"\n\
+             e = \"1\"\n[grants.x.environment]\n1A = \"x\"\nB = \"\\u0000\"\n[grants.x.files]\n\"data\" = \"x\"\n\"/d\" = { access = \"write\", bytes_max = 0 }\n\"/e\" = \"x\"\n\"/f\" = { directory = \"x\", files_max = 1 }\n\
              [grants.y]\nplugin = \"p\"\n[grants.y.config]\ne = \"2\"\n[grants.z]\nplugin = \"p\"\ntenants = [\"b\"]\n[grants.z.files]\n\"/e\" = \"x\"\n",
         );
         for expected in [
@@ -341,10 +366,24 @@ mod tests {
             "grants.x.environment.1A: the name of an environment variable has",
             "grants.x.environment.B: a value has no NUL",
             "grants.x.files.data: a plugin's path begins with `/`",
-            "grants.x.files./d: must be the path of a directory",
+            "grants.x.files./d.directory: must be the path of a directory",
+            "grants.x.files./d.access: must be \"read-only\" or \"read-write\"",
+            "grants.x.files./d.bytes_max: counts only with access = \"read-write\"",
+            "grants.x.files./f.files_max: counts only with access = \"read-write\"",
             "grants.y.config.e: [grants.x] gives the same to the same plugin",
         ] {
             assert!(given.iter().any(|mistake| mistake.contains(expected)), "{expected}: {given:#?}");
+        }
+        let scratch = mistakes(
+            "[grants.x]\nplugin = \"p\"\nscratch_bytes_max = 1\n[grants.x.files]\n\"/scratch\" = \"x\"\n[grants.y]\nplugin = \"p\"\n\
+             scratch_bytes_max = 1\n[grants.z]\nplugin = \"q\"\nscratch_files_max = 1\n",
+        );
+        for expected in [
+            "grants.x.files: the plugin finds its scratch directory as",
+            "grants.y.scratch_bytes_max: [grants.x] gives the same",
+            "grants.z.scratch_files_max: counts only with scratch_bytes_max",
+        ] {
+            assert!(scratch.iter().any(|mistake| mistake.contains(expected)), "{expected}: {scratch:#?}");
         }
         assert!(!given.iter().any(|mistake| mistake.contains("grants.z")), "another tenant's may be others: {given:#?}");
         let clear = mistakes(

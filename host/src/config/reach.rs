@@ -75,16 +75,30 @@ impl Config {
         [named("plugins.directory".to_owned(), &self.plugin_directory)].into_iter().chain(own).collect()
     }
 
-    /// The directories that plugins may read.
+    /// The directories that plugins may read, some of them to write as well.
     pub fn granted_directories(&self) -> Vec<Named<'_>> {
         let granted = self.grants.iter().flat_map(|grant| {
             let of_it = grant.files.iter();
-            of_it.map(|(guest, host)| named(format!("grants.{}.files.{guest}", grant.name), host))
+            of_it.map(|(guest, given)| named(format!("grants.{}.files.{guest}", grant.name), &given.directory))
         });
         granted.collect()
     }
 
-    /// The directories that something is written to.
+    /// Those of them that they may write.
+    pub fn granted_to_write(&self) -> Vec<Named<'_>> {
+        let granted = self.grants.iter().flat_map(|grant| {
+            let of_it = grant.files.iter().filter(|(_, given)| given.write.is_some());
+            of_it.map(|(guest, given)| named(format!("grants.{}.files.{guest}", grant.name), &given.directory))
+        });
+        granted.collect()
+    }
+
+    /// Where scratch directories are made.
+    pub fn scratch_directory(&self) -> PathBuf {
+        self.data_directory.join("scratch")
+    }
+
+    /// The directories that the gateway itself writes to.
     pub fn written_directories(&self) -> Vec<PathBuf> {
         let mut directories =
             vec![self.data_directory.clone(), self.code_cache_directory.clone(), self.revocation_directory(), self.control_directory()];

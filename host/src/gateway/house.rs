@@ -109,7 +109,8 @@ impl House {
         let (files, lock) = (Files::of(config), LockFile::of(config));
         let loader = Loader::new(Arc::clone(sandbox), config.limits.plugins.clone());
         let rules = rules(config).await?;
-        let given = Given::load(config)?;
+        let given = Given::load(config, None)?;
+        given.count().await;
         let told = Arc::new(Notify::new());
         let makers = Makers { loader: &loader, rules: &rules, told: &told };
         let shared = Wing::open(&config.plugin_directory, None, makers).await?;
@@ -277,7 +278,7 @@ impl House {
         let rules = rules(&config).await?;
         let admin = config.admin.as_ref().map(AdminToken::load).transpose().map_err(|error| NotTaken::new("admin", error))?;
         let means = Means::load(&config).map_err(|error| NotTaken::new("grants", error))?;
-        let given = Given::load(&config).map_err(|error| NotTaken::new("grants", error))?;
+        let given = Given::load(&config, Some(&self.given)).map_err(|error| NotTaken::new("grants", error))?;
         let before = front.rooms.generation.load_full();
         let authenticator = authenticator(&config, (&self.sandbox, &self.revocations), Some(&before.authenticator)).await?;
         let new = self.new_wings(&config, &rules).await?;
@@ -291,6 +292,7 @@ impl House {
         front.admin_token.store(admin.map(Arc::new));
         (self.config, self.given, self.files, self.lock) = (config, given, files, lock);
         front.rooms.egress.settle(means);
+        self.given.count().await;
         self.keep_keys(&authenticator, supervisor);
         self.publish(front, Some(authenticator)).await;
         Ok((front.rooms.generation.load().catalog.generation, later))

@@ -55,6 +55,8 @@ kinds! {
     EgressDenied = "egress.denied",
     /// A plugin wanted to keep or read values in a bucket that it does not have, or beyond a limit. Has the plugin and the bucket; no key.
     KeyvalueDenied = "keyvalue.denied",
+    /// A plugin wanted to add to a directory that may hold no more. Has the plugin, the grant, and where the plugin finds the directory.
+    FilesDenied = "files.denied",
     /// A session began. Has the beginning of the digest of its id.
     SessionCreated = "session.created",
     /// A session ended. Has why.

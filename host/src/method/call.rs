@@ -8,6 +8,7 @@ mod convert;
 mod dialog;
 mod entry;
 mod product;
+mod refusals;
 mod run;
 mod running;
 mod target;
@@ -29,6 +30,7 @@ use crate::keyvalue;
 use crate::metrics;
 use crate::outbox::{Held, Run};
 use crate::revocation::{Revoked, Running, Work};
+use crate::scratch::Scratch;
 use crate::session::InFlight;
 use crate::tenant::{self, Asked, Bill};
 use crate::trace::Span;
@@ -38,9 +40,11 @@ use mcp::params::{ARGUMENTS_BYTES_MAX, Input};
 use mcp::result::CallToolResult;
 use mcp::{JsonText, Revision};
 use product::Gate;
+use refusals::Refusals;
 use sandbox::contract::Resume;
-use sandbox::{Call, KeyValue, Outgoing};
+use sandbox::{Call, FileRefusals, KeyValue, Learner, Outgoing, Permit};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
 /// One call past its policy.
@@ -118,6 +122,7 @@ pub(super) async fn begin(
         token: meta.progress_token,
         log_level: context.log_level,
         in_session: context.session.is_some(),
+        scratch: context.session.as_ref().map(|session| Arc::clone(&session.scratch)),
         span: context.span,
     };
     let resume = if modern { rooms.dialogs.resume(&about, &input)? } else { None };
@@ -212,6 +217,8 @@ impl Start {
             }
         };
 
+        let Authorized { mut permit, results, .. } = authorized;
+        let scratch = about.scratch(rooms, &mut permit).await;
         let span = running::span(&about);
         let (sender, events) = sandbox::events(about.token.is_some());
         let principal = about.caller.principal();
@@ -229,16 +236,17 @@ impl Start {
             events: Some(sender),
             outgoing: about.way_out(rooms, slot.bill(), &span),
             keyvalue: about.keeper(rooms, &span),
+            refusals: permit.writes_files().then(|| about.refusals(rooms)),
+            learner: rooms.learned.clone().map(|learned| -> Arc<dyn Learner> { learned }),
             spent: Arc::default(),
             share: about.caller.tenant().guests().clone(),
             claim: slot.take_claim(),
         };
-        let Authorized { permit, results, .. } = authorized;
         let gate = Gate::new(&about.target, (rooms.json_limits, rooms.sanitize), rooms.limits.result_bytes, results);
         let wordless = gate.is_narrow();
         let bill = Arc::clone(slot.bill());
         let ends = Ends { cancelled: in_flight.as_ref().map(|in_flight| in_flight.cancelled.clone()), revoked: running.revoked.clone() };
-        let guest = running::Guest::new(Arc::clone(&rooms.sandbox), permit, (call, span), (slot, running), gate);
+        let guest = running::Guest::new(Arc::clone(&rooms.sandbox), permit, (call, span), (slot, running, scratch), gate);
         Ok(Started::Running(Box::new(CallRun::new(Arc::clone(rooms), about, guest, (in_flight, ends), entry, (events, wordless, bill)))))
     }
 }
@@ -274,6 +282,9 @@ impl About {
         if !self.target.guest().sends_requests() {
             return None;
         }
+        if let Some(learned) = rooms.learned.clone() {
+            return Some(learned);
+        }
         let principal = self.caller.principal();
         Some(rooms.egress.way_out(egress::Of {
             tenant: self.caller.tenant().id.clone(),
@@ -300,6 +311,32 @@ impl About {
             component: self.target.guest().digest(),
             span: guest.clone(),
         }))
+    }
+
+    /// Gives its guest the scratch directory that it is granted. Without room for one on the disk it has none, as if none were granted.
+    async fn scratch(&self, rooms: &Rooms, permit: &mut Permit) -> Option<Arc<Scratch>> {
+        let terms = permit.scratch()?.clone();
+        let plugin = self.target.plugin();
+        let made = match &self.scratch {
+            Some(session) => session.of(plugin, &rooms.scratch, &terms).await,
+            None => rooms.scratch.make(&terms).await,
+        };
+        let given = made.and_then(|scratch| permit.give_scratch(Arc::clone(scratch.writable())).map(|()| scratch));
+        given.inspect_err(|error| tracing::error!(%plugin, %error, "there is no scratch directory for this call")).ok()
+    }
+
+    /// Who hears of what its guest may not do with files.
+    fn refusals(&self, rooms: &Rooms) -> Arc<dyn FileRefusals> {
+        let principal = self.caller.principal();
+        Arc::new(Refusals {
+            journal: Arc::clone(&rooms.journal),
+            tenant: self.caller.tenant().id.clone(),
+            principal: journal::principal(principal.issuer.as_deref(), principal.subject.as_deref()),
+            server: self.server.id.as_ref().map(ToString::to_string),
+            plugin: Arc::clone(self.target.plugin()),
+            component: self.target.guest().digest(),
+            told: AtomicU32::new(0),
+        })
     }
 
     /// What its guest may see of the request's `_meta`. Where the call is recorded, what the guest does belongs to its span.

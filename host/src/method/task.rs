@@ -251,6 +251,7 @@ async fn restart(
         meta: called.meta.clone(),
         token: None,
         log_level: None,
+        scratch: None,
         in_session: false,
         span,
     };

@@ -4,8 +4,8 @@ use super::beats;
 use super::calls::Table;
 use super::counters::{ByWord, Histogram};
 use super::{
-    AUTH_FAILURES, CALLS, EGRESS_DENIED, HTTP_REJECTED, JWKS_FETCH, KEYVALUE_DENIED, OTHER, OVERSHOOT, PANICS, PLUGIN_REJECTED,
-    POLICY_DECISIONS, QUEUE, RELOAD, SHED, SPANS_DROPPED, SSE_STALLED, TASK_RESTARTS, TEXTS_SANITIZED,
+    AUTH_FAILURES, CALLS, EGRESS_DENIED, FILES_DENIED, HTTP_REJECTED, JWKS_FETCH, KEYVALUE_DENIED, OTHER, OVERSHOOT, PANICS,
+    PLUGIN_REJECTED, POLICY_DECISIONS, QUEUE, RELOAD, SHED, SPANS_DROPPED, SSE_STALLED, TASK_RESTARTS, TEXTS_SANITIZED,
 };
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, MetricEncoder, NoLabelSet, text};
@@ -127,6 +127,7 @@ impl Collector for Page {
 
         writer.counts("egress_denied", "Requests of plugins that may not leave, or not as large as they are.", "reason", &EGRESS_DENIED)?;
         writer.counts("keyvalue_denied", "Operations of plugins on buckets that were refused.", "reason", &KEYVALUE_DENIED)?;
+        writer.counts("files_denied", "What plugins wanted to add to directories that may hold no more.", "reason", &FILES_DENIED)?;
 
         let mut plugins = writer.family("plugins", "Files of the plugin directories.", None, MetricType::Gauge)?;
         for (state, count) in ["served", "problem", "quarantined"].into_iter().zip(gauges.plugins) {

@@ -180,6 +180,7 @@ impl Sessions {
             capabilities,
             owner,
             ended: CancellationToken::new(),
+            scratch: Arc::default(),
             server,
             began: now,
             requests_in_flight_max: self.limits.requests_in_flight_max,

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 /// Members are added, never given another meaning.
@@ -70,6 +71,7 @@ pub(super) fn read(found: &Partition, data: &[u8], now: StoreTime, epoch: u32, l
         capabilities: ClientCapabilities::from_json(written.capabilities)?,
         owner,
         ended: CancellationToken::new(),
+        scratch: Arc::default(),
         server,
         began: StoreTime(written.began_ms),
         requests_in_flight_max: limits.requests_in_flight_max,

@@ -5,8 +5,10 @@ use crate::demote::{Demotable, Elsewhere, Pulse};
 use crate::engine::{Engines, Lane, Profile};
 use crate::events::{EventSender, LogLine, Stream};
 use crate::fault::Resource;
+use crate::files::FileRefusals;
 use crate::guest::Code;
 use crate::keyvalue::KeyValue;
+use crate::learn::Learner;
 use crate::meter::Spent;
 use crate::outgoing::Outgoing;
 use crate::plain::TooLong;
@@ -44,6 +46,10 @@ pub struct Call {
     pub outgoing: Option<Arc<dyn Outgoing>>,
     /// By what it keeps values; none: it does not.
     pub keyvalue: Option<Arc<dyn KeyValue>>,
+    /// Who hears of what it may not do with files; none: nobody.
+    pub refusals: Option<Arc<dyn FileRefusals>>,
+    /// Who wants to hear what it reaches for; none: nobody.
+    pub learner: Option<Arc<dyn Learner>>,
     /// Where it is told what the call uses, while it runs.
     pub spent: Arc<Spent>,
     /// On whose account it runs.
@@ -117,7 +123,7 @@ struct Ended<T> {
 impl Runner<'_> {
     pub(crate) async fn call(&self, permit: Permit, call: Call) -> Finished {
         let Permit { guest, work, grants } = permit;
-        let Call { caller, client, resume, meta, limits, events, outgoing, keyvalue, spent, share, claim } = call;
+        let Call { caller, client, resume, meta, limits, events, outgoing, keyvalue, refusals, learner, spent, share, claim } = call;
         let asked = Asked { caller, client, resume, meta };
         let code = Arc::clone(&guest.0.code);
         let ended = self
@@ -125,7 +131,7 @@ impl Runner<'_> {
                 (code.profile, Lane::Calls),
                 limits,
                 grants,
-                (Outward { events, outgoing, keyvalue }, spent, share, claim),
+                (Outward { events, outgoing, keyvalue, refusals, learner }, spent, share, claim),
                 move |mut store| async move {
                     let answer = match code.pre.instantiate_async(&mut store).await {
                         Ok(instance) => code.exports.run(&mut store, &instance, work, asked, limits.result_bytes).await,

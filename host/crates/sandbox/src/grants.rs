@@ -10,12 +10,12 @@ mod http;
 mod keyvalue;
 mod name;
 
-pub use self::given::{Directories, Environment, Settings};
+pub use self::given::{Directories, Directory, Environment, Settings};
 pub use self::http::{HttpHost, HttpPattern, HttpRule, HttpScheme, HttpTerms, Mismatch, Network};
 pub use self::keyvalue::{BucketGrant, BucketTerms};
 pub use self::name::{BucketName, GuestPath, SettingName, VariableName};
 
-use crate::Reach;
+use crate::{FileQuota, Reach};
 use serde::Deserialize;
 use std::sync::Arc;
 
@@ -28,10 +28,23 @@ pub struct Grants {
     pub config: Settings,
     /// Its environment, which has nothing of the host's.
     pub environment: Environment,
-    /// Directories that it may read.
+    /// Directories that it may read, and those of them that it may write.
     pub files: Directories,
     /// Buckets that it keeps values in by `wasi:keyvalue`.
     pub keyvalue: Arc<[BucketGrant]>,
+    /// A directory for what nobody keeps, made for its call or its session.
+    pub scratch: Option<ScratchTerms>,
+}
+
+/// On what terms a run has a scratch directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScratchTerms {
+    /// Who grants it.
+    pub grant: Arc<str>,
+    /// Where the guest finds it.
+    pub path: GuestPath,
+    /// How much may be in it.
+    pub quota: FileQuota,
 }
 
 impl Grants {
@@ -42,8 +55,8 @@ impl Grants {
 
     /// Whether that is all.
     pub fn is_none(&self) -> bool {
-        let Self { http, config, environment, files, keyvalue } = self;
-        http.is_empty() && config.is_empty() && environment.is_empty() && files.is_empty() && keyvalue.is_empty()
+        let Self { http, config, environment, files, keyvalue, scratch } = self;
+        http.is_empty() && config.is_empty() && environment.is_empty() && files.is_empty() && keyvalue.is_empty() && scratch.is_none()
     }
 }
 
@@ -61,6 +74,10 @@ pub struct Asks {
     pub files: Vec<GuestPath>,
     /// Buckets that it keeps values in by `wasi:keyvalue`. An empty list is for one that imports that, and needs none.
     pub keyvalue: Option<Vec<BucketName>>,
+    /// Those that it also writes.
+    pub files_write: Vec<GuestPath>,
+    /// A directory for what nobody keeps.
+    pub scratch: bool,
 }
 
 impl Asks {
@@ -78,9 +95,9 @@ impl Asks {
 
     /// Whether it asks for nothing that reaches beyond its call.
     pub fn is_nothing(&self) -> bool {
-        let Self { http, config, environment, files, keyvalue } = self;
+        let Self { http, config, environment, files, files_write, keyvalue, scratch } = self;
         let nothing = http.as_ref().is_none_or(Vec::is_empty) && config.as_ref().is_none_or(Vec::is_empty);
         let nothing = nothing && keyvalue.as_ref().is_none_or(Vec::is_empty);
-        nothing && environment.is_empty() && files.is_empty()
+        nothing && environment.is_empty() && files.is_empty() && files_write.is_empty() && !scratch
     }
 }

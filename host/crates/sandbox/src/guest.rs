@@ -7,6 +7,7 @@ use crate::cache::{self, CodeCache};
 use crate::call::{Call, Finished, Runner};
 use crate::compile::{Compiler, MachineCode};
 use crate::engine::{Engines, PoolSizes, Profile, SandboxError};
+use crate::learn;
 use crate::plain;
 use crate::state::State;
 use crate::survey::{Import, Reach, Survey, SurveyError, survey};
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 use wasmtime::component::{HasSelf, InstancePre, Linker};
+use wasmtime_wasi::p2::bindings::filesystem;
 
 /// What a sandbox is made of.
 #[derive(Debug)]
@@ -147,6 +149,16 @@ impl Sandbox {
             bench: Some(bench),
         };
         Ok((sandbox, Authority::new()))
+    }
+
+    /// Its guests are heard when they reach for something, if their calls have somebody who wants to learn it. They have no settings then.
+    ///
+    /// # Errors
+    ///
+    /// When the engine refuses.
+    pub fn learn(&mut self) -> Result<(), SandboxError> {
+        let mut linkers = [&mut self.fast_linker, &mut self.heavy_linker].into_iter();
+        linkers.try_for_each(learn::add_to).map_err(|error| SandboxError(format!("{error:#}")))
     }
 
     /// The limits that a call gets unless it states smaller ones.
@@ -326,8 +338,18 @@ fn linker(engine: &wasmtime::Engine) -> Result<Linker<State>, SandboxError> {
         .and_then(|()| Keeping::add_to_linker::<State, HasSelf<State>>(&mut linker, State::asked))
         .and_then(|()| Fetching::add_to_linker::<State, HasSelf<State>>(&mut linker, State::asked))
         .and_then(|()| FullPlugin::add_to_linker::<State, HasSelf<State>>(&mut linker, State::asked))
+        .and_then(|()| add_files(&mut linker))
         .map_err(|error| SandboxError(format!("{error:#}")))?;
     Ok(linker)
+}
+
+/// In place of the library's own.
+fn add_files(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker.allow_shadowing(true);
+    filesystem::types::add_to_linker::<State, HasSelf<State>>(linker, |state| state)?;
+    filesystem::preopens::add_to_linker::<State, HasSelf<State>>(linker, |state| state)?;
+    linker.allow_shadowing(false);
+    Ok(())
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, LoadError> {

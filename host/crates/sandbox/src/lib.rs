@@ -11,6 +11,7 @@
 //! - [`Sandbox::load`]: bytes → [`Guest`], with its lists.
 //! - [`Asks`] and [`Grants`]: what a component asks for, and what its runs get; [`Outgoing`], by which the host sends their
 //!   requests, and [`KeyValue`], by which it keeps their values.
+//! - [`Writable`]: directories that guests write, with what is in them; [`FileRefusals`], who hears of what is beyond their quotas.
 //! - [`Authority`] and [`Permit`]: nothing runs that was not permitted; [`Sandbox::call`] takes the permit by value.
 //! - [`Share`]: turns and memory that guests have together.
 //! - [`Sandbox::call`]: one call in a fresh instance → [`Finished`], or a named [`Fault`].
@@ -28,9 +29,11 @@ mod digest;
 mod engine;
 mod events;
 mod fault;
+mod files;
 mod grants;
 mod guest;
 mod keyvalue;
+mod learn;
 mod limits;
 mod meter;
 mod outgoing;
@@ -51,12 +54,14 @@ pub use digest::Digest;
 pub use engine::{PoolSizes, Profile, SandboxError};
 pub use events::{Change, EventReceiver, EventSender, GuestEvent, LogLevel, LogLine, Progress, Stream, events};
 pub use fault::{Fault, LoadError, Resource};
+pub use files::{FileQuota, FileRefusal, FileRefusals, Writable};
 pub use grants::{
-    Asks, BucketGrant, BucketName, BucketTerms, Directories, Environment, Grants, GuestPath, HttpHost, HttpPattern, HttpRule, HttpScheme,
-    HttpTerms, Mismatch, Network, SettingName, Settings, VariableName,
+    Asks, BucketGrant, BucketName, BucketTerms, Directories, Directory, Environment, Grants, GuestPath, HttpHost, HttpPattern, HttpRule,
+    HttpScheme, HttpTerms, Mismatch, Network, ScratchTerms, SettingName, Settings, VariableName,
 };
 pub use guest::{Guest, Sandbox, SandboxConfig};
 pub use keyvalue::{Keeping, KeyFault, KeyList, KeyValue};
+pub use learn::{Learner, Wanted};
 pub use limits::{Limits, OF_CALLS, OF_COMPONENTS};
 pub use meter::Spent;
 pub use outgoing::{HttpAnswer, HttpBody, HttpFault, Outgoing, Sending};

@@ -4,7 +4,9 @@ use crate::bindings::gatehouse::host::{lists, log, progress};
 use crate::bindings::gatehouse::tool::tool_types;
 use crate::events::{Change, EventSender, GuestEvent, LogLevel, LogLine, Progress, Stream};
 use crate::fault::Resource;
+use crate::files::{FileRefusals, Files};
 use crate::keyvalue::{Keeper, KeyValue};
+use crate::learn::Learner;
 use crate::meter::Spent;
 use crate::outgoing::{Http, Outgoing};
 use crate::share::{Memory, UsedUp};
@@ -39,10 +41,13 @@ pub(crate) struct State {
     pub(crate) said: Said,
     pub(crate) http: Http,
     keeper: Keeper,
+    pub(crate) files: Files,
+    /// Who wants to hear what it reaches for; none: nobody.
+    pub(crate) learner: Option<Arc<dyn Learner>>,
     events: Option<EventSender>,
     config: Arc<WasiConfigVariables>,
     wasi: WasiCtx,
-    table: ResourceTable,
+    pub(crate) table: ResourceTable,
 }
 
 /// Where what a guest says goes, and what it sends and keeps; none: nowhere.
@@ -51,6 +56,8 @@ pub(crate) struct Outward {
     pub(crate) events: Option<EventSender>,
     pub(crate) outgoing: Option<Arc<dyn Outgoing>>,
     pub(crate) keyvalue: Option<Arc<dyn KeyValue>>,
+    pub(crate) refusals: Option<Arc<dyn FileRefusals>>,
+    pub(crate) learner: Option<Arc<dyn Learner>>,
 }
 
 /// How much the guest has said, and how much of it was dropped.
@@ -77,19 +84,24 @@ struct SaidLimits {
 impl State {
     /// With exactly what is granted, and beside it no variables, no arguments, no files, no network. Requests leave by `outgoing`,
     /// values are kept by `keyvalue`.
-    pub(crate) fn new(limits: &Limits, grants: &Grants, Outward { events, outgoing, keyvalue }: Outward, limiter: Limiter) -> Self {
+    pub(crate) fn new(
+        limits: &Limits,
+        grants: &Grants,
+        Outward { events, outgoing, keyvalue, refusals, learner }: Outward,
+        limiter: Limiter,
+    ) -> Self {
         let (stdout, stderr) = (Capture::new(limits.stdio_bytes), Capture::new(limits.stdio_bytes));
         let mut wasi = WasiCtxBuilder::new();
         wasi.stdout(stdout.clone()).stderr(stderr.clone()).max_random_size(limits.random_bytes).allow_blocking_current_thread(false);
         grants.environment.give(&mut wasi);
-        let mut wasi = wasi.build();
+        let wasi = wasi.build();
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
-        if let Some(files) = grants.files.files() {
-            *wasi.filesystem() = files;
+        if !grants.files.is_empty() {
             table.set_max_capacity(limits.handles.min(FILE_HANDLES_MAX));
         }
         let said = SaidLimits { log_lines: limits.log_lines, log_bytes: limits.log_bytes, reports: limits.progress_reports };
+        let files = Files::new(&grants.files, refusals);
         let http = Http::new(&grants.http, outgoing);
         let keeper = Keeper::new(&grants.keyvalue, keyvalue);
         let config = grants.config.variables();
@@ -101,6 +113,8 @@ impl State {
             said: Said { limits: said, ..Said::default() },
             http,
             keeper,
+            files,
+            learner,
             events,
             config,
             wasi,

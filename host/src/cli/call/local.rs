@@ -4,21 +4,42 @@ use super::arguments::Given;
 use super::{refused, show_progress};
 use crate::cli::rig::Rig;
 use crate::cli::{Failed, Settings, runtime};
+use crate::egress::Learned;
 use crate::gateway::CodeIsKept;
 use serde_json::{Map, Value};
 use std::path::Path;
+use std::sync::Arc;
 
 pub(super) fn call(file: &Path, settings: &Settings, tool: &str, given: Given) -> Result<Map<String, Value>, Failed> {
     let config = settings.load(None)?;
     let _logging = crate::telemetry::start(&config.log);
     runtime()?.block_on(async {
         let mut rig = Rig::open(file, config, CodeIsKept::WhereOneIs).await?;
-        let found = rig.tool(tool).map_err(|reason| Failed::other(format!("{} {reason}", file.display())))?;
-        let schema = serde_json::from_str(found.definition.input_schema.as_str()).ok();
-        let arguments = given.resolve(schema.as_ref());
-        rig.call(tool, &arguments, None, &mut show_progress).await.end.map_err(|failure| {
-            let error = crate::http::public_error(&failure);
-            refused(&serde_json::from_str(error.write().as_str()).unwrap_or_default())
-        })
+        called(&mut rig, file, tool, given).await?
     })
+}
+
+/// A result, or why there is none.
+type Called = Result<Map<String, Value>, Failed>;
+
+/// The same, and what the component reached for, as TOML.
+pub(super) fn learn(file: &Path, settings: &Settings, tool: &str, given: Given) -> Result<(Called, String), Failed> {
+    let config = settings.load(None)?;
+    let _logging = crate::telemetry::start(&config.log);
+    let learned = Arc::new(Learned::default());
+    runtime()?.block_on(async {
+        let mut rig = Rig::learning(file, config, CodeIsKept::WhereOneIs, Arc::clone(&learned)).await?;
+        let result = called(&mut rig, file, tool, given).await?;
+        Ok((result, super::learned::toml(&rig.plugin().name, &learned.found())))
+    })
+}
+
+async fn called(rig: &mut Rig, file: &Path, tool: &str, given: Given) -> Result<Called, Failed> {
+    let found = rig.tool(tool).map_err(|reason| Failed::other(format!("{} {reason}", file.display())))?;
+    let schema = serde_json::from_str(found.definition.input_schema.as_str()).ok();
+    let arguments = given.resolve(schema.as_ref());
+    Ok(rig.call(tool, &arguments, None, &mut show_progress).await.end.map_err(|failure| {
+        let error = crate::http::public_error(&failure);
+        refused(&serde_json::from_str(error.write().as_str()).unwrap_or_default())
+    }))
 }

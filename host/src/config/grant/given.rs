@@ -1,6 +1,7 @@
 //! Texts and directories that a plugin is given, under names that are the plugin's own.
 
-use crate::config::file::Entry;
+use crate::config::file::{Entry, Section};
+use sandbox::{FileQuota, GuestPath};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -39,6 +40,15 @@ impl GivenText {
     }
 }
 
+/// A directory of the machine that a plugin is given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirectoryGrant {
+    /// Where it is.
+    pub directory: PathBuf,
+    /// How much may be in it for the plugin to write there; none: the plugin only reads it.
+    pub write: Option<FileQuota>,
+}
+
 type Entries<'a, 't> = Vec<(String, usize, Entry<'a, 't>)>;
 
 pub(super) fn texts<N>(
@@ -71,16 +81,45 @@ pub(super) fn texts<N>(
     texts.collect()
 }
 
-pub(super) fn directories(entries: Entries<'_, '_>, base: &Path, note: impl Fn(usize, &str, &str)) -> Vec<(sandbox::GuestPath, PathBuf)> {
+pub(super) fn directories(entries: Entries<'_, '_>, base: &Path, note: impl Fn(usize, &str, &str)) -> Vec<(GuestPath, DirectoryGrant)> {
     let directories = few(entries, &note).into_iter().filter_map(|(name, offset, entry)| {
-        let parsed = sandbox::GuestPath::parse(&name).map_err(|wrong| note(offset, &name, &wrong)).ok();
-        let Entry::Text(directory) = entry else {
-            note(offset, &name, "must be the path of a directory, such as \"/srv/weather\"");
-            return None;
+        let parsed = GuestPath::parse(&name).map_err(|wrong| note(offset, &name, &wrong)).ok();
+        let directory = match entry {
+            Entry::Text(directory) => Some(DirectoryGrant { directory: base.join(directory), write: None }),
+            Entry::Table(place) => directory(place, base),
         };
-        Some((parsed?, base.join(directory)))
+        Some((parsed?, directory?))
     });
     directories.collect()
+}
+
+fn directory(place: Section<'_, '_>, base: &Path) -> Option<DirectoryGrant> {
+    const REFUSED: &str = "the plugin is told `quota`";
+    let directory = place.text("directory");
+    if directory.is_none() {
+        place.note("directory", "must be the path of a directory, such as \"/srv/weather\"");
+    }
+    let writes = place.parsed("access", |text| match text {
+        "read-only" => Ok(false),
+        "read-write" => Ok(true),
+        _ => Err("must be \"read-only\" or \"read-write\"".to_owned()),
+    });
+    let writes = writes.unwrap_or(false);
+    let write = if writes {
+        Some(FileQuota {
+            bytes_max: place.limit("bytes_max", 64 << 20, 1..=1 << 44, "", REFUSED),
+            files_max: place.limit("files_max", 1_000, 1..=1_000_000, "", REFUSED),
+        })
+    } else {
+        for key in ["bytes_max", "files_max"] {
+            if place.has(key) {
+                place.note(key, "counts only with access = \"read-write\"");
+            }
+        }
+        None
+    };
+    place.end();
+    Some(DirectoryGrant { directory: base.join(directory?), write })
 }
 
 /// What two tables have both.

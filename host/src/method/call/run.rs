@@ -10,6 +10,7 @@ use crate::catalog::Server;
 use crate::failure::Failure;
 use crate::method::Rooms;
 use crate::outbox::{End, Reply, Run};
+use crate::scratch;
 use crate::session::InFlight;
 use crate::tenant::Bill;
 use crate::trace::Span;
@@ -41,6 +42,8 @@ pub(in crate::method) struct About {
     pub(in crate::method) log_level: Option<mcp::params::LogLevel>,
     /// Whether a legacy client can be asked: questions and answers need a session.
     pub(in crate::method) in_session: bool,
+    /// Where its guest's scratch directory is kept beyond the call; none: nowhere.
+    pub(in crate::method) scratch: Option<Arc<scratch::OfSession>>,
     /// Of its request, which ends with it.
     pub(in crate::method) span: Span,
     /// How long it may take.

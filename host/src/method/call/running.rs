@@ -4,6 +4,7 @@ use super::product::{Ended, Gate, Said};
 use super::run::About;
 use crate::metrics;
 use crate::revocation::Running;
+use crate::scratch::Scratch;
 use crate::tenant::Slot;
 use crate::trace::Span;
 use sandbox::{Call, Fault, Finished, Permit, Profile, Sandbox, Spent, Usage};
@@ -93,7 +94,7 @@ impl Guest {
         sandbox: Arc<Sandbox>,
         permit: Permit,
         (call, span): (Call, Span),
-        (slot, running): (Slot, Arc<Running>),
+        (slot, running, scratch): (Slot, Arc<Running>, Option<Arc<Scratch>>),
         gate: Gate,
     ) -> Self {
         let ran = Ran { span, spent: Arc::clone(&call.spent), told: false };
@@ -101,6 +102,8 @@ impl Guest {
         Self::Here(Box::pin(async move {
             // Given back when the guest is gone, whenever its answer is read.
             let _occupied = occupied;
+            // Removed then, if it is of this call alone.
+            let _scratch = scratch;
             let (limit, cpu_limit) = (call.limits.wall, call.limits.cpu);
             let deadline = Instant::now() + limit;
             let work = async {

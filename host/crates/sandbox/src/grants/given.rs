@@ -1,12 +1,13 @@
-//! What a run is given to read: settings, environment variables, directories. All of it is made ready once for each generation, and shared by
+//! What a run is given: settings, environment variables, directories. All of it is made ready once for each generation, and shared by
 //! its runs.
 
 use super::{GuestPath, SettingName, VariableName};
+use crate::files::{Writable, open_directory};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use wasmtime_wasi::filesystem::WasiFilesystemCtx;
-use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
+use wasmtime_wasi::filesystem::Dir;
+use wasmtime_wasi::{FsPerms, OpenMode, WasiCtxBuilder};
 use wasmtime_wasi_config::WasiConfigVariables;
 
 /// Settings that a guest reads by `wasi:config/store`. A value may be a secret, so that none is ever shown.
@@ -69,39 +70,82 @@ impl fmt::Debug for Environment {
     }
 }
 
-/// Directories that a guest may read, open. Nothing outside of them is reached from them: not by `..`, and not by a link.
+/// Directories of a guest, open. Nothing outside of them is reached from them: not by `..`, and not by a link.
 #[derive(Clone, Default)]
-pub struct Directories(Option<Arc<WasiFilesystemCtx>>);
+pub struct Directories(Arc<[Opened]>);
+
+/// Where a directory is.
+#[derive(Debug, Clone)]
+pub enum Directory<'a> {
+    /// To read.
+    Read(&'a Path),
+    /// To read and to write.
+    Write(Arc<Writable>),
+}
+
+/// One of them.
+#[derive(Clone)]
+pub(crate) struct Opened {
+    pub(crate) path: GuestPath,
+    pub(crate) open: Dir,
+    pub(crate) writable: Option<Arc<Writable>>,
+}
 
 impl Directories {
-    /// Opens them, each under the path where the guest finds it. What cannot be opened is not among them, and `on_error` hears of it.
-    pub fn open<'a>(directories: impl Iterator<Item = (&'a GuestPath, &'a Path)>, mut on_error: impl FnMut(&GuestPath, String)) -> Self {
-        let mut wasi = WasiCtxBuilder::new();
-        // What blocks does so on threads that are there for it: the runtime's others have all the other calls.
-        wasi.allow_blocking_current_thread(false);
-        let mut has_any = false;
-        for (guest, host) in directories {
-            match wasi.preopened_dir(host, guest.as_str(), FsPerms::ReadOnly) {
-                Ok(_) => has_any = true,
-                Err(error) => on_error(guest, format!("{error:#}")),
-            }
-        }
-        Self(has_any.then(|| Arc::new(wasi.build().filesystem().clone())))
+    /// Opens those to read; each is found under its path. What cannot be opened is not among them, and `on_error` hears of it.
+    pub fn open<'a>(
+        directories: impl Iterator<Item = (&'a GuestPath, Directory<'a>)>,
+        mut on_error: impl FnMut(&GuestPath, String),
+    ) -> Self {
+        let opened = directories.filter_map(|(path, directory)| {
+            let opened = Opened::of(path, directory);
+            opened.map_err(|error| on_error(path, error.to_string())).ok()
+        });
+        Self(opened.collect())
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_none()
+        self.0.is_empty()
     }
 
-    /// Those of a guest.
-    pub(crate) fn files(&self) -> Option<WasiFilesystemCtx> {
-        self.0.as_deref().cloned()
+    /// These and one to write.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    pub(crate) fn with(&self, path: &GuestPath, writable: Arc<Writable>) -> std::io::Result<Self> {
+        let one = Opened::of(path, Directory::Write(writable))?;
+        Ok(Self(self.0.iter().cloned().chain([one]).collect()))
+    }
+
+    /// Whether any may be written.
+    pub(crate) fn are_written(&self) -> bool {
+        self.0.iter().any(|directory| directory.writable.is_some())
+    }
+
+    pub(crate) fn all(&self) -> Arc<[Opened]> {
+        Arc::clone(&self.0)
+    }
+}
+
+impl Opened {
+    fn of(path: &GuestPath, directory: Directory<'_>) -> std::io::Result<Self> {
+        // What blocks does so on threads that are there for it: the runtime's others have all the other calls.
+        const MAY_BLOCK: bool = false;
+        let (open, writable) = match directory {
+            Directory::Read(directory) => (Dir::new(open_directory(directory)?, FsPerms::ReadOnly, OpenMode::READ, MAY_BLOCK), None),
+            Directory::Write(writable) => {
+                let directory = writable.directory().try_clone()?;
+                (Dir::new(directory, FsPerms::ReadWrite, OpenMode::READ | OpenMode::WRITE, MAY_BLOCK), Some(writable))
+            }
+        };
+        Ok(Self { path: path.clone(), open, writable })
     }
 }
 
 impl fmt::Debug for Directories {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.is_empty() { "Directories(none)" } else { "Directories(open)" })
+        f.debug_list().entries(self.0.iter().map(|directory| &directory.path)).finish()
     }
 }

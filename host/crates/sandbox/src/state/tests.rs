@@ -9,7 +9,7 @@ fn state(limits: Limits, progress: bool) -> (State, EventReceiver) {
         State::new(
             &limits,
             &Grants::none(),
-            Outward { events: Some(sender), outgoing: None, keyvalue: None },
+            Outward { events: Some(sender), outgoing: None, keyvalue: None, refusals: None, learner: None },
             Limiter::new(&limits, <_>::default(), <_>::default()),
         ),
         receiver,
