@@ -64,11 +64,13 @@ async fn measure(each: Duration) -> Result<()> {
     let session = gateway.initialize().await?;
     // The bare one is its collector as well, which costs it little: a post for some hundred spans.
     let traced = Server::gatehouse_with(&format!("[traces]\nendpoint = \"http://{}\"\nqueue_max = 65536\n", bare.address())).await?;
+    let strict = Server::gatehouse_with("[tenants.default]\nisolation = \"strict\"\n").await?;
     let echo = json!({ "message": "x".repeat(100) });
     let rows = [
         ("bare axum JSON route", &bare, Request::post("/echo", &[], &json!({ "jsonrpc": "2.0", "id": 1, "params": echo }))),
         ("echo, 2026-07-28", &gateway, modern_echo(&echo, None)),
         ("echo, 2026-07-28, traced", &traced, modern_echo(&echo, None)),
+        ("echo, 2026-07-28, strict", &strict, modern_echo(&echo, None)),
         ("echo, 2025-11-25 session", &gateway, legacy_echo(&echo, &session)),
     ];
     print(&format!("\n{:<28}{:>12}{:>12}{:>10}{:>10}{:>12}{:>10}", "", "connections", "calls/s", "p50 µs", "p99 µs", "CPU µs", "of bare"));
@@ -86,7 +88,7 @@ async fn measure(each: Duration) -> Result<()> {
             print(&format!("{name:<28}{connections:>12}{per_second:>12.0}{p50_us:>10.0}{p99_us:>10.0}{cpu_us:>12.1}{ratio:>10.2}"));
         }
     }
-    drop((bare, gateway, traced));
+    drop((bare, gateway, traced, strict));
     callers::measure(each).await?;
     store::measure(each).await
 }

@@ -35,7 +35,7 @@ pub use secret::read_secret;
 pub use server::ServerConfig;
 pub use stamp::Stamp;
 pub use store::{StoreBackend, StoreConfig};
-pub use tenant::TenantConfig;
+pub use tenant::{Isolation, TenantConfig};
 pub use traces::TracesConfig;
 pub use trust::{TrustConfig, TrustMode};
 

@@ -1,6 +1,7 @@
 //! What the process is made of, and its life: build → serve → drain.
 
 mod approvals;
+mod compartments;
 mod house;
 mod orders;
 mod supervise;
@@ -210,7 +211,7 @@ pub async fn look(config: &Config, sandbox: &Arc<Sandbox>) -> Result<(Generation
     admin_token(config)?;
     Means::load(config)?;
     let revocations = Revocations::look(&config.revocation_directory())?;
-    let house = House::build(config, sandbox, &Arc::new(revocations)).await?;
+    let mut house = House::build(config, sandbox, &Arc::new(revocations)).await?;
     let problems = house.problems().borrow().clone();
     Ok((house.first().await?, problems))
 }
@@ -264,7 +265,7 @@ impl Gateway {
         // Before anything is compiled: a command that comes meanwhile finds that they are in use.
         let revocations = Arc::new(Revocations::open(&config.revocation_directory())?);
         let (sandbox, authority) = make_sandbox(config, CodeIsKept::Always)?;
-        let house = House::build(config, &sandbox, &revocations).await?;
+        let mut house = House::build(config, &sandbox, &revocations).await?;
         // Read now, and not before the house has noted what its file was like: a change meanwhile must not be missed.
         let admin_token = admin_token(config)?;
         let means = Means::load(config)?;

@@ -18,7 +18,7 @@ pub use usage::usage;
 
 pub use crate::config::TenantId;
 
-use crate::config::{Config, QuotaConfig, Quotas};
+use crate::config::{Config, Isolation, QuotaConfig, Quotas};
 use account::Account;
 use sandbox::Memory;
 use std::collections::HashMap;
@@ -30,6 +30,8 @@ use std::time::Instant;
 pub struct Tenant {
     /// Its name in settings, logs and metrics.
     pub id: TenantId,
+    /// What its guests share with those of others.
+    pub isolation: Isolation,
     /// Its share of the calls that may run.
     calls: Calls,
     quotas: Quotas,
@@ -58,9 +60,8 @@ fn clock_ns() -> u64 {
 }
 
 impl Tenant {
-    /// With that share.
-    fn new(id: TenantId, calls_in_flight_max: usize, quotas: Quotas, account: Arc<Account>) -> Self {
-        Self { id, calls: Calls::new(calls_in_flight_max), quotas, account }
+    fn new(id: TenantId, isolation: Isolation, calls: Calls, quotas: Quotas, account: Arc<Account>) -> Self {
+        Self { id, isolation, calls, quotas, account }
     }
 
     /// Its calls that run now, and how many there may be. After a reading of the settings that changes its share, those from then on.
@@ -97,7 +98,7 @@ impl Tenants {
         let guests_bytes_max = limits.guests_bytes_max();
         let memory = before.map_or_else(|| Arc::new(Memory::new(guests_bytes_max, None)), |before| Arc::clone(&before.memory));
         let tenants = config.tenants.iter().map(|tenant| {
-            let calls_in_flight_max = tenant.calls_in_flight_max.unwrap_or(limits.per_tenant_max);
+            let calls_in_flight_max = tenant.calls_in_flight_max(limits.per_tenant_max);
             let quotas = Quotas { tenant: tenant.quota, ..config.quotas };
             let known = before.and_then(|before| before.by_name.get(&tenant.id));
             let account = known
@@ -105,13 +106,15 @@ impl Tenants {
             account.calls.set_weight(tenant.weight);
             account.guests.turns.set_weight(tenant.weight);
             let known = known.filter(|known| known.calls.places.total() == calls_in_flight_max);
-            let tenant = match known {
-                Some(known) if known.quotas == quotas => Arc::clone(known),
-                // The same calls in flight count where only quotas differ.
-                Some(known) => Arc::new(Tenant { id: tenant.id.clone(), calls: known.calls.clone(), quotas, account }),
-                None => Arc::new(Tenant::new(tenant.id.clone(), calls_in_flight_max, quotas, account)),
+            let made = match known {
+                Some(known) if known.quotas == quotas && known.isolation == tenant.isolation => Arc::clone(known),
+                // The same calls in flight count where the share is the same.
+                known => {
+                    let calls = known.map_or_else(|| Calls::new(calls_in_flight_max), |known| known.calls.clone());
+                    Arc::new(Tenant::new(tenant.id.clone(), tenant.isolation, calls, quotas, account))
+                }
             };
-            (tenant.id.clone(), tenant)
+            (tenant.id.clone(), made)
         });
         Self { by_name: tenants.collect(), memory }
     }

@@ -396,8 +396,8 @@ async fn sessions_are_shown_page_by_page() {
     assert_eq!(
         tenants["tenants"],
         json!([
-            { "id": "acme", "calls_in_flight": 0, "calls_in_flight_max": 7, "sessions": 0 },
-            { "id": "default", "calls_in_flight": 0, "calls_in_flight_max": 256, "sessions": 7 },
+            { "id": "acme", "isolation": "shared", "calls_in_flight": 0, "calls_in_flight_max": 7, "sessions": 0 },
+            { "id": "default", "isolation": "shared", "calls_in_flight": 0, "calls_in_flight_max": 256, "sessions": 7 },
         ])
     );
     assert_eq!(Answer::of(admin.get("/v1/tenants?x=1")).await.status, 400, "this takes no query");

@@ -39,6 +39,7 @@ mod guests;
 mod hardening;
 mod http2;
 mod idle_streams;
+mod isolation;
 mod journal;
 mod jwks;
 mod keys;

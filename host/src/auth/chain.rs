@@ -20,8 +20,8 @@ use crate::metrics;
 use crate::trace::Span;
 use cache::{Asked, Cache, CacheCounts};
 use mcp::JsonLimits;
-use sandbox::{Action, Decision, Denial, Digest, Fault, PolicyGuest, Question, Sandbox};
-use std::collections::HashMap;
+use sandbox::{Action, Compartment, Decision, Denial, Digest, Fault, PolicyGuest, Question, Sandbox};
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -42,6 +42,8 @@ struct Attached {
 #[derive(Debug)]
 struct Present {
     guest: PolicyGuest,
+    /// The same for callers of tenants that are isolated strictly.
+    apart: BTreeMap<TenantId, PolicyGuest>,
     settings: String,
     /// What its decisions are kept under; none where they may hang on more than the question.
     kept_as: Option<cache::Key>,
@@ -129,13 +131,17 @@ impl Policies {
         }
     }
 
-    /// Loads those of the settings, and lets each look at its own.
+    /// Loads those of the settings, and lets each look at its own. Callers of a tenant that has a compartment are decided on there.
     ///
     /// # Errors
     ///
     /// The first that cannot be read, is no policy, or refuses its settings. One that is not there is none of these.
-    pub async fn load(config: &Config, sandbox: &Arc<Sandbox>) -> Result<Self, PolicyError> {
-        let loaded = Loaded::new(&config.policies, sandbox).await?;
+    pub async fn load(
+        config: &Config,
+        sandbox: &Arc<Sandbox>,
+        compartments: &BTreeMap<TenantId, Compartment>,
+    ) -> Result<Self, PolicyError> {
+        let loaded = Loaded::new(&config.policies, sandbox, compartments).await?;
         let missing = loaded.0.iter().filter(|(_, policy)| policy.present.is_none() && policy.mode == PolicyMode::Enforce);
         let mut all = Self::none(Arc::clone(sandbox));
         all.everywhere = loaded.for_calls(&config.gateway_policies)?;
@@ -205,7 +211,7 @@ impl Policies {
                 }
             };
             let span = policy_span(at.span.child("policy"), &policy.name, policy.mode, question.what);
-            let decided = self.decided(policy, present, question, (asked.as_ref(), &span)).await;
+            let decided = self.decided((policy, present), at.tenant, question, (asked.as_ref(), &span)).await;
             tell(&span, decided.as_deref());
             drop(span);
             let decisions = match (decided, policy.mode) {
@@ -245,8 +251,8 @@ impl Policies {
     /// Dropped while the policy runs, it leaves nothing behind.
     async fn decided(
         &self,
-        policy: &Attached,
-        present: &Present,
+        (policy, present): (&Attached, &Present),
+        tenant: &TenantId,
         question: &Question,
         (asked, span): (Option<&Asked>, &Span),
     ) -> Result<Arc<[Decision]>, Fault> {
@@ -259,7 +265,8 @@ impl Policies {
             return Ok(kept);
         }
         span.flag("gatehouse.policy.kept", false);
-        let decisions: Arc<[Decision]> = self.sandbox.authorize(&present.guest, present.settings.clone(), question.clone()).await?.into();
+        let decisions: Arc<[Decision]> =
+            self.sandbox.authorize(present.guest(tenant), present.settings.clone(), question.clone()).await?.into();
         metrics::POLICY_DECISIONS.count("made");
         tracing::debug!(policy = %policy.name, kept = false, "a policy decided");
         if let Some(key) = key {
@@ -276,6 +283,13 @@ impl Drop for Policies {
         if self.cache.is_on() && hits.saturating_add(misses) > 0 {
             tracing::info!(hits, misses, "policies are not asked any more; so often a decision was kept, so often it had to be made");
         }
+    }
+}
+
+impl Present {
+    /// Where that tenant's callers are decided on.
+    fn guest(&self, tenant: &TenantId) -> &PolicyGuest {
+        self.apart.get(tenant).unwrap_or(&self.guest)
     }
 }
 
@@ -354,10 +368,14 @@ fn failed((policy, mode): (&Arc<str>, PolicyMode), fault: &Fault) -> NoAnswer {
 struct Loaded<'c>(Vec<(&'c PolicyConfig, Arc<Attached>)>);
 
 impl<'c> Loaded<'c> {
-    async fn new(policies: &'c [PolicyConfig], sandbox: &Sandbox) -> Result<Self, PolicyError> {
+    async fn new(
+        policies: &'c [PolicyConfig],
+        sandbox: &Sandbox,
+        compartments: &BTreeMap<TenantId, Compartment>,
+    ) -> Result<Self, PolicyError> {
         let mut loaded = Vec::with_capacity(policies.len());
         for policy in policies {
-            let attached = attach(policy, sandbox).await.map_err(|reason| PolicyError::new(policy, reason))?;
+            let attached = attach(policy, sandbox, compartments).await.map_err(|reason| PolicyError::new(policy, reason))?;
             loaded.push((policy, Arc::new(attached)));
         }
         Ok(Self(loaded))
@@ -390,7 +408,7 @@ impl PolicyError {
     }
 }
 
-async fn attach(policy: &PolicyConfig, sandbox: &Sandbox) -> Result<Attached, String> {
+async fn attach(policy: &PolicyConfig, sandbox: &Sandbox, compartments: &BTreeMap<TenantId, Compartment>) -> Result<Attached, String> {
     let (name, mode) = (policy.name.as_str().into(), policy.mode);
     let bytes = match tokio::fs::read(&policy.file).await {
         Ok(bytes) => bytes,
@@ -410,9 +428,16 @@ async fn attach(policy: &PolicyConfig, sandbox: &Sandbox) -> Result<Attached, St
         Ok(Err(reason)) => return Err(format!("it refuses its settings: {}", mcp::text::line(&reason, 512))),
         Err(fault) => return Err(format!("it could not look at its settings: {fault}")),
     }
+    let mut apart = BTreeMap::new();
+    if kinds.looks_at_calls() {
+        for (tenant, compartment) in compartments {
+            let copy = sandbox.copy_policy(&guest, compartment).await;
+            apart.insert(tenant.clone(), copy.map_err(|error| format!("for the tenant {tenant}: {error}"))?);
+        }
+    }
     let settings = policy.settings.clone();
     let kept_as = kinds.pure.then(|| cache::identity(guest.digest(), &settings));
-    Ok(Attached { name, present: Some(Arc::new(Present { guest, settings, kept_as })), mode })
+    Ok(Attached { name, present: Some(Arc::new(Present { guest, apart, settings, kept_as })), mode })
 }
 
 /// What was heard of one target so far.

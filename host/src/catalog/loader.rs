@@ -7,7 +7,7 @@ use super::side::Side;
 use super::trust::{Untrusted, Ward};
 use super::watch::is_large;
 use crate::config::PluginLimits;
-use sandbox::{CompileError, Lists, LoadError, Sandbox};
+use sandbox::{Compartment, CompileError, Guest, Lists, LoadError, Sandbox};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,6 +17,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 #[derive(Debug, Clone)]
 pub struct Loader {
     sandbox: Arc<Sandbox>,
+    /// Where what it makes runs.
+    compartment: Compartment,
     limits: PluginLimits,
     /// Components may import what they do not ask for: somebody wants to learn what they would.
     learning: bool,
@@ -108,15 +110,21 @@ impl PluginError {
 }
 
 impl Loader {
-    /// With this sandbox and these limits.
+    /// With this sandbox and these limits, for everybody.
     pub fn new(sandbox: Arc<Sandbox>, limits: PluginLimits) -> Self {
-        Self { sandbox, limits, learning: false, small: Arc::new(Semaphore::new(1)), large: Arc::new(Semaphore::new(1)) }
+        let compartment = sandbox.shared().clone();
+        Self { sandbox, compartment, limits, learning: false, small: Arc::new(Semaphore::new(1)), large: Arc::new(Semaphore::new(1)) }
     }
 
     /// For components that are to be tried out before they ask for anything.
     #[must_use]
     pub fn learning(self) -> Self {
         Self { learning: true, ..self }
+    }
+
+    /// The same for plugins that run elsewhere. It takes its turns with this one.
+    pub fn within(&self, compartment: &Compartment) -> Self {
+        Self { compartment: compartment.clone(), ..self.clone() }
     }
 
     /// Waits until a component of that size may be loaded. Cancel-safe.
@@ -165,14 +173,29 @@ impl Loader {
         if self.learning {
             asks.http.get_or_insert_default();
             asks.config.get_or_insert_default();
+            asks.keyvalue.get_or_insert_default();
         }
-        let guest = self.sandbox.load(bytes, &asks).await?;
+        let guest = self.sandbox.load(bytes, &asks, &self.compartment).await?;
         definition::check(name, guest, side, &self.limits)
     }
 
     /// The same plugin with those lists as they are now.
     pub(super) async fn list_again(&self, plugin: &Plugin, lists: Lists) -> Result<Plugin, PluginError> {
         let guest = self.sandbox.list_again(&plugin.guest, lists).await?;
+        self.made_again(plugin, guest)
+    }
+
+    /// The same plugin, running where this loader's do. `before` is what it was there until now.
+    ///
+    /// # Errors
+    ///
+    /// When there is no memory for it.
+    pub async fn copy(&self, plugin: &Plugin, before: Option<&Plugin>) -> Result<Plugin, PluginError> {
+        let guest = self.sandbox.copy(&plugin.guest, &self.compartment, before.map(|before| &before.guest)).await?;
+        self.made_again(plugin, guest)
+    }
+
+    fn made_again(&self, plugin: &Plugin, guest: Guest) -> Result<Plugin, PluginError> {
         let signer = plugin.signer.clone();
         definition::check(Arc::clone(&plugin.name), guest, plugin.side.clone(), &self.limits).map(|plugin| Plugin { signer, ..plugin })
     }

@@ -1,7 +1,7 @@
 //! What lies in the plugin directories: one that all tenants share, and each tenant's own.
 
 use super::{Plugin, Refresh};
-use crate::config::{TenantConfig, TenantId};
+use crate::config::{Isolation, TenantConfig, TenantId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -24,13 +24,19 @@ pub struct Shelves {
     pub shared: Shelf,
     /// Those of tenants that have one.
     pub own: BTreeMap<TenantId, Shelf>,
+    /// What strictly isolated tenants have of the shared one, in their own compartments.
+    pub copies: BTreeMap<TenantId, Arc<Plugins>>,
 }
 
 impl Shelves {
     /// What a tenant has: what is shared with it, and its own. Where two have one name, its own counts, for itself alone.
     pub(super) fn of(&self, tenant: &TenantConfig) -> Plugins {
-        let shared = self.shared.plugins.iter();
-        let shared = shared.filter(|(name, _)| tenant.shared_plugins.iter().any(|pattern| pattern.matches(name)));
+        let shared = match tenant.isolation {
+            Isolation::Shared => Some(&self.shared.plugins),
+            // Never what runs beside others, whatever became of the copies.
+            Isolation::Strict => self.copies.get(&tenant.id),
+        };
+        let shared = shared.into_iter().flat_map(|plugins| plugins.iter()).filter(|(name, _)| tenant.has_shared(name));
         let mut plugins: Plugins = shared.map(|(name, plugin)| (Arc::clone(name), Arc::clone(plugin))).collect();
         let Some(own) = self.own.get(&tenant.id) else { return plugins };
         plugins.retain(|name, _| !own.plugins.contains_key(name));
@@ -47,7 +53,7 @@ impl Shelves {
         &own.unwrap_or(&self.shared).refresh
     }
 
-    /// Whether nothing is another.
+    /// Whether nothing is another. Copies are others when what they are of is.
     pub fn is_same(&self, other: &Self) -> bool {
         let same = |ours: &Shelf, theirs: &Shelf| Arc::ptr_eq(&ours.plugins, &theirs.plugins);
         same(&self.shared, &other.shared)

@@ -2,6 +2,7 @@
 //! it, so generations follow each other in one order.
 
 use super::approvals::{self, LockFile};
+use super::compartments::{self, Compartments, Copies};
 use super::supervise::{Rounds, Supervisor};
 use super::tidings::Tidings;
 use super::{StartError, check_plugin_directory};
@@ -17,7 +18,7 @@ use crate::journal::{Event, Journal, Kind};
 use crate::metrics;
 use crate::revocation::Revocations;
 use crate::tenant::Tenants;
-use sandbox::Sandbox;
+use sandbox::{Compartment, Sandbox};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,6 +39,9 @@ pub(super) struct House {
     sandbox: Arc<Sandbox>,
     revocations: Arc<Revocations>,
     loader: Loader,
+    /// Of tenants that are isolated strictly.
+    compartments: Compartments,
+    copies: Copies,
     /// What is asked of plugins.
     rules: Arc<Rules>,
     lock: LockFile,
@@ -56,6 +60,8 @@ pub(super) struct House {
 /// One plugin directory.
 struct Wing {
     directory: PathBuf,
+    /// Where its plugins run, if not where everybody's do.
+    compartment: Option<Compartment>,
     /// What is asked of its plugins; its own, so that a new directory is asked by new rules before the others are.
     trust: Arc<Trust>,
     view: LibraryView,
@@ -66,13 +72,16 @@ struct Wing {
 
 impl Wing {
     async fn open(directory: &Path, tenant: Option<&TenantId>, makers: Makers<'_>) -> Result<Self, StartError> {
-        let Makers { loader, rules, told } = makers;
+        let Makers { loader, compartments, rules, told } = makers;
         check_plugin_directory(directory)?;
+        let compartment = tenant.and_then(|tenant| compartments.get(tenant));
+        let loader = compartment.map_or_else(|| loader.clone(), |compartment| loader.within(compartment));
         let trust = Arc::new(Trust::new(Arc::clone(rules)));
-        let mut library = Library::new(directory.to_owned(), tenant.cloned(), loader.clone(), Arc::clone(&trust), Arc::clone(told));
+        let mut library = Library::new(directory.to_owned(), tenant.cloned(), loader, Arc::clone(&trust), Arc::clone(told));
         let view = library.view();
         library.scan_once().await;
-        Ok(Self { directory: directory.to_owned(), trust, view, library: Some(library), watching: None })
+        let compartment = compartment.cloned();
+        Ok(Self { directory: directory.to_owned(), compartment, trust, view, library: Some(library), watching: None })
     }
 
     fn watch(&mut self, supervisor: &Supervisor) {
@@ -86,6 +95,7 @@ impl Wing {
 #[derive(Clone, Copy)]
 struct Makers<'a> {
     loader: &'a Loader,
+    compartments: &'a Compartments,
     rules: &'a Arc<Rules>,
     told: &'a Arc<Notify>,
 }
@@ -112,7 +122,8 @@ impl House {
         let given = Given::load(config, None)?;
         given.count().await;
         let told = Arc::new(Notify::new());
-        let makers = Makers { loader: &loader, rules: &rules, told: &told };
+        let compartments = compartments::make(config, sandbox, &Compartments::new())?;
+        let makers = Makers { loader: &loader, compartments: &compartments, rules: &rules, told: &told };
         let shared = Wing::open(&config.plugin_directory, None, makers).await?;
         let mut own = BTreeMap::new();
         for tenant in &config.tenants {
@@ -122,13 +133,15 @@ impl House {
         }
         let (config, sandbox, revocations) = (config.clone(), Arc::clone(sandbox), Arc::clone(revocations));
         let (problems, tidings) = (watch::Sender::default(), Tidings::default());
-        let (confinement, keys) = (Confinement::Off, Vec::new());
+        let (confinement, keys, copies) = (Confinement::Off, Vec::new(), Copies::default());
         let house = Self {
             config,
             given,
             sandbox,
             revocations,
             loader,
+            compartments,
+            copies,
             rules,
             lock,
             told,
@@ -150,9 +163,10 @@ impl House {
     }
 
     /// The first generation.
-    pub(super) async fn first(&self) -> Result<Generation, StartError> {
-        let authenticator = authenticator(&self.config, (&self.sandbox, &self.revocations), None).await?;
-        Ok(Generation { authenticator, catalog: Arc::new(Catalog::new(1, self.shelves(), &self.config, &self.given)) })
+    pub(super) async fn first(&mut self) -> Result<Generation, StartError> {
+        let authenticator = authenticator(&self.config, (&self.sandbox, &self.compartments), &self.revocations, None).await?;
+        let shelves = self.with_copies(self.shelves()).await;
+        Ok(Generation { authenticator, catalog: Arc::new(Catalog::new(1, shelves, &self.config, &self.given)) })
     }
 
     /// What is wrong in the plugin directories now.
@@ -162,7 +176,12 @@ impl House {
 
     fn shelves(&self) -> Shelves {
         let own = self.own.iter().map(|(tenant, wing)| (tenant.clone(), wing.view.shelf()));
-        Shelves { shared: self.shared.view.shelf(), own: own.collect() }
+        Shelves { shared: self.shared.view.shelf(), own: own.collect(), copies: BTreeMap::new() }
+    }
+
+    async fn with_copies(&mut self, shelves: Shelves) -> Shelves {
+        let copies = self.copies.follow(&shelves.shared.plugins, (&self.config, &self.compartments), &self.loader).await;
+        Shelves { copies, ..shelves }
     }
 
     /// A tenant's are named behind its name.
@@ -212,6 +231,7 @@ impl House {
         if !rules && shelves.is_same(&before.catalog.shelves) {
             return;
         }
+        let shelves = self.with_copies(shelves).await;
         let catalog = Arc::new(Catalog::new(before.catalog.generation + 1, shelves, &self.config, &self.given));
         let now = Generation { authenticator: authenticator.unwrap_or_else(|| Arc::clone(&before.authenticator)), catalog };
         let now = Arc::new(now);
@@ -280,8 +300,10 @@ impl House {
         let means = Means::load(&config).map_err(|error| NotTaken::new("grants", error))?;
         let given = Given::load(&config, Some(&self.given)).map_err(|error| NotTaken::new("grants", error))?;
         let before = front.rooms.generation.load_full();
-        let authenticator = authenticator(&config, (&self.sandbox, &self.revocations), Some(&before.authenticator)).await?;
-        let new = self.new_wings(&config, &rules).await?;
+        let compartments =
+            compartments::make(&config, &self.sandbox, &self.compartments).map_err(|error| NotTaken::new("isolation", error))?;
+        let authenticator = authenticator(&config, (&self.sandbox, &compartments), &self.revocations, Some(&before.authenticator)).await?;
+        let new = self.new_wings(&config, &compartments, &rules).await?;
         // From here on nothing can fail.
         let later = self.config.needs_restart(&config);
         self.settle(&config, new);
@@ -290,7 +312,7 @@ impl House {
         front.origins.store(Arc::new(OriginPolicy::new(&config.http, front.address)));
         // Without one nobody may administrate any more, although the listener is there until the next start.
         front.admin_token.store(admin.map(Arc::new));
-        (self.config, self.given, self.files, self.lock) = (config, given, files, lock);
+        (self.config, self.given, self.files, self.lock, self.compartments) = (config, given, files, lock, compartments);
         front.rooms.egress.settle(means);
         self.given.count().await;
         self.keep_keys(&authenticator, supervisor);
@@ -319,15 +341,18 @@ impl House {
         }
     }
 
-    async fn new_wings(&mut self, config: &Config, rules: &Arc<Rules>) -> Result<NewWings, StartError> {
+    async fn new_wings(&mut self, config: &Config, compartments: &Compartments, rules: &Arc<Rules>) -> Result<NewWings, StartError> {
         let mut new = NewWings::default();
-        let makers = Makers { loader: &self.loader, rules, told: &self.told };
+        let makers = Makers { loader: &self.loader, compartments, rules, told: &self.told };
         if config.plugin_directory != self.shared.directory {
             new.shared = Some(Wing::open(&config.plugin_directory, None, makers).await?);
         }
         for tenant in &config.tenants {
             let Some(directory) = &tenant.plugin_directory else { continue };
-            if self.own.get(&tenant.id).is_none_or(|wing| wing.directory != *directory) {
+            let compartment = compartments.get(&tenant.id);
+            // Guests stay where they are; so those that are to run elsewhere are loaded anew.
+            let is_other = |wing: &Wing| wing.directory != *directory || wing.compartment.as_ref() != compartment;
+            if self.own.get(&tenant.id).is_none_or(is_other) {
                 new.own.insert(tenant.id.clone(), Wing::open(directory, Some(&tenant.id), makers).await?);
             }
         }
@@ -422,11 +447,12 @@ async fn rules(config: &Config) -> Result<Arc<Rules>, StartError> {
 
 async fn authenticator(
     config: &Config,
-    (sandbox, revocations): (&Arc<Sandbox>, &Arc<Revocations>),
+    (sandbox, compartments): (&Arc<Sandbox>, &Compartments),
+    revocations: &Arc<Revocations>,
     before: Option<&Authenticator>,
 ) -> Result<Arc<Authenticator>, StartError> {
     let tenants = Arc::new(Tenants::load(config, before.map(Authenticator::tenants)));
-    let policies = Arc::new(Policies::load(config, sandbox).await?);
+    let policies = Arc::new(Policies::load(config, sandbox, compartments).await?);
     Ok(Arc::new(Authenticator::load(config, tenants, policies, Arc::clone(revocations), before)?))
 }
 

@@ -185,13 +185,13 @@ impl Admission {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{QuotaConfig, Quotas};
-    use crate::tenant::{Quantity, TenantId, Whose};
+    use crate::config::{Isolation, QuotaConfig, Quotas};
+    use crate::tenant::{Calls, Quantity, TenantId, Whose};
 
     const ASKED: Asked<'_> = Asked { server: "", server_quota: QuotaConfig::NONE, principal: None, tool: None };
 
     fn tenant(name: &str, quotas: Quotas) -> Tenant {
-        Tenant::new(TenantId::of(name), 1, quotas, Arc::default())
+        Tenant::new(TenantId::of(name), Isolation::Shared, Calls::new(1), quotas, Arc::default())
     }
 
     fn admission(in_flight_max: usize, queue_timeout: Duration) -> Admission {

@@ -160,7 +160,7 @@ impl CodeCache {
 )]
 pub(crate) fn map(engine: &Engine, code: &MachineCode) -> wasmtime::Result<Component> {
     // SAFETY: a `MachineCode` is made by `Compiler::compile`, from the gateway's own compiler, or by `CodeCache::get`, after the seal
-    // over these very bytes was verified. Version and settings are checked by the engine.
+    // over these very bytes was verified, or by `MachineCode::copied`, from code that was mapped here. Version and settings are checked by the engine.
     unsafe { Component::deserialize(engine, &code.0) }
 }
 

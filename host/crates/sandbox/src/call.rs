@@ -2,7 +2,7 @@
 
 use crate::contract::{Caller, ClientFeatures, Failure, Resume};
 use crate::demote::{Demotable, Elsewhere, Pulse};
-use crate::engine::{Engines, Lane, Profile};
+use crate::engine::{Compartment, Lane, Profile};
 use crate::events::{EventSender, LogLine, Stream};
 use crate::fault::Resource;
 use crate::files::FileRefusals;
@@ -90,7 +90,6 @@ pub struct Usage {
 
 /// What running needs of the sandbox.
 pub(crate) struct Runner<'a> {
-    pub(crate) engines: &'a Arc<Engines>,
     /// Where calls go on that compute for long.
     pub(crate) low: &'a Handle,
     /// The turns that they take there.
@@ -128,7 +127,7 @@ impl Runner<'_> {
         let code = Arc::clone(&guest.0.code);
         let ended = self
             .run(
-                (code.profile, Lane::Calls),
+                (code.place(), Lane::Calls),
                 limits,
                 grants,
                 (Outward { events, outgoing, keyvalue, refusals, learner }, spent, share, claim),
@@ -150,7 +149,7 @@ impl Runner<'_> {
 
     pub(crate) async fn list(&self, code: &Arc<Code>, offer: Offer, lists: Lists, limits: Limits) -> Result<Result<Offer, Refused>, Fault> {
         let code = Arc::clone(code);
-        self.run((code.profile, Lane::Calls), limits, Grants::none(), <_>::default(), move |mut store| async move {
+        self.run((code.place(), Lane::Calls), limits, Grants::none(), <_>::default(), move |mut store| async move {
             let answer = match code.pre.instantiate_async(&mut store).await {
                 Ok(instance) => code.exports.list(&mut store, &instance, offer, lists).await,
                 Err(error) => Err(error),
@@ -174,7 +173,7 @@ impl Runner<'_> {
         T: Send + 'static,
         W: Future<Output = (wasmtime::Result<T>, Store<State>)> + Send + 'static,
     {
-        self.run((code.profile, Lane::Decisions), limits, grants, <_>::default(), move |mut store| async move {
+        self.run((code.place(), Lane::Decisions), limits, grants, <_>::default(), move |mut store| async move {
             match code.pre.instantiate_async(&mut store).await {
                 Ok(instance) => question(code, store, instance).await,
                 Err(error) => (Err(error), store),
@@ -187,7 +186,7 @@ impl Runner<'_> {
     /// Takes a place, makes the store, lets `work` run in it, and reads off how it ended. `work` gives the store back with its answer.
     async fn run<T, W>(
         &self,
-        (profile, lane): (Profile, Lane),
+        ((compartment, profile), lane): ((Compartment, Profile), Lane),
         limits: Limits,
         grants: Grants,
         (outward, spent, share, claim): (Outward, Arc<Spent>, Share, Option<fair::Claim>),
@@ -199,7 +198,7 @@ impl Runner<'_> {
     {
         let began = Instant::now();
         let deadline = began + limits.wall;
-        let house = self.engines.house(profile);
+        let house = compartment.0.house(profile);
         let place = tokio::time::timeout(PLACE_WAIT.min(limits.wall), Arc::clone(house.places(lane)).acquire_owned());
         let Ok(Ok(place)) = place.await else {
             return Ended { outcome: Err(Fault::Busy), usage: Usage { wall: began.elapsed(), ..Usage::default() }, stdio: Vec::new() };
@@ -212,7 +211,7 @@ impl Runner<'_> {
         store.epoch_deadline_callback(watch(Arc::clone(&pulse), deadline, limits.cpu, limits.host_calls));
         store.set_epoch_deadline(1);
 
-        let running = Running::begin(self.engines, place);
+        let running = Running::begin(compartment, place);
         let call = async move {
             // Held until the store is gone, so that the place is free only when the pool has it back.
             let _running = running;
@@ -266,20 +265,20 @@ fn watch(
 
 /// Counts a call for the ticker and holds its place; both end with it, however it ends.
 struct Running {
-    engines: Arc<Engines>,
     _place: OwnedSemaphorePermit,
+    compartment: Compartment,
 }
 
 impl Running {
-    fn begin(engines: &Arc<Engines>, place: OwnedSemaphorePermit) -> Self {
-        engines.ticker.call_begins();
-        Self { engines: Arc::clone(engines), _place: place }
+    fn begin(compartment: Compartment, place: OwnedSemaphorePermit) -> Self {
+        compartment.0.ticker.call_begins();
+        Self { _place: place, compartment }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.engines.ticker.call_ended();
+        self.compartment.0.ticker.call_ended();
     }
 }
 

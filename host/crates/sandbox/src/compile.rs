@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Semaphore;
 use wasmtime::Engine;
+use wasmtime::component::Component;
 
 pub(crate) const ADDRESS_SPACE_BYTES_MAX: u64 = 4 << 30;
 pub(crate) const CPU_SECONDS_MAX: u64 = 120;
@@ -38,9 +39,17 @@ pub enum CompileError {
     Worker(#[from] std::io::Error),
 }
 
-/// Machine code that this gateway made itself: from its own compiler, or from its own cache after the seal was checked.
+/// Machine code that this gateway made itself: from its own compiler, from its own cache after the seal was checked, or copied from what it has
+/// mapped of these.
 #[derive(Debug)]
 pub(crate) struct MachineCode(pub(crate) Vec<u8>);
+
+impl MachineCode {
+    /// That of a component that is mapped, to be mapped again for another engine.
+    pub(crate) fn copied(component: &Component) -> wasmtime::Result<Self> {
+        component.serialize().map(Self)
+    }
+}
 
 /// Components that are compiled at a time: a small one does not have to wait for a language runtime.
 const AT_A_TIME: usize = 2;

@@ -1,22 +1,19 @@
-//! Engines: how guests are compiled, where their memory comes from, and the clock that interrupts them.
+//! Engines: how guests are compiled, and where their memory comes from.
 //!
-//! There are two engines for the life of the process. Both compile alike, so a compiled component fits either; they
-//! differ in the pool that instances are made in. [`Profile::Fast`] resets a guest's memory by copying, without a
-//! system call: right for guests of a few pages. [`Profile::Heavy`] gives the pages back to the kernel: right for
-//! language runtimes of many megabytes, and its few places keep them from starving the others.
+//! They come in pairs. Both of a pair compile alike, so a compiled component fits either; they differ in the pool that instances are made
+//! in. [`Profile::Fast`] resets a guest's memory by copying, without a system call: right for guests of a few pages. [`Profile::Heavy`]
+//! gives the pages back to the kernel: right for language runtimes of many megabytes, and its few places keep them from starving the
+//! others. A pair is a [`Compartment`]: one is shared and lives as long as the sandbox, and others come and go with whom they are for.
 
+use crate::guest;
+use crate::state::State;
+use crate::ticker::Ticker;
 use crate::{Limits, Survey};
+use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
-use std::thread::{JoinHandle, Thread};
-use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
+use wasmtime::component::Linker;
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
-
-/// How often a running guest is interrupted to look at its limits and to let others run.
-const TICK: Duration = Duration::from_millis(1);
-/// After this many ticks without a new call the ticker sleeps until there is one: an idle gateway uses no processor time.
-const IDLE_TICKS: u32 = 500;
 
 /// The sandbox could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -46,8 +43,21 @@ pub(crate) const STACK_BYTES_MAX: usize = 512 << 10;
 
 /// Places for decisions in each pool, beside those for calls. A gateway that is full of calls still has to decide: who waits for a slot, and
 /// what stands in a list.
-const DECISIONS_FAST: u32 = 64;
-const DECISIONS_HEAVY: u32 = 16;
+const DECISIONS: Pair = Pair { fast: 64, heavy: 16 };
+/// The same of a strict compartment.
+const DECISIONS_STRICT: Pair = Pair { fast: 16, heavy: 4 };
+/// Calls that run at once in a strict compartment, at most: each place takes 8 GiB of address space, which is all used up with some
+/// thousands of them.
+pub const STRICT_CALLS_MAX: u32 = 256;
+/// Those of them that are language runtimes.
+const STRICT_HEAVY_MAX: u32 = 16;
+
+/// A number for each engine of a compartment.
+#[derive(Debug, Clone, Copy)]
+struct Pair {
+    fast: u32,
+    heavy: u32,
+}
 
 /// How many instances may live at once, those of decisions not counted.
 #[derive(Debug, Clone, Copy)]
@@ -65,9 +75,9 @@ impl Default for PoolSizes {
 }
 
 /// One engine with its places.
-#[derive(Debug)]
 pub(crate) struct House {
     pub(crate) engine: Engine,
+    pub(crate) linker: Linker<State>,
     /// The pool answers with an error when it is full, so a place is taken here first.
     places: Arc<Semaphore>,
     /// The same for decisions of policies.
@@ -92,27 +102,32 @@ impl House {
     }
 }
 
-/// Both engines and their ticker.
-#[derive(Debug)]
+/// Two engines, and the ticker of all.
 pub(crate) struct Engines {
     pub(crate) fast: House,
     pub(crate) heavy: House,
-    pub(crate) ticker: Ticker,
+    pub(crate) ticker: Arc<Ticker>,
+    calls: u32,
 }
 
 impl Engines {
-    pub(crate) fn new(sizes: PoolSizes, limits: &Limits) -> Result<Self, SandboxError> {
+    fn new(sizes: PoolSizes, limits: &Limits, isolation: Isolation, ticker: &Arc<Ticker>) -> Result<Self, SandboxError> {
         let house = |pool: PoolingAllocationConfig, places: u32, decisions: u32| {
             let mut config = config();
-            config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+            config.async_stack_zeroing(isolation == Isolation::Strict).allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
             let engine = Engine::new(&config).map_err(|error| SandboxError(format!("{error:#}")))?;
+            let linker = guest::linker(&engine)?;
             let [places, decisions] = [places, decisions].map(|count| Arc::new(Semaphore::new(count as usize)));
-            Ok::<_, SandboxError>(House { engine, places, decisions })
+            Ok::<_, SandboxError>(House { engine, linker, places, decisions })
         };
-        let fast = house(fast_pool(sizes.fast.saturating_add(DECISIONS_FAST), limits), sizes.fast, DECISIONS_FAST)?;
-        let heavy = house(heavy_pool(sizes.heavy.saturating_add(DECISIONS_HEAVY), limits), sizes.heavy, DECISIONS_HEAVY)?;
-        let ticker = Ticker::start([fast.engine.clone(), heavy.engine.clone()])?;
-        Ok(Self { fast, heavy, ticker })
+        let decisions = match isolation {
+            Isolation::Shared => DECISIONS,
+            Isolation::Strict => DECISIONS_STRICT,
+        };
+        let fast = house(fast_pool(sizes.fast.saturating_add(decisions.fast), limits), sizes.fast, decisions.fast)?;
+        let heavy = house(heavy_pool(sizes.heavy.saturating_add(decisions.heavy), limits), sizes.heavy, decisions.heavy)?;
+        [&fast, &heavy].into_iter().for_each(|house| ticker.take_on(&house.engine));
+        Ok(Self { fast, heavy, ticker: Arc::clone(ticker), calls: sizes.fast })
     }
 
     pub(crate) fn house(&self, profile: Profile) -> &House {
@@ -123,7 +138,48 @@ impl Engines {
     }
 }
 
-/// What compiled code depends on: the same here, in the other engine and in the compile worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Isolation {
+    Shared,
+    Strict,
+}
+
+/// Where guests run: whatever is reused from one to the next, places for memories, tables and stacks, and mapped code, is reused within it and
+/// nowhere else. Cheap to clone; it is given back with the last clone, guest and call in flight.
+#[derive(Clone)]
+pub struct Compartment(pub(crate) Arc<Engines>);
+
+impl Compartment {
+    pub(crate) fn shared(sizes: PoolSizes, limits: &Limits, ticker: &Arc<Ticker>) -> Result<Self, SandboxError> {
+        Ok(Self(Arc::new(Engines::new(sizes, limits, Isolation::Shared, ticker)?)))
+    }
+
+    pub(crate) fn strict(calls: u32, limits: &Limits, ticker: &Arc<Ticker>) -> Result<Self, SandboxError> {
+        let sizes = PoolSizes { fast: calls.clamp(1, STRICT_CALLS_MAX), heavy: calls.clamp(1, STRICT_HEAVY_MAX) };
+        Ok(Self(Arc::new(Engines::new(sizes, limits, Isolation::Strict, ticker)?)))
+    }
+
+    /// How many calls of small guests may run in it at once.
+    pub fn calls(&self) -> u32 {
+        self.0.calls
+    }
+}
+
+impl PartialEq for Compartment {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Compartment {}
+
+impl fmt::Debug for Compartment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Compartment").field("calls", &self.0.calls).finish_non_exhaustive()
+    }
+}
+
+/// What compiled code depends on: the same in every engine and in the compile worker. Neither pools nor the zeroing of stacks are among it.
 pub(crate) fn config() -> Config {
     let mut config = Config::new();
     config
@@ -196,81 +252,5 @@ fn shared_pool(places: u32, limits: &Limits) -> PoolingAllocationConfig {
     pool
 }
 
-/// Increments the epoch of the engines, from a thread of its own: a worker that a guest keeps busy cannot be late with it.
-#[derive(Debug)]
-pub(crate) struct Ticker {
-    shared: Arc<TickerState>,
-    thread: Option<JoinHandle<()>>,
-    handle: Thread,
-    began: Instant,
-}
-
-#[derive(Debug, Default)]
-struct TickerState {
-    /// When it last ticked, in milliseconds since it began.
-    ticked_ms: AtomicU64,
-    calls: AtomicU64,
-    asleep: AtomicBool,
-    stop: AtomicBool,
-}
-
-impl Ticker {
-    fn start(engines: [Engine; 2]) -> Result<Self, SandboxError> {
-        let shared = Arc::new(TickerState::default());
-        let (state, began) = (Arc::clone(&shared), Instant::now());
-        let thread = std::thread::Builder::new()
-            .name("epoch".to_owned())
-            .spawn(move || run_ticker(&state, &engines, began))
-            .map_err(|error| SandboxError(format!("no thread for the epoch ticker: {error}")))?;
-        let handle = thread.thread().clone();
-        Ok(Self { shared, thread: Some(thread), handle, began })
-    }
-
-    /// A guest is about to run: the ticker must tick.
-    pub(crate) fn call_begins(&self) {
-        self.shared.calls.fetch_add(1, SeqCst);
-        if self.shared.asleep.swap(false, SeqCst) {
-            self.handle.unpark();
-        }
-    }
-
-    /// How long ago it ticked: some milliseconds, or it stands.
-    pub(crate) fn age(&self) -> Duration {
-        self.began.elapsed().saturating_sub(Duration::from_millis(self.shared.ticked_ms.load(Relaxed)))
-    }
-
-    /// It ran.
-    pub(crate) fn call_ended(&self) {
-        self.shared.calls.fetch_sub(1, SeqCst);
-    }
-}
-
-impl Drop for Ticker {
-    fn drop(&mut self) {
-        self.shared.stop.store(true, SeqCst);
-        self.handle.unpark();
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-fn run_ticker(state: &TickerState, engines: &[Engine], began: Instant) {
-    let mut idle = 0;
-    while !state.stop.load(SeqCst) {
-        std::thread::sleep(TICK);
-        engines.iter().for_each(Engine::increment_epoch);
-        state.ticked_ms.store(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX), Relaxed);
-        idle = if state.calls.load(SeqCst) == 0 { idle + 1 } else { 0 };
-        if idle < IDLE_TICKS {
-            continue;
-        }
-        state.asleep.store(true, SeqCst);
-        // A call that began before the flag stood did not wake us: look again. Should both miss each other all the same, the
-        // time limit of the park bounds how long a guest runs unwatched.
-        if state.calls.load(SeqCst) == 0 {
-            std::thread::park_timeout(Duration::from_millis(50));
-        }
-        state.asleep.store(false, SeqCst);
-    }
-}
+#[cfg(test)]
+mod tests;

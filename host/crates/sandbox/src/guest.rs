@@ -6,11 +6,12 @@ use crate::bindings::keeping::Keeping;
 use crate::cache::{self, CodeCache};
 use crate::call::{Call, Finished, Runner};
 use crate::compile::{Compiler, MachineCode};
-use crate::engine::{Engines, PoolSizes, Profile, SandboxError};
+use crate::engine::{Compartment, House, PoolSizes, Profile, SandboxError};
 use crate::learn;
 use crate::plain;
 use crate::state::State;
 use crate::survey::{Import, Reach, Survey, SurveyError, survey};
+use crate::ticker::Ticker;
 use crate::work::{self, Exports, Lists, Offer};
 use crate::{Asks, Authority, Digest, Limits, LoadError, Permit};
 use std::fmt;
@@ -39,9 +40,9 @@ pub struct SandboxConfig {
 
 /// Loads guests and runs them.
 pub struct Sandbox {
-    engines: Arc<Engines>,
-    fast_linker: Linker<State>,
-    heavy_linker: Linker<State>,
+    /// Where guests of everybody are.
+    shared: Compartment,
+    ticker: Arc<Ticker>,
     compiler: Compiler,
     cache: Option<Arc<CodeCache>>,
     limits: Limits,
@@ -78,6 +79,15 @@ pub(crate) struct Code<E = Exports> {
     pub(crate) exports: E,
     pub(crate) profile: Profile,
     pub(crate) survey: Survey,
+    /// Last, so that its engines outlive it.
+    pub(crate) compartment: Compartment,
+}
+
+impl<E> Code<E> {
+    /// Where it runs.
+    pub(crate) fn place(&self) -> (Compartment, Profile) {
+        (self.compartment.clone(), self.profile)
+    }
 }
 
 impl Guest {
@@ -115,6 +125,11 @@ impl Guest {
     pub fn profile(&self) -> Profile {
         self.0.code.profile
     }
+
+    /// Whether it runs there.
+    pub fn is_in(&self, compartment: &Compartment) -> bool {
+        self.0.code.compartment == *compartment
+    }
 }
 
 impl fmt::Debug for Guest {
@@ -130,16 +145,16 @@ impl Sandbox {
     ///
     /// When the system does not give the address space or the threads.
     pub fn new(config: SandboxConfig) -> Result<(Self, Authority), SandboxError> {
-        let engines = Engines::new(config.pools, &config.limits)?;
+        let ticker = Arc::new(Ticker::start()?);
+        let shared = Compartment::shared(config.pools, &config.limits, &ticker)?;
         let low = runtime("guest", || {
             // Where that is refused the guest runs at the priority of everybody else.
             let _ = rustix::process::setpriority_process(None, 10);
         })?;
         let bench = runtime("policy", || {})?;
         let sandbox = Self {
-            fast_linker: linker(&engines.fast.engine)?,
-            heavy_linker: linker(&engines.heavy.engine)?,
-            engines: Arc::new(engines),
+            shared,
+            ticker,
             compiler: config.compiler,
             cache: config.cache.map(Arc::new),
             limits: config.limits,
@@ -155,9 +170,10 @@ impl Sandbox {
     ///
     /// # Errors
     ///
-    /// When the engine refuses.
+    /// When the engine refuses, or guests were loaded before.
     pub fn learn(&mut self) -> Result<(), SandboxError> {
-        let mut linkers = [&mut self.fast_linker, &mut self.heavy_linker].into_iter();
+        let engines = Arc::get_mut(&mut self.shared.0).ok_or_else(|| SandboxError("guests were loaded before".to_owned()))?;
+        let mut linkers = [&mut engines.fast.linker, &mut engines.heavy.linker].into_iter();
         linkers.try_for_each(learn::add_to).map_err(|error| SandboxError(format!("{error:#}")))
     }
 
@@ -168,7 +184,7 @@ impl Sandbox {
 
     /// How long ago the thread came round that has guests interrupted: some milliseconds, or their time limits do not hold.
     pub fn ticker_age(&self) -> Duration {
-        self.engines.ticker.age()
+        self.ticker.age()
     }
 
     /// How many files of compiled code did not bear the cache's seal, since the start.
@@ -176,18 +192,33 @@ impl Sandbox {
         self.cache.as_ref().map_or(0, |cache| cache.tampered())
     }
 
+    /// The compartment of everybody who has none of their own.
+    pub fn shared(&self) -> &Compartment {
+        &self.shared
+    }
+
+    /// Makes a compartment for guests that are to share nothing with those of others, for so many calls at once, [`STRICT_CALLS_MAX`](crate::STRICT_CALLS_MAX)
+    /// at most. Stacks are zeroed in it.
+    ///
+    /// # Errors
+    ///
+    /// When the system does not give the address space.
+    pub fn strict(&self, calls: u32) -> Result<Compartment, SandboxError> {
+        Compartment::strict(calls, &self.limits, &self.ticker)
+    }
+
     /// Makes a guest of a component's bytes: looks at them, compiles them or finds them compiled, links them, and asks for its lists in
-    /// an instance without grants. What it asks for decides what it may import.
+    /// an instance without grants. What it asks for decides what it may import. It runs in that compartment, now and later.
     ///
     /// Takes milliseconds for cached code and seconds for a language runtime, on other threads. Cancel-safe.
     ///
     /// # Errors
     ///
     /// For each reason not to load it, with a text for its author.
-    pub async fn load(&self, component: Arc<[u8]>, asks: &Asks) -> Result<Guest, LoadError> {
+    pub async fn load(&self, component: Arc<[u8]>, asks: &Asks, compartment: &Compartment) -> Result<Guest, LoadError> {
         let is_plugin = |survey: &Survey| work::is_native(&survey.exports) || survey.exports.iter().any(|export| plain::is_own(export));
         let (code, survey) = self.machine_code(component, asks, is_plugin, LoadError::Exports).await?;
-        let code = Arc::new(self.link(code, survey, Exports::of).await?);
+        let code = Arc::new(self.link(code, survey, Exports::of, compartment).await?);
         if let Exports::Plain(functions) = &code.exports
             && let Some(skipped) = functions.none()
         {
@@ -227,6 +258,37 @@ impl Sandbox {
         Ok(Guest(Arc::new(Loaded { code, offer, ..*guest.0 })))
     }
 
+    /// The same guest in another compartment: its compiled code is mapped once more, there, and neither compiled nor asked for its lists again. What is
+    /// there `before`, of the same component, is not even mapped.
+    ///
+    /// # Errors
+    ///
+    /// When there is no memory for it.
+    pub async fn copy(&self, guest: &Guest, compartment: &Compartment, before: Option<&Guest>) -> Result<Guest, LoadError> {
+        let before = before.filter(|before| before.digest() == guest.digest() && before.is_in(compartment));
+        let code = match before {
+            Some(before) => Arc::clone(&before.0.code),
+            None => Arc::new(self.copy_code(&guest.0.code, Exports::of, compartment).await?),
+        };
+        Ok(Guest(Arc::new(Loaded {
+            code,
+            offer: guest.0.offer.clone(),
+            sends_requests: guest.0.sends_requests,
+            keeps_values: guest.0.keeps_values,
+        })))
+    }
+
+    pub(crate) async fn copy_code<E: Send + 'static>(
+        &self,
+        code: &Code<E>,
+        exports: fn(&InstancePre<State>, &Survey) -> wasmtime::Result<E>,
+        compartment: &Compartment,
+    ) -> Result<Code<E>, LoadError> {
+        let component = code.pre.component().clone();
+        let copied = blocking(move || MachineCode::copied(&component)).await?.map_err(|error| LoadError::Link(format!("{error:#}")))?;
+        self.link(copied, code.survey.clone(), exports, compartment).await
+    }
+
     async fn lists(&self, code: &Arc<Code>, offer: Offer, lists: Lists) -> Result<Offer, LoadError> {
         self.runner().list(code, offer, lists, self.limits.for_listing()).await.map_err(LoadError::List)?.map_err(LoadError::from)
     }
@@ -237,21 +299,23 @@ impl Sandbox {
         code: MachineCode,
         survey: Survey,
         exports: fn(&InstancePre<State>, &Survey) -> wasmtime::Result<E>,
+        compartment: &Compartment,
     ) -> Result<Code<E>, LoadError> {
-        let fast = (self.engines.fast.engine.clone(), self.fast_linker.clone());
-        let heavy = (self.engines.heavy.engine.clone(), self.heavy_linker.clone());
-        let link =
-            |(engine, linker): (wasmtime::Engine, Linker<State>), code: &MachineCode| linker.instantiate_pre(&cache::map(&engine, code)?);
+        let compartment = compartment.clone();
         let linked = blocking(move || {
+            let link = |profile| {
+                let House { engine, linker, .. } = compartment.0.house(profile);
+                linker.instantiate_pre(&cache::map(engine, &code)?)
+            };
             let (pre, profile) = match Profile::of(&survey) {
-                Profile::Fast => match link(fast, &code) {
+                Profile::Fast => match link(Profile::Fast) {
                     Ok(pre) => (pre, Profile::Fast),
-                    Err(_) => (link(heavy, &code)?, Profile::Heavy),
+                    Err(_) => (link(Profile::Heavy)?, Profile::Heavy),
                 },
-                Profile::Heavy => (link(heavy, &code)?, Profile::Heavy),
+                Profile::Heavy => (link(Profile::Heavy)?, Profile::Heavy),
             };
             let exports = exports(&pre, &survey)?;
-            Ok(Code { pre, exports, profile, survey })
+            Ok(Code { pre, exports, profile, survey, compartment })
         });
         linked.await?.map_err(|error: wasmtime::Error| match error.downcast::<SurveyError>() {
             Ok(too_much) => LoadError::Survey(too_much),
@@ -261,7 +325,7 @@ impl Sandbox {
 
     async fn code(&self, component: Arc<[u8]>, digest: Digest) -> Result<MachineCode, LoadError> {
         let Some(cache) = self.cache.clone() else { return Ok(self.compiler.compile(component).await?) };
-        let engine = self.engines.fast.engine.clone();
+        let engine = self.shared.0.fast.engine.clone();
         let found = blocking({
             let (cache, engine) = (Arc::clone(&cache), engine.clone());
             move || cache.get(&digest, &engine)
@@ -297,7 +361,7 @@ impl Sandbox {
     pub(crate) fn runner(&self) -> Runner<'_> {
         // They are taken only by `drop`.
         let [low, bench] = [&self.low, &self.bench].map(|runtime| runtime.as_ref().expect("runtimes live as long as the sandbox").handle());
-        Runner { engines: &self.engines, low, turns: &self.turns, bench }
+        Runner { low, turns: &self.turns, bench }
     }
 }
 
@@ -330,7 +394,7 @@ pub(crate) fn refuse_imports<'a>(imports: impl Iterator<Item = &'a Import>) -> R
 }
 
 /// WASI 0.2 whole, so that language runtimes load, `wasi:http`, `wasi:config`, `wasi:keyvalue` and `gatehouse:host`. What lies behind each interface refuses unless granted.
-fn linker(engine: &wasmtime::Engine) -> Result<Linker<State>, SandboxError> {
+pub(crate) fn linker(engine: &wasmtime::Engine) -> Result<Linker<State>, SandboxError> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)
         .and_then(|()| wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker))

@@ -8,6 +8,7 @@
 //! - [`Limits`]: what one call may use.
 //! - [`survey()`]: what a file is, before anything of it is compiled.
 //! - [`Compiler`] and [`CodeCache`]: machine code, made in a process of its own and kept under the gateway's own seal.
+//! - [`Compartment`]: where guests run, together and apart from others.
 //! - [`Sandbox::load`]: bytes → [`Guest`], with its lists.
 //! - [`Asks`] and [`Grants`]: what a component asks for, and what its runs get; [`Outgoing`], by which the host sends their
 //!   requests, and [`KeyValue`], by which it keeps their values.
@@ -44,6 +45,7 @@ mod share;
 mod state;
 mod stdio;
 mod survey;
+mod ticker;
 mod work;
 
 pub use bindings::contract;
@@ -51,7 +53,7 @@ pub use cache::{CacheError, CodeCache};
 pub use call::{Call, Finished, Usage};
 pub use compile::{CompileError, Compiler, run_worker};
 pub use digest::Digest;
-pub use engine::{PoolSizes, Profile, SandboxError};
+pub use engine::{Compartment, PoolSizes, Profile, STRICT_CALLS_MAX, SandboxError};
 pub use events::{Change, EventReceiver, EventSender, GuestEvent, LogLevel, LogLine, Progress, Stream, events};
 pub use fault::{Fault, LoadError, Resource};
 pub use files::{FileQuota, FileRefusal, FileRefusals, Writable};

@@ -6,7 +6,7 @@ use crate::bindings::policies::gatehouse::policy::policy_types;
 use crate::guest::{Code, refuse_imports};
 use crate::state::State;
 use crate::survey::{Reach, Survey};
-use crate::{Asks, Digest, Fault, Grants, Limits, LoadError, Sandbox};
+use crate::{Asks, Compartment, Digest, Fault, Grants, Limits, LoadError, Sandbox};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -153,7 +153,7 @@ impl Sandbox {
         Limits { wall: limits.wall.max(self.decision_wall()), ..limits }
     }
 
-    /// Makes a policy of a component's bytes.
+    /// Makes a policy of a component's bytes, in the shared compartment.
     ///
     /// # Errors
     ///
@@ -163,7 +163,7 @@ impl Sandbox {
             |survey: &Survey| ["authenticator", "authorizer", "call-filter"].iter().any(|interface| exports(&survey.exports, interface));
         let (code, survey) = self.machine_code(component, &Asks::default(), decides, LoadError::NoPolicy).await?;
         refuse_imports(survey.imports.iter().filter(|import| !matches!(import.reach(), Reach::Nothing | Reach::Environment)))?;
-        let policy = PolicyGuest(Arc::new(self.link(code, survey, PolicyExports::of).await?));
+        let policy = PolicyGuest(Arc::new(self.link(code, survey, PolicyExports::of, self.shared()).await?));
         self.check_types(&policy).await.map_err(|fault| {
             let fault = match fault {
                 Fault::Trap(text) => text,
@@ -172,6 +172,15 @@ impl Sandbox {
             LoadError::Link(format!("its functions do not have the types of the contract: {fault}"))
         })?;
         Ok(policy)
+    }
+
+    /// The same policy in another compartment, as [`copy`](Self::copy) does it.
+    ///
+    /// # Errors
+    ///
+    /// When there is no memory for it.
+    pub async fn copy_policy(&self, policy: &PolicyGuest, compartment: &Compartment) -> Result<PolicyGuest, LoadError> {
+        Ok(PolicyGuest(Arc::new(self.copy_code(&policy.0, PolicyExports::of, compartment).await?)))
     }
 
     /// Whether its functions are those of the contract: the engine looks at their types when it finds them in an instance, and a policy of another

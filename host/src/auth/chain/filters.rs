@@ -7,7 +7,7 @@
 use super::{At, Blame, NoAnswer, Policies, Present, failed, no_answer, policy_span, scopes};
 use crate::config::PolicyMode;
 use crate::trace::Span;
-use sandbox::{Action, FilteredCall, ResultVerdict, Sandbox, Verdict};
+use sandbox::{Action, FilteredCall, PolicyGuest, ResultVerdict, Sandbox, Verdict};
 use std::sync::Arc;
 
 /// What filters made of a call.
@@ -45,6 +45,8 @@ struct Filter {
     name: Arc<str>,
     mode: PolicyMode,
     present: Arc<Present>,
+    /// Where the call's tenant is decided on.
+    guest: PolicyGuest,
 }
 
 /// Those who look at the result of one call.
@@ -63,10 +65,11 @@ pub struct Withheld(pub Blame);
 
 impl Policies {
     /// Those that look into calls there, in their order.
-    fn filters(&self, at: At<'_>) -> impl Iterator<Item = Filter> {
-        self.chain(at).filter_map(|policy| {
+    fn filters<'a>(&'a self, at: At<'a>) -> impl Iterator<Item = Filter> + use<'a> {
+        self.chain(at).filter_map(move |policy| {
             let present = policy.present.as_ref().filter(|present| present.guest.kinds().filters)?;
-            Some(Filter { name: Arc::clone(&policy.name), mode: policy.mode, present: Arc::clone(present) })
+            let guest = present.guest(at.tenant).clone();
+            Some(Filter { name: Arc::clone(&policy.name), mode: policy.mode, present: Arc::clone(present), guest })
         })
     }
 
@@ -90,7 +93,7 @@ impl Policies {
         let mut changed = false;
         for policy in &filters {
             let span = policy.span(at.span, "call", call.what);
-            let verdict = self.sandbox.filter_call(&policy.present.guest, policy.present.settings.clone(), call.clone()).await;
+            let verdict = self.sandbox.filter_call(&policy.guest, policy.present.settings.clone(), call.clone()).await;
             match &verdict {
                 Ok(verdict) => span.word("gatehouse.policy.verdict", word(verdict)),
                 Err(fault) => no_answer(&span, fault),
@@ -139,7 +142,7 @@ impl ResultFilters {
         let mut taken = None;
         for policy in self.filters.iter().rev() {
             let withheld = |reason: &str| Withheld(policy.blame(reason));
-            let (guest, settings) = (&policy.present.guest, policy.present.settings.clone());
+            let (guest, settings) = (&policy.guest, policy.present.settings.clone());
             let span = policy.span(&self.span, "result", self.call.what);
             let verdict = self.sandbox.filter_result(guest, settings, self.call.clone(), reply.clone()).await;
             match &verdict {

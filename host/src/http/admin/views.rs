@@ -55,7 +55,13 @@ impl Admin {
         let tenants = tenants.into_iter().map(|tenant| {
             let (in_flight, in_flight_max) = tenant.in_flight();
             let sessions = sessions.iter().find(|(id, _)| *id == tenant.id).map_or(0, |(_, count)| *count);
-            json!({ "id": tenant.id.as_str(), "calls_in_flight": in_flight, "calls_in_flight_max": in_flight_max, "sessions": sessions })
+            json!({
+                "id": tenant.id.as_str(),
+                "isolation": tenant.isolation.word(),
+                "calls_in_flight": in_flight,
+                "calls_in_flight_max": in_flight_max,
+                "sessions": sessions,
+            })
         });
         ok(&json!({ "tenants": tenants.collect::<Vec<_>>() }))
     }
