@@ -20,8 +20,7 @@ mod means;
 pub use learned::{Found, Learned};
 pub use means::{Means, MeansError};
 
-use crate::config::TenantId;
-use crate::journal::{Event, Journal, Kind, Source};
+use crate::journal::{Journal, Kind, OfGuest};
 use crate::metrics;
 use crate::tenant::Bill;
 use crate::trace::Span;
@@ -31,7 +30,7 @@ use check::Checked;
 use http_body_util::BodyExt as _;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use sandbox::{Digest, HttpAnswer, HttpBody, HttpFault, HttpRule, Outgoing, Sending};
+use sandbox::{HttpAnswer, HttpBody, HttpFault, HttpRule, Outgoing, Sending};
 use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
@@ -60,16 +59,8 @@ impl fmt::Debug for Egress {
 /// The call that requests are of.
 #[derive(Debug)]
 pub struct Of {
-    /// On whose behalf.
-    pub tenant: TenantId,
-    /// Who called, as lines of the journal name them.
-    pub principal: Option<String>,
-    /// At which virtual server.
-    pub server: Option<String>,
     /// Whose requests they are.
-    pub plugin: Arc<str>,
-    /// Its component.
-    pub component: Digest,
+    pub guest: OfGuest,
     /// Where they are charged.
     pub bill: Arc<Bill>,
     /// The guest's.
@@ -179,8 +170,7 @@ impl Call {
 
     fn charge(&self) -> Result<(), HttpFault> {
         self.of.bill.send().map_err(|exceeded| {
-            let source = Source::Tenant(self.of.tenant.clone());
-            self.egress.journal.note_often(Kind::QuotaHit, &source, exceeded.word(), |event| self.more(event));
+            self.of.guest.note_refusal(&self.egress.journal, Kind::QuotaHit, exceeded.word(), None);
             HttpFault::Denied("quota")
         })
     }
@@ -189,15 +179,8 @@ impl Call {
     fn refused(&self, fault: &HttpFault, place: &str, tried: u32) {
         metrics::EGRESS_DENIED.count(fault.word());
         if tried < TOLD_MAX {
-            let source = Source::Tenant(self.of.tenant.clone());
-            let to = || format!("{} {place}", self.of.plugin);
-            self.egress.journal.note_often(Kind::EgressDenied, &source, fault.word(), |event| self.more(event).to(&to()));
+            self.of.guest.note_refusal(&self.egress.journal, Kind::EgressDenied, fault.word(), Some(format_args!("{place}")));
         }
-    }
-
-    fn more(&self, event: Event) -> Event {
-        let Of { principal, server, component, .. } = &self.of;
-        Event { principal: principal.clone(), server: server.clone(), component: Some(component.to_string()), ..event }
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod chain;
 mod event;
+mod guest;
 mod often;
 mod read;
 mod record;
@@ -14,6 +15,7 @@ mod writer;
 
 pub use chain::{Hash, Verified, VerifyError, verify};
 pub use event::{Event, Kind, principal, tag};
+pub use guest::OfGuest;
 pub use often::{Source, network};
 pub use read::{Segment, lines_from_end, segments};
 pub use record::{Outcome, PolicyRecord, Record};

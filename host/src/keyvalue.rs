@@ -7,13 +7,12 @@
 //! The store takes writes when it is asked and carries them out by itself: a call that is dropped meanwhile leaves what it asked for, or nothing of
 //! it, and never a part.
 
-use crate::config::TenantId;
-use crate::journal::{Event, Journal, Kind, Source};
+use crate::journal::{Journal, Kind, OfGuest};
 use crate::metrics;
 use crate::trace::Span;
 use bytes::Bytes;
 use event_store::{Bucket, Change, Decide, EventStore, Filled, Quota, StoreError, TenantKey};
-use sandbox::{BucketGrant, BucketTerms, Digest, Keeping, KeyFault, KeyList, KeyValue};
+use sandbox::{BucketGrant, BucketTerms, Keeping, KeyFault, KeyList, KeyValue};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -45,16 +44,8 @@ impl fmt::Debug for KeyValues {
 /// The call that values are of.
 #[derive(Debug)]
 pub struct Of {
-    /// On whose behalf.
-    pub tenant: TenantId,
-    /// Who called, as lines of the journal name them.
-    pub principal: Option<String>,
-    /// At which virtual server.
-    pub server: Option<String>,
     /// Whose values they are.
-    pub plugin: Arc<str>,
-    /// Its component.
-    pub component: Digest,
+    pub guest: OfGuest,
     /// The guest's.
     pub span: Span,
 }
@@ -113,7 +104,7 @@ impl Told {
         let Some(store) = &self.all.store else {
             return Err(denied("no_store", "this gateway keeps nothing: its settings say `store.backend = \"none\"`".to_owned()));
         };
-        let tenant = TenantKey::new(self.of.tenant.as_str());
+        let tenant = TenantKey::new(self.of.guest.tenant.as_str());
         let bucket = tenant.and_then(|tenant| Bucket::new(tenant, &terms.owner, granted.name.as_str()));
         let bucket = bucket.ok_or_else(|| KeyFault::Failed("there is no place for a bucket of this name".to_owned()))?;
         Ok(Place { store: Arc::clone(store), bucket, limits: Filled { keys: terms.keys_max, bytes: terms.bytes_max } })
@@ -130,12 +121,8 @@ impl Told {
     fn refused(&self, word: &'static str, bucket: &str) {
         metrics::KEYVALUE_DENIED.count(word);
         if self.refused.fetch_add(1, Relaxed) < TOLD_MAX {
-            let Of { tenant, principal, server, plugin, component, .. } = &self.of;
-            let to = format!("{plugin} {}", mcp::text::line(bucket, NAME_BYTES_MAX));
-            self.all.journal.note_often(Kind::KeyvalueDenied, &Source::Tenant(tenant.clone()), word, |event| {
-                let event = Event { principal: principal.clone(), server: server.clone(), component: Some(component.to_string()), ..event };
-                event.to(&to)
-            });
+            let bucket = mcp::text::line(bucket, NAME_BYTES_MAX);
+            self.of.guest.note_refusal(&self.all.journal, Kind::KeyvalueDenied, word, Some(format_args!("{bucket}")));
         }
     }
 
@@ -284,11 +271,13 @@ fn fault(error: StoreError, terms: &BucketTerms) -> KeyFault {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::TenantId;
     use sandbox::BucketName;
 
     fn call(store: Option<Arc<dyn EventStore>>, tenant: &str) -> Arc<dyn KeyValue> {
         let tenant = TenantId::parse(tenant).expect("a name");
-        let of = Of { tenant, principal: None, server: None, plugin: "p".into(), component: Digest::of(b""), span: Span::default() };
+        let guest = OfGuest { tenant, principal: None, server: None, plugin: "p".into(), component: String::new() };
+        let of = Of { guest, span: Span::default() };
         KeyValues::new(store, Arc::new(Journal::off())).of_call(of)
     }
 

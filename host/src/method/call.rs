@@ -25,7 +25,7 @@ use crate::catalog::{Rejection, Server};
 use crate::config::ServerId;
 use crate::egress;
 use crate::failure::Failure;
-use crate::journal;
+use crate::journal::{self, OfGuest};
 use crate::keyvalue;
 use crate::metrics;
 use crate::outbox::{Held, Run};
@@ -285,16 +285,7 @@ impl About {
         if let Some(learned) = rooms.learned.clone() {
             return Some(learned);
         }
-        let principal = self.caller.principal();
-        Some(rooms.egress.way_out(egress::Of {
-            tenant: self.caller.tenant().id.clone(),
-            principal: journal::principal(principal.issuer.as_deref(), principal.subject.as_deref()),
-            server: self.server.id.as_ref().map(ToString::to_string),
-            plugin: Arc::clone(self.target.plugin()),
-            component: self.target.guest().digest(),
-            bill: Arc::clone(bill),
-            span: guest.clone(),
-        }))
+        Some(rooms.egress.way_out(egress::Of { guest: self.of_guest(), bill: Arc::clone(bill), span: guest.clone() }))
     }
 
     /// By what its guest keeps values; none for one that can keep none.
@@ -302,15 +293,7 @@ impl About {
         if !self.target.guest().keeps_values() {
             return None;
         }
-        let principal = self.caller.principal();
-        Some(rooms.keyvalue.of_call(keyvalue::Of {
-            tenant: self.caller.tenant().id.clone(),
-            principal: journal::principal(principal.issuer.as_deref(), principal.subject.as_deref()),
-            server: self.server.id.as_ref().map(ToString::to_string),
-            plugin: Arc::clone(self.target.plugin()),
-            component: self.target.guest().digest(),
-            span: guest.clone(),
-        }))
+        Some(rooms.keyvalue.of_call(keyvalue::Of { guest: self.of_guest(), span: guest.clone() }))
     }
 
     /// Gives its guest the scratch directory that it is granted. Without room for one on the disk it has none, as if none were granted.
@@ -327,16 +310,19 @@ impl About {
 
     /// Who hears of what its guest may not do with files.
     fn refusals(&self, rooms: &Rooms) -> Arc<dyn FileRefusals> {
+        Arc::new(Refusals { journal: Arc::clone(&rooms.journal), guest: self.of_guest(), told: AtomicU32::new(0) })
+    }
+
+    /// Its guest, for lines about what that may not do.
+    fn of_guest(&self) -> OfGuest {
         let principal = self.caller.principal();
-        Arc::new(Refusals {
-            journal: Arc::clone(&rooms.journal),
+        OfGuest {
             tenant: self.caller.tenant().id.clone(),
             principal: journal::principal(principal.issuer.as_deref(), principal.subject.as_deref()),
             server: self.server.id.as_ref().map(ToString::to_string),
             plugin: Arc::clone(self.target.plugin()),
-            component: self.target.guest().digest(),
-            told: AtomicU32::new(0),
-        })
+            component: self.target.guest().digest().to_string(),
+        }
     }
 
     /// What its guest may see of the request's `_meta`. Where the call is recorded, what the guest does belongs to its span.

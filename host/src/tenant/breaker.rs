@@ -18,7 +18,14 @@ const KNOWN_MAX: usize = 4_096;
 pub(super) struct Breakers {
     /// How many there are, so that nobody takes the lock as long as nothing falls.
     count: AtomicUsize,
-    by_key: Mutex<HashMap<Box<str>, Breaker>>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    by_key: HashMap<Box<str>, Breaker>,
+    /// When it was last looked for those that are over.
+    looked: Option<Instant>,
 }
 
 /// One that has fallen lately.
@@ -58,8 +65,8 @@ impl Breakers {
         if self.count.load(Relaxed) == 0 {
             return Ok(());
         }
-        let mut by_key = self.by_key.lock();
-        let Some(breaker) = by_key.get_mut(key().as_str()).filter(|breaker| breaker.component == component) else { return Ok(()) };
+        let mut known = self.known.lock();
+        let Some(breaker) = known.by_key.get_mut(key().as_str()).filter(|breaker| breaker.component == component) else { return Ok(()) };
         let Some(until) = breaker.shut_until else { return Ok(()) };
         if now < until {
             return Err(until.saturating_duration_since(now));
@@ -81,36 +88,49 @@ impl Breakers {
         if limits.calls_min == 0 || (!has_fallen && self.count.load(Relaxed) == 0) {
             return None;
         }
-        let (mut by_key, key) = (self.by_key.lock(), key());
-        let opened = if has_fallen {
-            let is_over = |breaker: &Breaker| now.saturating_duration_since(breaker.shut_until.unwrap_or(breaker.since)) > limits.window;
-            if by_key.len() >= KNOWN_MAX && !by_key.contains_key(key.as_str()) {
-                by_key.retain(|_, breaker| !is_over(breaker));
-            }
-            let begun = || Breaker { component, since: now, calls: 0, falls: 0, shut_until: None };
-            if by_key.get(key.as_str()).is_some_and(|breaker| breaker.component != component || is_over(breaker)) {
-                by_key.remove(key.as_str());
-            }
-            if by_key.len() < KNOWN_MAX || by_key.contains_key(key.as_str()) {
-                by_key.entry(key.into()).or_insert_with(begun).falls(limits, now)
-            } else {
-                None
-            }
-        } else {
-            match by_key.get_mut(key.as_str()).filter(|breaker| breaker.component == component) {
-                // It is well again.
-                Some(breaker) if breaker.shut_until.is_some() => drop(by_key.remove(key.as_str())),
-                Some(breaker) => breaker.calls = breaker.calls.saturating_add(1),
-                None => {}
-            }
-            None
-        };
-        self.count.store(by_key.len(), Relaxed);
+        let (mut known, key) = (self.known.lock(), key());
+        known.forget_over(limits.window, now);
+        let opened = if has_fallen { known.falls(limits, component, &key, now) } else { known.is_well(component, &key) };
+        self.count.store(known.by_key.len(), Relaxed);
         opened
     }
 }
 
+impl Known {
+    /// Now and then, so that a fall of long ago costs nobody a lock.
+    fn forget_over(&mut self, window: Duration, now: Instant) {
+        if self.looked.is_none_or(|looked| now.saturating_duration_since(looked) > window) {
+            self.by_key.retain(|_, breaker| !breaker.is_over(window, now));
+            self.looked = Some(now);
+        }
+    }
+
+    fn falls(&mut self, limits: BreakerLimits, component: Digest, key: &str, now: Instant) -> Option<Opened> {
+        if self.by_key.get(key).is_some_and(|breaker| breaker.component != component || breaker.is_over(limits.window, now)) {
+            self.by_key.remove(key);
+        }
+        if self.by_key.len() >= KNOWN_MAX && !self.by_key.contains_key(key) {
+            return None;
+        }
+        let begun = || Breaker { component, since: now, calls: 0, falls: 0, shut_until: None };
+        self.by_key.entry(key.into()).or_insert_with(begun).falls(limits, now)
+    }
+
+    fn is_well(&mut self, component: Digest, key: &str) -> Option<Opened> {
+        match self.by_key.get_mut(key).filter(|breaker| breaker.component == component) {
+            Some(breaker) if breaker.shut_until.is_some() => drop(self.by_key.remove(key)),
+            Some(breaker) => breaker.calls = breaker.calls.saturating_add(1),
+            None => {}
+        }
+        None
+    }
+}
+
 impl Breaker {
+    fn is_over(&self, window: Duration, now: Instant) -> bool {
+        now.saturating_duration_since(self.shut_until.unwrap_or(self.since)) > window
+    }
+
     fn falls(&mut self, limits: BreakerLimits, now: Instant) -> Option<Opened> {
         self.calls = self.calls.saturating_add(1);
         self.falls = self.falls.saturating_add(1);
@@ -201,6 +221,8 @@ mod tests {
             tried.ended(&at.to_string(), true, 1);
         }
         assert_eq!(tried.breakers.count.load(Relaxed), KNOWN_MAX);
+        tried.ended("later", false, 40);
+        assert_eq!(tried.breakers.count.load(Relaxed), 0, "what is over costs nobody anything");
         tried.ended("later", true, 40);
         assert_eq!(tried.breakers.count.load(Relaxed), 1);
         let off = BreakerLimits { calls_min: 0, ..LIMITS };

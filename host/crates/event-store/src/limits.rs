@@ -1,7 +1,8 @@
 //! How limits count: the same for every back end.
 
-use crate::{Filled, Kind, NewEvent, Quota, Settings, StoreError, TenantKey};
-use std::collections::HashMap;
+use crate::{Change, Filled, Kind, NewEvent, Quota, Settings, StoreError, TenantKey};
+use bytes::Bytes;
+use std::collections::{BTreeMap, HashMap};
 
 /// Of the words that a stream is opened with.
 pub(crate) const ABOUT_BYTES_MAX: usize = 4 << 10;
@@ -63,6 +64,21 @@ pub(crate) fn largest(usage: &HashMap<TenantKey, u64>) -> Vec<TenantKey> {
     let mut tenants: Vec<_> = usage.iter().collect();
     tenants.sort_by(|(name, bytes), (other, others)| others.cmp(bytes).then_with(|| name.cmp(other)));
     tenants.into_iter().take(DONORS_MAX).map(|(name, _)| name.clone()).collect()
+}
+
+/// What becomes of each key in the end, where each value may be kept.
+pub(crate) fn last(changes: Vec<Change>, value_bytes_max: usize) -> Result<BTreeMap<Bytes, Option<Bytes>>, StoreError> {
+    let mut last = BTreeMap::new();
+    for change in changes {
+        match change {
+            Change::Set(key, value) => {
+                check(value.len(), value_bytes_max)?;
+                last.insert(key, Some(value));
+            }
+            Change::Remove(key) => drop(last.insert(key, None)),
+        }
+    }
+    Ok(last)
 }
 
 pub(crate) fn check(bytes: usize, limit: usize) -> Result<(), StoreError> {

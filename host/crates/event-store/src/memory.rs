@@ -254,16 +254,7 @@ impl Memory {
     }
 
     fn change_kept(&self, kept: &mut Kept, bucket: &Bucket, changes: Vec<Change>, limits: Filled) -> Result<(), StoreError> {
-        let mut last = BTreeMap::new();
-        for change in changes {
-            match change {
-                Change::Set(key, value) => {
-                    limits::check(value.len(), self.settings.event_bytes_max)?;
-                    last.insert(key, Some(value));
-                }
-                Change::Remove(key) => drop(last.insert(key, None)),
-            }
-        }
+        let last = limits::last(changes, self.settings.event_bytes_max)?;
         let none = Entries::default();
         let entries = kept.buckets.get(bucket).unwrap_or(&none);
         let old = entries.filled();

@@ -1,9 +1,8 @@
 //! What guests of one call may not do with files, told to the operator.
 
-use crate::config::TenantId;
-use crate::journal::{Event, Journal, Kind, Source};
+use crate::journal::{Journal, Kind, OfGuest};
 use crate::metrics;
-use sandbox::{Digest, FileRefusal, FileRefusals};
+use sandbox::{FileRefusal, FileRefusals};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -14,18 +13,14 @@ const TOLD_MAX: u32 = 64;
 /// The call that they are of.
 pub(super) struct Refusals {
     pub(super) journal: Arc<Journal>,
-    pub(super) tenant: TenantId,
-    pub(super) principal: Option<String>,
-    pub(super) server: Option<String>,
-    pub(super) plugin: Arc<str>,
-    pub(super) component: Digest,
+    pub(super) guest: OfGuest,
     /// So many so far.
     pub(super) told: AtomicU32,
 }
 
 impl fmt::Debug for Refusals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Refusals").field("plugin", &self.plugin).finish_non_exhaustive()
+        f.debug_struct("Refusals").field("guest", &self.guest).finish_non_exhaustive()
     }
 }
 
@@ -35,11 +30,6 @@ impl FileRefusals for Refusals {
         if self.told.fetch_add(1, Relaxed) >= TOLD_MAX {
             return;
         }
-        let source = Source::Tenant(self.tenant.clone());
-        self.journal.note_often(Kind::FilesDenied, &source, word, |event| {
-            let Self { principal, server, component, .. } = self;
-            let event = Event { principal: principal.clone(), server: server.clone(), component: Some(component.to_string()), ..event };
-            event.to(&format!("{} {grant} {path}", self.plugin))
-        });
+        self.guest.note_refusal(&self.journal, Kind::FilesDenied, word, Some(format_args!("{grant} {path}")));
     }
 }

@@ -6,20 +6,10 @@ use super::{Fault, Plan};
 use crate::limits::{self, CLEARED_MAX};
 use crate::{Bucket, Change, Decide, Filled};
 use bytes::Bytes;
-use std::collections::BTreeMap;
 
 impl Plan<'_> {
     pub(in super::super) fn change(&mut self, bucket: &Bucket, changes: Vec<Change>, limits: Filled) -> Result<(), Fault> {
-        let mut last = BTreeMap::new();
-        for change in changes {
-            match change {
-                Change::Set(key, value) => {
-                    limits::check(value.len(), self.settings.event_bytes_max)?;
-                    last.insert(key, Some(value));
-                }
-                Change::Remove(key) => drop(last.insert(key, None)),
-            }
-        }
+        let last = limits::last(changes, self.settings.event_bytes_max)?;
         self.freshen()?;
         let old = read::bucket(self.tree, bucket)?;
         let mut new = old;
