@@ -8,6 +8,7 @@ use super::resources::{again, with_forms};
 use crate::harness::{Events, Gateway, Modern, Setup, Upstream, call_params, eventually, messages, plugin, root, rpc};
 use serde_json::{Value, json};
 use std::fs;
+use std::path::Path;
 
 /// Whether an example is there. Those in C and Go are left out where their compilers cannot be had, but not in CI.
 fn is_built(name: &str) -> bool {
@@ -152,15 +153,36 @@ const SALES: &str = "\u{feff}day,town,item,pieces,note\n\
     2026-11-03,Ulm,chair,1.5,<b>late</b>\n\
     2026-11-04,Ulm,lamp\n";
 
+/// With a directory of tables granted.
+async fn with_tables(tables: &Path, limits: &str) -> Gateway {
+    let settings = format!("[grants.tables]\nplugin = \"table-query\"\n[grants.tables.files]\n\"/tables\" = {:?}\n{limits}", tables);
+    let gateway = Gateway::with(Setup { plugins: vec!["table-query"], settings, ..Setup::default() }).await;
+    let shipped = fs::read_to_string(plugin("table-query").with_extension("toml")).expect("it comes with its side file");
+    beside(&gateway.plugins, "table-query", &shipped);
+    gateway
+}
+
+/// R15: what a guest does with files are calls to the host like all others.
+#[tokio::test]
+async fn r15_a_flood_of_reading_ends() {
+    let tables = tempfile::tempdir().expect("a directory");
+    fs::write(tables.path().join("long.csv"), "a,b\n".repeat(2_000_000)).expect("a table");
+    let gateway = with_tables(tables.path(), "[limits]\ncall_host_calls_max = 100\n").await;
+    let fallen = || async {
+        let answer = gateway.call("query_table", json!({ "table": "long" })).await;
+        // Until the side file counts, nothing is granted, and that takes no calls.
+        answer.message().get("error").is_some().then_some(answer)
+    };
+    let answer = eventually("it reads", SOON, fallen).await;
+    assert_eq!((answer.code(), &answer.error()["message"]), (-31003, &json!("The plugin ran out of calls to the host")));
+}
+
 #[tokio::test]
 async fn tables_of_a_granted_directory_answer_questions() {
     let tables = tempfile::tempdir().expect("a directory");
     fs::write(tables.path().join("sales.csv"), SALES).expect("a table");
     fs::write(tables.path().join("notes.txt"), "none").expect("no table");
-    let settings = format!("[grants.tables]\nplugin = \"table-query\"\n[grants.tables.files]\n\"/tables\" = {:?}\n", tables.path());
-    let gateway = Gateway::with(Setup { plugins: vec!["table-query"], settings, ..Setup::default() }).await;
-    let shipped = fs::read_to_string(plugin("table-query").with_extension("toml")).expect("it comes with its side file");
-    beside(&gateway.plugins, "table-query", &shipped);
+    let gateway = with_tables(tables.path(), "").await;
     let ask = async |question: Value| {
         let answer = gateway.call("query_table", question).await;
         let result = answer.result().clone();

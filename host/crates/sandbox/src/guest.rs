@@ -410,8 +410,8 @@ pub(crate) fn linker(engine: &wasmtime::Engine) -> Result<Linker<State>, Sandbox
 /// In place of the library's own.
 fn add_files(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
-    filesystem::types::add_to_linker::<State, HasSelf<State>>(linker, |state| state)?;
-    filesystem::preopens::add_to_linker::<State, HasSelf<State>>(linker, |state| state)?;
+    filesystem::types::add_to_linker::<State, HasSelf<State>>(linker, State::asked)?;
+    filesystem::preopens::add_to_linker::<State, HasSelf<State>>(linker, State::asked)?;
     linker.allow_shadowing(false);
     Ok(())
 }

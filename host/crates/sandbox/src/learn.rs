@@ -77,7 +77,7 @@ impl environment::Host for State {
 /// In place of what guests of a gateway get: there are no settings, and whoever asks for one is heard.
 pub(crate) fn add_to(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
-    environment::add_to_linker::<State, HasSelf<State>>(linker, |state| state)?;
+    environment::add_to_linker::<State, HasSelf<State>>(linker, State::asked)?;
     let mut settings = linker.instance("wasi:config/store@0.2.0-rc.1")?;
     settings.func_wrap("get", |store: StoreContextMut<'_, State>, (key,): (String,)| {
         store.data().wants(Wanted::Setting(&key));
