@@ -9,6 +9,31 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use tempfile::TempDir;
 
+/// What components are written in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    Rust,
+    Python,
+    Js,
+    Go,
+    C,
+}
+
+impl Language {
+    pub const ALL: [Self; 5] = [Self::Rust, Self::Python, Self::Js, Self::Go, Self::C];
+
+    /// As `--lang` names it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Rust => "rust",
+            Self::Python => "python",
+            Self::Js => "js",
+            Self::Go => "go",
+            Self::C => "c",
+        }
+    }
+}
+
 /// A working directory of the test's own, with the tools of languages as `make` sets them up for the examples.
 pub struct Desk {
     pub directory: TempDir,
@@ -17,10 +42,14 @@ pub struct Desk {
 
 impl Desk {
     pub fn new() -> Self {
-        // Where `make plugins` has componentize-py; and the program itself, for commands that name it.
-        let venv = root().join("target/guests/venv/data-helper/bin");
+        // Where `make plugins` has componentize-py and, unless the machine's own is new enough, Go; and the program itself, for commands that
+        // name it.
+        let venvs = root().join("target/guests/venv");
         let own = binary().parent().expect("it lies in a folder").to_owned();
-        let path = [own, venv].map(|folder| folder.display().to_string()).join(":");
+        let mut folders = vec![own, venvs.join("data-helper/bin")];
+        folders.extend(newest_below(&venvs, "go-").map(|venv| venv.join("bin")));
+        let path: Vec<_> = folders.iter().map(|folder| folder.display().to_string()).collect();
+        let path = path.join(":");
         let path = format!("{path}:{}", std::env::var("PATH").unwrap_or_default());
         Self { directory: tempfile::tempdir().expect("a temporary directory"), path }
     }
@@ -40,6 +69,10 @@ impl Desk {
         command.current_dir(self.path()).env("PATH", &self.path).stdin(Stdio::null());
         // What guests depend on is compiled once for all tests, and was fetched for the examples.
         command.env("CARGO_TARGET_DIR", root().join("target/guests/author")).env("CARGO_NET_OFFLINE", "true");
+        command.env("GOTOOLCHAIN", "local");
+        if go_runtime().is_some() {
+            command.env("GOPROXY", "off").env("GOSUMDB", "off");
+        }
         command.envs(rust_environment().iter().map(|(name, value)| (name, value)));
         command
     }
@@ -49,17 +82,64 @@ impl Desk {
         ran(self.command(binary()).args(arguments))
     }
 
-    /// Takes over what npm installed for the examples, where it did: a build then fetches nothing.
-    pub fn borrow_node_modules(&self, folder: &str) {
-        let installed = root().join("plugins/text-template/node_modules");
-        if installed.is_dir() {
-            std::os::unix::fs::symlink(installed, self.path().join(folder).join("node_modules")).expect("linked");
+    /// Takes over what was fetched for the examples, where it was: a build then fetches nothing.
+    pub fn borrow(&self, language: Language, folder: &str) {
+        let folder = self.path().join(folder);
+        match language {
+            Language::Js => {
+                let installed = root().join("plugins/text-template/node_modules");
+                if installed.is_dir() {
+                    std::os::unix::fs::symlink(installed, folder.join("node_modules")).expect("linked");
+                }
+            }
+            Language::Go => {
+                if let Some(runtime) = go_runtime() {
+                    let replace = format!("go.bytecodealliance.org/pkg={}", runtime.display());
+                    let edited = ran(self.command("go").args(["mod", "edit", "-replace", &replace]).current_dir(folder));
+                    assert_eq!(edited.code, 0, "{edited:?}");
+                }
+            }
+            Language::Rust | Language::Python | Language::C => {}
         }
+    }
+
+    /// What it takes to build in a language and is not here. Only of Go and C can that be, and not in CI: as for the examples.
+    pub fn missing(&self, language: Language) -> Option<&'static str> {
+        let runs =
+            |program: &str, arguments: &[&str]| self.command(program).args(arguments).output().is_ok_and(|output| output.status.success());
+        let missing = match language {
+            Language::Rust | Language::Python | Language::Js => None,
+            Language::Go if !runs("go", &["version"]) => Some("go"),
+            Language::Go => {
+                let fetched = go_runtime().is_some() || runs("go", &["mod", "download", "go.bytecodealliance.org/pkg@v0.4.0"]);
+                (!fetched).then_some("the runtime of Go bindings")
+            }
+            Language::C if Path::new("/opt/wasi-sdk/bin/clang").is_file() => None,
+            Language::C if !Path::new("/usr/include/wasm32-wasi").is_dir() => Some("wasi-libc"),
+            Language::C => (!runs("clang-19", &["--version"])).then_some("clang-19"),
+        };
+        if let Some(what) = missing {
+            assert!(std::env::var_os("CI").is_none(), "{what} is missing; `make plugins` installs it");
+            eprintln!("not run: {what} is missing here");
+        }
+        missing
     }
 
     pub fn write(&self, file: &str, text: &str) {
         fs::write(self.path().join(file), text).expect("written");
     }
+}
+
+/// The runtime of Go bindings, where the examples have it from.
+fn go_runtime() -> Option<PathBuf> {
+    let fetched = newest_below(&root().join("target/guests"), "go-runtime-")?.join("vendor/wit-bindgen-go/src/pkg");
+    fetched.is_dir().then_some(fetched)
+}
+
+/// The folder with the last of the names that begin so.
+fn newest_below(folder: &Path, begin: &str) -> Option<PathBuf> {
+    let folders = fs::read_dir(folder).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
+    folders.filter(|path| path.is_dir() && path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(begin))).max()
 }
 
 pub fn ran(command: &mut Command) -> Ran {

@@ -1,6 +1,6 @@
 //! The author's guide, read as its reader would: its commands are run as they stand there.
 
-use super::author::{Desk, ran};
+use super::author::{Desk, Language, ran};
 use crate::harness::root;
 use std::fs;
 
@@ -15,13 +15,16 @@ fn walk(language: &str) -> Vec<String> {
 }
 
 /// Runs them; the tests of a folder come out well, and what is called in the end counts three words.
-fn follow(desk: &Desk, language: &str) {
-    for command in walk(language) {
+fn follow(desk: &Desk, language: Language) {
+    if desk.missing(language).is_some() {
+        return;
+    }
+    for command in walk(language.word()) {
         let done = ran(desk.command("sh").args(["-e", "-c", &command]));
         assert_eq!(done.code, 0, "{command}: {done:?}");
         let words: Vec<_> = command.split(' ').collect();
         match (words[1], words[2]) {
-            ("new", folder) if language == "js" => desk.borrow_node_modules(folder),
+            ("new", folder) => desk.borrow(language, folder),
             ("build", folder) => assert!(done.out.contains(&format!("plugin     {folder}: ok, 1 tool, sha256:")), "{done:?}"),
             ("test", _) => assert!(done.out.contains("cases came out as expected") && !done.out.contains('✗'), "{done:?}"),
             ("call", _) => assert!(done.out.contains("\"seconds\": 3") && done.out.contains("\"words\": 3"), "{done:?}"),
@@ -33,7 +36,7 @@ fn follow(desk: &Desk, language: &str) {
 #[test]
 fn rust() {
     let desk = Desk::new();
-    follow(&desk, "rust");
+    follow(&desk, Language::Rust);
     // The comments of a plain component's WIT reach its clients, and it stands what its schema allows.
     let shown = desk.run(&["inspect", "plain-reader/plain-reader.wasm"]);
     assert!(shown.out.contains("Counts the words of a text and tells how long a person takes to read them."), "{shown:?}");
@@ -57,40 +60,21 @@ fn rust() {
 
 #[test]
 fn python() {
-    follow(&Desk::new(), "python");
+    follow(&Desk::new(), Language::Python);
 }
 
 #[test]
 fn javascript() {
-    follow(&Desk::new(), "js");
+    follow(&Desk::new(), Language::Js);
 }
 
-/// The first of these that is missing.
-fn missing<'a>(desk: &Desk, programs: &[(&'a str, &[&str])]) -> Option<&'a str> {
-    let runs =
-        |program: &str, arguments: &[&str]| desk.command(program).args(arguments).output().is_ok_and(|output| output.status.success());
-    programs.iter().find(|(program, arguments)| !runs(program, arguments)).map(|(program, _)| *program)
-}
-
-/// A reader of the guide has Go and its module proxy. The example in Go is built without either; a new folder is not.
+/// A reader of the guide has Go's module proxy; here the bindings' runtime comes from where the examples have it.
 #[test]
 fn go() {
-    let desk = Desk::new();
-    let fetched = ["mod", "download", "go.bytecodealliance.org/pkg@v0.4.0"];
-    if let Some(program) = missing(&desk, &[("go", &["version"]), ("go", &fetched)]) {
-        eprintln!("not run: `{program}` is missing here, or cannot fetch the bindings' runtime");
-        return;
-    }
-    follow(&desk, "go");
+    follow(&Desk::new(), Language::Go);
 }
 
 #[test]
 fn c() {
-    let desk = Desk::new();
-    let headers = std::path::Path::new("/usr/include/wasm32-wasi").is_dir();
-    if let Some(program) = missing(&desk, &[("clang-19", &["--version"])]).or((!headers).then_some("wasi-libc")) {
-        eprintln!("not run: `{program}` is missing here");
-        return;
-    }
-    follow(&desk, "c");
+    follow(&Desk::new(), Language::C);
 }

@@ -45,6 +45,7 @@ mod jwks;
 mod keys;
 mod keyvalue;
 mod ladder;
+mod languages;
 mod learned;
 mod legacy;
 mod limits;
