@@ -4,7 +4,7 @@
 //! `gatehouse-bench [SECONDS]` prints tables: calls, what it costs to know the caller, then the store. Servers are processes of their own; the
 //! load comes from this one.
 //!
-//! `gatehouse-bench neighbours [SECONDS]` and `gatehouse-bench overload [SECONDS]` hold a gateway against bars, each part for so long, and end
+//! `gatehouse-bench neighbours [SECONDS [STYLE…]]` and `gatehouse-bench overload [SECONDS]` hold a gateway against bars, each part for so long, and end
 //! with 1 where one is broken.
 
 #![expect(clippy::disallowed_methods, reason = "the bans are about the serving process; this one ends with its tasks")]
@@ -41,14 +41,14 @@ fn main() -> Result<()> {
         "bare-route" => return bare_route(),
         "abuse" => runtime.block_on(neighbours::abuse(rest))?,
         "calls" => runtime.block_on(measure(each(2.0)?)).map(|()| true)?,
-        "neighbours" => runtime.block_on(neighbours::measure(each(10.0)?))?,
+        "neighbours" => runtime.block_on(neighbours::measure(each(10.0)?, rest.get(1..).unwrap_or_default()))?,
         "overload" => runtime.block_on(overload::measure(each(20.0)?))?,
         _ => bail!(USAGE),
     };
     if held { Ok(()) } else { bail!("a bar is broken") }
 }
 
-const USAGE: &str = "usage: gatehouse-bench [calls|neighbours|overload] [SECONDS]";
+const USAGE: &str = "usage: gatehouse-bench [calls|overload] [SECONDS], or gatehouse-bench neighbours [SECONDS [STYLE…]]";
 
 async fn measure(each: Duration) -> Result<()> {
     let cores = std::thread::available_parallelism()?;

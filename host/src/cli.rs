@@ -140,14 +140,14 @@ impl From<crate::gateway::StartError> for Failed {
         use crate::revocation::FileError;
         use event_store::OpenError;
         let code = match &error {
-            E::Sandbox(_) | E::Program(_) => 71, // EX_OSERR
+            E::Sandbox(_) | E::Program(_) | E::Threads(_) => 71, // EX_OSERR
             E::Cache(_)
             | E::Journal { .. }
             | E::Key { .. }
             | E::Revocations(FileError::Unreadable { .. } | FileError::Damaged { .. })
             | E::Store(OpenError::Unusable { .. } | OpenError::Missing { .. } | OpenError::Damaged { .. }) => 74, // EX_IOERR
             E::Store(OpenError::Locked { .. }) | E::Revocations(FileError::Locked(_)) => 75, // EX_TEMPFAIL: not while the other one runs
-            E::Listen { .. } => 69,              // EX_UNAVAILABLE
+            E::Listen { .. } => 69,                              // EX_UNAVAILABLE
             E::PluginDirectory { .. }
             | E::PluginDirectoryOpen { .. }
             | E::Trust(_)

@@ -15,7 +15,9 @@ use crate::confinement::Confinement;
 use crate::control::{self, Answering, Desks, Entrance, Ordered, Reload};
 use crate::egress::{Egress, Means, MeansError};
 use crate::generation::{Current, Generation};
-use crate::http::{Admin, Failures, Front, OriginPolicy, Readiness, Room, Stalls, accept, admin_router, public_code, public_error, router};
+use crate::http::{
+    Admin, Aside, Failures, Front, OriginPolicy, Readiness, Room, Stalls, accept, admin_router, public_code, public_error, router,
+};
 use crate::journal::{Event, Journal, Kind};
 use crate::keys::{Keys, Purpose};
 use crate::keyvalue::KeyValues;
@@ -134,6 +136,9 @@ pub enum StartError {
     /// The admin listener's token: without it anybody on the machine could administrate.
     #[error(transparent)]
     Admin(#[from] AdminError),
+    /// Threads.
+    #[error("the system gives no more threads: {0}")]
+    Threads(io::Error),
     /// The gateway's own file is needed to start the compile worker.
     #[error("the gateway's own program file cannot be found: {0}")]
     Program(io::Error),
@@ -202,6 +207,12 @@ pub fn check_plugin_directory(path: &Path) -> Result<(), StartError> {
     }
 }
 
+/// The shared one, and those of tenants.
+fn check_plugin_directories(config: &Config) -> Result<(), StartError> {
+    let own = config.tenants.iter().filter_map(|tenant| tenant.plugin_directory.as_deref());
+    std::iter::once(config.plugin_directory.as_path()).chain(own).try_for_each(check_plugin_directory)
+}
+
 /// Loads everything that the settings name, once, and says what is wrong with plugins.
 ///
 /// # Errors
@@ -229,6 +240,7 @@ pub struct Gateway {
     orders: mpsc::Sender<Ordered>,
     ordered: mpsc::Receiver<Ordered>,
     front: Arc<Front>,
+    aside: Aside,
     tasks: TaskTracker,
     draining: CancellationToken,
     drain_timeout: Duration,
@@ -253,9 +265,7 @@ impl Gateway {
     ///
     /// As above.
     pub async fn build_seen(config: &Config, confinement: Confinement, onlooker: Option<mpsc::Sender<Seen>>) -> Result<Self, StartError> {
-        check_plugin_directory(&config.plugin_directory)?;
-        let own = config.tenants.iter().filter_map(|tenant| tenant.plugin_directory.as_deref());
-        own.into_iter().try_for_each(check_plugin_directory)?;
+        check_plugin_directories(config)?;
         admin_token(config)?;
         let unusable = |source| StartError::Listen { address: config.listen, source };
         let socket = bind(config.listen).map_err(unusable)?;
@@ -328,6 +338,7 @@ impl Gateway {
             limits: config.limits.clone(),
             readiness: Readiness { draining: draining.clone(), problems: house.problems(), store: kept.then_some(store) },
             event_ids,
+            nobody: Arc::default(),
             auth_failures: Failures::new(config.limits.http.auth_failures_per_minute_max),
             room: Arc::new(Room::new(&config.limits.http)),
             stalls: Arc::new(Stalls::new(config.limits.streams.stall_timeout)),
@@ -346,6 +357,7 @@ impl Gateway {
             orders,
             ordered,
             front: Arc::new(front),
+            aside: Aside::start().map_err(StartError::Threads)?,
             tasks,
             draining,
             drain_timeout: config.limits.http.drain_timeout,
@@ -400,9 +412,8 @@ impl Gateway {
         let administrating = self.admin.map(|(address, listener)| {
             tracing::info!(%address, "the admin listener answers");
             let admin = Admin::new(Arc::clone(&self.front), address, Arc::clone(&desks));
-            let (limits, stop) = (admin.limits(), self.draining.clone());
-            let stall_timeout = self.front.limits.streams.stall_timeout;
-            connections.spawn(accept::serve(listener, admin_router(admin), limits, stall_timeout, stop, connections.clone()))
+            let (limits, stop) = ((admin.limits(), self.front.limits.streams.stall_timeout), self.draining.clone());
+            connections.spawn(accept::serve(listener, admin_router(admin), limits, stop, connections.clone(), None))
         });
         let supervisor = Supervisor::new(self.tasks.clone());
         // Not among what is waited for: whoever revokes is heard up to the end.
@@ -426,10 +437,10 @@ impl Gateway {
         let mut accepting = connections.spawn(accept::serve(
             self.listener,
             router(Arc::clone(&self.front)),
-            self.front.limits.http.clone(),
-            self.front.limits.streams.stall_timeout,
+            (self.front.limits.http.clone(), self.front.limits.streams.stall_timeout),
             self.draining.clone(),
             connections.clone(),
+            Some(self.aside),
         ));
         let failed = tokio::select! {
             () = stop => false,

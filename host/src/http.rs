@@ -1,6 +1,7 @@
 //! HTTP: the only room that knows axum and hyper.
 //!
 //! - [`accept`]: connections, their limits and their end.
+//! - `lane`: on which threads they are served.
 //! - `wire`: their bytes on the way to hyper.
 //! - `origin`: which hosts and origins are answered.
 //! - `endpoint`: the MCP endpoint, gate by gate.
@@ -25,6 +26,7 @@ mod endpoint;
 mod error;
 mod failures;
 mod inbound;
+mod lane;
 mod legacy;
 mod ops;
 mod origin;
@@ -38,6 +40,7 @@ pub use admin::{Admin, LastReload, router as admin_router};
 pub use endpoint::{Front, router};
 pub use error::{public_code, public_error};
 pub use failures::Failures;
+pub use lane::Aside;
 pub use ops::Readiness;
 pub use origin::OriginPolicy;
 pub use room::Room;

@@ -201,6 +201,9 @@ pub static QUEUE: Histogram = Histogram::new();
 /// Spans that no collector got: it took none, or too many waited.
 pub static SPANS_DROPPED: Count = Count::new();
 
+/// Connections that were moved to threads of low priority, each time.
+pub static PUT_ASIDE: Count = Count::new();
+
 static PANICS: Count = Count::new();
 
 /// Stands for everything that is not of the set.

@@ -5,6 +5,7 @@ mod admission;
 mod breaker;
 mod bucket;
 mod census;
+mod load;
 mod memory;
 mod meter;
 mod usage;
@@ -13,6 +14,7 @@ pub use account::{Asked, Bill, Exceeded, Whose};
 pub use admission::{Admission, Refused, Slot, Work};
 pub use breaker::Opened;
 pub use census::{Ceilings, Census, Of, Open, Row};
+pub use load::Load;
 pub use meter::Quantity;
 pub use usage::usage;
 
@@ -20,6 +22,7 @@ pub use crate::config::TenantId;
 
 use crate::config::{Config, Isolation, QuotaConfig, Quotas};
 use account::Account;
+use load::Crowd;
 use sandbox::Memory;
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
@@ -69,6 +72,11 @@ impl Tenant {
         (self.calls.share.held(), self.calls.places.total())
     }
 
+    /// What it takes of what serves requests.
+    pub fn load(&self) -> &Arc<Load> {
+        &self.account.load
+    }
+
     /// What its guests run on.
     pub fn guests(&self) -> &sandbox::Share {
         &self.account.guests
@@ -88,6 +96,7 @@ pub struct Tenants {
     by_name: HashMap<TenantId, Arc<Tenant>>,
     /// Linear memory of all guests.
     memory: Arc<Memory>,
+    crowd: Arc<Crowd>,
 }
 
 impl Tenants {
@@ -97,12 +106,13 @@ impl Tenants {
         let limits = &config.limits.calls;
         let guests_bytes_max = limits.guests_bytes_max();
         let memory = before.map_or_else(|| Arc::new(Memory::new(guests_bytes_max, None)), |before| Arc::clone(&before.memory));
+        let crowd = before.map_or_else(Arc::default, |before| Arc::clone(&before.crowd));
         let tenants = config.tenants.iter().map(|tenant| {
             let calls_in_flight_max = tenant.calls_in_flight_max(limits.per_tenant_max);
             let quotas = Quotas { tenant: tenant.quota, ..config.quotas };
             let known = before.and_then(|before| before.by_name.get(&tenant.id));
-            let account = known
-                .map_or_else(|| Arc::new(Account::new(&memory, limits.memory_per_tenant_bytes_max)), |known| Arc::clone(&known.account));
+            let opened = || Arc::new(Account::new(&memory, limits.memory_per_tenant_bytes_max, &crowd));
+            let account = known.map_or_else(opened, |known| Arc::clone(&known.account));
             account.calls.set_weight(tenant.weight);
             account.guests.turns.set_weight(tenant.weight);
             let known = known.filter(|known| known.calls.places.total() == calls_in_flight_max);
@@ -116,7 +126,7 @@ impl Tenants {
             };
             (tenant.id.clone(), made)
         });
-        Self { by_name: tenants.collect(), memory }
+        Self { by_name: tenants.collect(), memory, crowd }
     }
 
     /// The one of that name.

@@ -45,6 +45,7 @@ mod jwks;
 mod keys;
 mod keyvalue;
 mod ladder;
+mod lanes;
 mod languages;
 mod learned;
 mod legacy;

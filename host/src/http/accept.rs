@@ -3,6 +3,7 @@
 //! `axum::serve` sets neither header timeouts nor header limits nor HTTP/2 limits, so this is hyper-util by hand. The first bytes of a
 //! connection are read here, under the header timeout, to tell HTTP/1 from HTTP/2: hyper's own detection waits for them without a limit.
 
+use super::lane::{Aside, Lane};
 use super::stall::Cut;
 use super::wire::Wire;
 use crate::config::HttpLimits;
@@ -11,7 +12,7 @@ use axum::Router;
 use axum::extract::ConnectInfo;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::io;
@@ -38,15 +39,16 @@ const COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
 const SEND_BUFFER_BYTES: usize = 256 << 10;
 
 /// Serves connections until `stop` fires, then tells each that it is the last request's turn. Returns when no new ones are taken; those
-/// that are open live in `connections`.
+/// that are open live in `connections`. With threads aside, those of who takes most are served there.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
-    limits: HttpLimits,
-    stall_timeout: Duration,
+    limits: (HttpLimits, Duration),
     stop: CancellationToken,
     connections: TaskTracker,
+    aside: Option<Aside>,
 ) {
+    let (limits, stall_timeout) = limits;
     let shared = Arc::new(Shared { places: Arc::new(Semaphore::new(limits.connections_max)), by_address: Mutex::default(), limits });
     let mut complaints = Complaints::default();
     loop {
@@ -81,12 +83,13 @@ pub async fn serve(
             continue;
         };
         let (router, limits, stop) = (router.clone(), shared.limits.clone(), stop.clone());
-        connections.spawn(async move {
-            if let Err(error) = connection(stream, peer, router, &limits, stall_timeout, stop).await {
+        let lane = Lane::new(aside.as_ref());
+        connections.spawn(lane.clone().serve(async move {
+            if let Err(error) = connection(stream, (peer, lane), router, &limits, stall_timeout, stop).await {
                 tracing::debug!(%error, "a connection ended");
             }
             drop(guard);
-        });
+        }));
     }
 }
 
@@ -115,7 +118,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 
 async fn connection(
     mut stream: TcpStream,
-    peer: SocketAddr,
+    (peer, lane): (SocketAddr, Lane),
     router: Router,
     limits: &HttpLimits,
     stall_timeout: Duration,
@@ -134,17 +137,19 @@ async fn connection(
     }
     let http2 = first.as_slice() == HTTP2_PREFACE;
     let cut = CancellationToken::new();
-    let of_request = Cut(cut.clone());
+    let of_request = (Cut(cut.clone()), lane.clone());
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
-        request.extensions_mut().insert(of_request.clone());
+        let (cut, lane) = of_request.clone();
+        request.extensions_mut().insert(cut);
+        request.extensions_mut().insert(lane);
         router.clone().call(request.map(axum::body::Body::new))
     });
     let other = |error: hyper::Error| io::Error::other(error);
     if http2 {
         // A head that is too large, but not beyond reason, gets its 431; the connection and its other requests go on.
         let io = TokioIo::new(Wire::http2(first, stream, stall_timeout, limits.header_bytes_max.saturating_mul(2)));
-        let mut builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+        let mut builder = hyper::server::conn::http2::Builder::new(lane);
         builder
             .timer(TokioTimer::new())
             .max_concurrent_streams(100)

@@ -18,6 +18,7 @@ use crate::method::{Answer, Context, MirroredHeaders, Rooms, initialize};
 use crate::outbox::{self, Reply};
 use crate::session::{Ending, NotBegun, Session};
 use crate::stream::EventIds;
+use crate::tenant::Load;
 use crate::trace::{Arrival, Span};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use axum::Router;
@@ -33,6 +34,7 @@ use mcp::{Body as Messages, Era, Id, JsonText, Message, Notification, Request, R
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
+use visitor::Connection;
 
 /// What the endpoint works with.
 #[derive(Debug)]
@@ -51,6 +53,8 @@ pub struct Front {
     pub event_ids: Option<EventIds>,
     /// Addresses that show what does not count.
     pub auth_failures: Failures,
+    /// What those take whom nobody knows.
+    pub nobody: Arc<Load>,
     /// What bodies hold.
     pub room: Arc<Room>,
     /// Responses whose peers may stop reading.
@@ -154,6 +158,7 @@ impl Front {
         // Without a connection of ours there is nothing to cut.
         let cut = extensions.get().cloned().unwrap_or_else(|| Cut(CancellationToken::new()));
         let peer = extensions.get().map(|ConnectInfo(peer): &ConnectInfo<SocketAddr>| peer.ip());
+        let from = Connection { peer, lane: extensions.get().cloned().unwrap_or_default() };
         if let Err(rung) = inbound::check_head(&uri, &headers, &self.limits.http) {
             return error::final_refusal(rung);
         }
@@ -168,7 +173,7 @@ impl Front {
         match method {
             Method::POST => {}
             Method::DELETE | Method::GET if sessions => {
-                let (caller, server) = match self.visitor(generation, uri.path(), &headers, peer).await {
+                let (caller, server) = match self.visitor(generation, uri.path(), &headers, &from).await {
                     Ok(visitor) => visitor,
                     Err(response) => return unread(&headers, *response),
                 };
@@ -190,7 +195,7 @@ impl Front {
             Err(rung) => return unread(&headers, error::refusal(rung)),
         };
         let mut arrival = Arrival::now();
-        let (caller, server) = match self.visitor(generation, uri.path(), &headers, peer).await {
+        let (caller, server) = match self.visitor(generation, uri.path(), &headers, &from).await {
             Ok(visitor) => visitor,
             Err(response) => return unread(&headers, *response),
         };

@@ -5,7 +5,7 @@ use super::calls::Table;
 use super::counters::{ByWord, Histogram};
 use super::{
     AUTH_FAILURES, CALLS, EGRESS_DENIED, FILES_DENIED, HTTP_REJECTED, JWKS_FETCH, KEYVALUE_DENIED, OTHER, OVERSHOOT, PANICS,
-    PLUGIN_REJECTED, POLICY_DECISIONS, QUEUE, RELOAD, SHED, SPANS_DROPPED, SSE_STALLED, TASK_RESTARTS, TEXTS_SANITIZED,
+    PLUGIN_REJECTED, POLICY_DECISIONS, PUT_ASIDE, QUEUE, RELOAD, SHED, SPANS_DROPPED, SSE_STALLED, TASK_RESTARTS, TEXTS_SANITIZED,
 };
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, MetricEncoder, NoLabelSet, text};
@@ -97,6 +97,7 @@ impl Collector for Page {
         writer.counts("jwks_fetch", "Fetches of issuers' keys.", "result", &JWKS_FETCH)?;
         writer.by_tenant("sessions_active", "Sessions of the handshake era.", gauges, &gauges.sessions)?;
         writer.gauge("streams_active", "Event streams that are open.", gauges.streams)?;
+        writer.count("connections_put_aside", "Connections moved to threads of low priority, each time.", PUT_ASIDE.get())?;
         writer.count("texts_sanitized", "Texts of results of which hidden characters were taken out.", TEXTS_SANITIZED.get())?;
         writer.count("sse_stalled", "Connections closed because their peer did not read.", SSE_STALLED.get())?;
         writer.count("replay_gaps", "Streams resumed from a place of which some later events are gone.", gauges.replay_gaps)?;

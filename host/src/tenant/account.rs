@@ -3,6 +3,7 @@
 
 use super::breaker::Breakers;
 use super::clock_ns;
+use super::load::{Crowd, Load};
 use super::meter::{InFlight, Meter, Quantity, Used};
 use crate::config::{QuotaConfig, Quotas};
 use parking_lot::RwLock;
@@ -28,13 +29,14 @@ pub(super) struct Account {
     pub(super) breakers: Breakers,
     /// What its guests run on.
     pub(super) guests: sandbox::Share,
+    pub(super) load: Arc<Load>,
 }
 
 impl Account {
-    /// With a part of that memory.
-    pub(super) fn new(memory: &Arc<Memory>, limit: usize) -> Self {
+    /// With a part of that memory, among those.
+    pub(super) fn new(memory: &Arc<Memory>, limit: usize, crowd: &Arc<Crowd>) -> Self {
         let guests = sandbox::Share { turns: fair::Share::default(), memory: Arc::new(Memory::new(limit, Some(Arc::clone(memory)))) };
-        Self { guests, ..Self::default() }
+        Self { guests, load: Arc::new(Load::among(crowd)), ..Self::default() }
     }
 }
 

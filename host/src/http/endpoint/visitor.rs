@@ -7,6 +7,7 @@ use crate::config::ServerId;
 use crate::failure::Failure;
 use crate::generation::Generation;
 use crate::http::failures::TooMany;
+use crate::http::lane::Lane;
 use crate::http::{challenge, error};
 use crate::journal::{Event, Kind, Source};
 use crate::metrics;
@@ -17,6 +18,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+/// The connection that a request came on.
+pub(super) struct Connection {
+    pub(super) peer: Option<IpAddr>,
+    pub(super) lane: Lane,
+}
+
 impl Front {
     /// H5: who asks, on every request, and at which of its tenant's servers. Another tenant's is answered like one that is not there.
     pub(super) async fn visitor(
@@ -24,13 +31,14 @@ impl Front {
         generation: &Generation,
         path: &str,
         headers: &HeaderMap,
-        peer: Option<IpAddr>,
+        &Connection { peer, ref lane }: &Connection,
     ) -> Result<(Caller, Arc<Server>), Box<Response<Body>>> {
         let mut shown = headers.get_all(header::AUTHORIZATION).iter().map(HeaderValue::as_bytes);
         let visit = Visit { path, server: server_id(path), authorization: [shown.next(), shown.next()], address: peer };
         let may_ask = || peer.is_none_or(|peer| !self.auth_failures.is_over(peer, Instant::now()));
         let authenticator = &generation.authenticator;
         let caller = authenticator.authenticate(&visit, may_ask).await.map_err(|unknown| {
+            lane.is_of(&self.nobody);
             metrics::AUTH_FAILURES.count(unknown.word());
             self.note_unknown(generation, visit.server, peer, unknown.word());
             let too_many = match (unknown, peer) {
@@ -47,6 +55,7 @@ impl Front {
                 (None, None) => error::response(None, &Failure::Internal, Era::Legacy),
             }
         })?;
+        lane.is_of(caller.tenant().load());
         let server = server(&generation.catalog, &caller.tenant().id, path).ok_or_else(not_found)?;
         Ok((caller, server))
     }
