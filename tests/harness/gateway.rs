@@ -1,6 +1,7 @@
 //! A gateway process of the test's own: its own plugin directory, its own port, its own log. It ends with the test.
 
 use super::paths::{binary, fixture, plugin, root};
+use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -106,6 +107,11 @@ impl Gateway {
         self.client = client();
     }
 
+    /// Closes the test's connections to it; the next request makes a new one.
+    pub fn forget_connections(&mut self) {
+        self.client = client();
+    }
+
     /// Everything that it wrote to standard error so far.
     pub fn log(&self) -> String {
         self.log.lock().expect("not poisoned").clone()
@@ -141,6 +147,13 @@ impl Gateway {
         let output = command.stdin(Stdio::null()).output().await.expect("it runs");
         let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         (output.status.code().unwrap_or(-1), text)
+    }
+
+    /// What the ledger says that a tenant used; null where it does not know it.
+    pub async fn used(&self, tenant: &str) -> Value {
+        let (_, text) = self.command(&["usage", "--json"]).await;
+        let mut rows = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap_or_else(|error| panic!("{error}: {line}")));
+        rows.find(|row| row["of"] == "tenant" && row["name"] == tenant).unwrap_or_default()
     }
 
     /// Takes a component out of it.

@@ -2,7 +2,7 @@
 //!
 //! Most tests use the harness's `Gateway`, whose compiled code is shared by all of them. Here nothing is shared.
 
-use crate::harness::{binary, kept_from_others};
+use crate::harness::{binary, kept_from_others, process};
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -156,10 +156,7 @@ impl Serving {
 
     /// Processes that it started and that run now: compile workers.
     pub fn children(&self) -> usize {
-        let path = format!("/proc/{0}/task", self.child.id());
-        let tasks = fs::read_dir(path).into_iter().flatten().filter_map(Result::ok);
-        let children = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
-        children.map(|list| list.split_whitespace().count()).sum()
+        process::children(self.child.id()).len()
     }
 
     /// Its process id.

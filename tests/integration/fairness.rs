@@ -25,16 +25,6 @@ fn takes(mib: u64) -> Modern {
     Modern::call("alloc", json!({ "mib": mib, "ms": 1_500 }))
 }
 
-/// What the ledger says of a tenant.
-fn used(gateway: &Gateway, tenant: &str) -> Value {
-    let place = gateway.data();
-    let output =
-        Command::new(binary()).args(["usage", "--json", "--data"]).arg(&place).current_dir(place.parent().expect("a place")).output();
-    let text = String::from_utf8(output.expect("it runs").stdout).expect("text");
-    let mut rows = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
-    rows.find(|row| row["of"] == "tenant" && row["name"] == tenant).unwrap_or_default()
-}
-
 /// The process's memory now, in bytes.
 fn resident(pid: u32) -> u64 {
     process::resident_kib(pid) << 10
@@ -58,7 +48,7 @@ async fn guests_take_turns_by_tenant() {
         assert_eq!(answer.code(), -31001, "{answer:?}");
     }
     let all_charged = async || {
-        let rows = ["acme", "umbrella"].map(|tenant| used(&house.gateway, tenant));
+        let rows = [house.gateway.used("acme").await, house.gateway.used("umbrella").await];
         rows.iter().all(|row| row["in_flight"] == 0).then(|| rows.map(|row| row["cpu_ms"].as_u64().expect("a number")))
     };
     let [acme_ms, umbrella_ms] = eventually("all is charged", SOON, all_charged).await;
@@ -74,7 +64,7 @@ async fn short_calls_pass_long_ones_of_their_tenant() {
     let spinning = (0..200).map(|_| house.asks(ADA, Modern::call("spin", json!({}))));
     let [mut short, mut long] = [const { Vec::new() }; 2];
     let others = async {
-        eventually("they compute", SOON, async || (used(&house.gateway, "acme")["in_flight"] == 200).then_some(())).await;
+        eventually("they compute", SOON, async || (house.gateway.used("acme").await["in_flight"] == 200).then_some(())).await;
         for _ in 0..9 {
             for (call, took) in [(echo(), &mut short), (Modern::call("compute", json!({ "rounds": 5_000_000 })), &mut long)] {
                 let began = Instant::now();
@@ -161,7 +151,7 @@ async fn nobody_runs_for_a_client_that_left() {
     let limits = "call_wall_time_ms = 30000\n";
     let own = [("acme", fixture("misbehave")), ("umbrella", fixture("misbehave"))];
     let house = House::with(&own, ("calls_in_flight_max = 1", "", &format!("{NO_RATES}[limits]\n{limits}"))).await;
-    let in_flight = async |count: u64| (used(&house.gateway, "acme")["in_flight"] == count).then_some(());
+    let in_flight = async |count: u64| (house.gateway.used("acme").await["in_flight"] == count).then_some(());
     let waits = house.asks(ADA, Modern::call("sleep", json!({ "ms": 2_500 })));
     let leave = async {
         eventually("the first runs", SOON, || in_flight(1)).await;

@@ -2,11 +2,10 @@
 
 use super::admin::Administered;
 use super::tenants::{ADA, House, NO_RATES, OTHER_ADA, Who};
-use crate::harness::{Answer, Gateway, Modern, Setup, binary, eventually, fixture, plugin, turn};
+use crate::harness::{Answer, Modern, Setup, eventually, fixture, plugin, process, turn};
 use futures_util::future::join_all;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -43,19 +42,7 @@ fn heavy(place: &Path) -> PathBuf {
 
 /// The process's address space in MiB: a pool has its places reserved, in memory or not.
 fn reserved_mib(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmSize:")).expect("a line");
-    line.trim().trim_end_matches(" kB").trim().parse::<u64>().expect("a number") / 1_024
-}
-
-/// What the ledger says of a tenant.
-fn used(gateway: &Gateway, tenant: &str) -> Value {
-    let place = gateway.data();
-    let output =
-        Command::new(binary()).args(["usage", "--json", "--data"]).arg(&place).current_dir(place.parent().expect("a place")).output();
-    let text = String::from_utf8(output.expect("it runs").stdout).expect("text");
-    let mut rows = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
-    rows.find(|row| row["of"] == "tenant" && row["name"] == tenant).unwrap_or_default()
+    process::status(pid, "VmSize") / 1_024
 }
 
 /// Native guests, plain ones and a language runtime, shared ones and the tenant's own; and everything that ends a guest does so there as well.
@@ -89,7 +76,7 @@ async fn a_strict_tenants_calls_are_calls_like_any_other() {
     assert_eq!((spun.code(), spun.kind()), (-31001, "cpu_time"), "{spun:?}");
     // Two that spun for two seconds each, and a guest of 32 MiB among the others: metered like anybody's.
     let metered = async || {
-        let row = used(&house.gateway, "acme");
+        let row = house.gateway.used("acme").await;
         (row["in_flight"] == 0 && row["cpu_ms"].as_u64() >= Some(3_500)).then_some(row)
     };
     let row = eventually("it is metered", SOON, metered).await;
