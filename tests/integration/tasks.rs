@@ -2,7 +2,8 @@
 
 use crate::harness::{Answer, Events, Gateway, MODERN, Modern, Setup, eventually, rpc};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 const EXTENSION: &str = "io.modelcontextprotocol/tasks";
 
@@ -157,6 +158,37 @@ async fn a_sealed_state_is_good_for_one_dialog() {
     assert_eq!(made.result()["resultType"], "task");
     let done = reached(&gateway, made.result()["taskId"].as_str().expect("a name"), "completed").await;
     assert_eq!(done["result"]["content"][0]["text"], "Hello, Alice!");
+}
+
+/// R34: it is good for as long as its client may take to answer, as often as it comes, also to the process that comes after; and then no more.
+#[tokio::test]
+async fn a_sealed_state_is_good_for_its_time() {
+    const PATIENCE: Duration = Duration::from_secs(3);
+    let mut gateway = with("[limits]\ntask_keep_s = 3\n").await;
+    let asked_at = Instant::now();
+    let asked = gateway.modern(call("test_tool_with_task", json!({}))).await;
+    let state = asked.result()["requestState"].as_str().expect("a state").to_owned();
+    let answer = json!({ "user_name": { "action": "accept", "content": { "name": "Alice" } } });
+    let params = json!({ "name": "test_tool_with_task", "arguments": {}, "inputResponses": answer, "requestState": state });
+    // Each time is a call of its own.
+    let mut tasks = BTreeSet::new();
+    let mut again = false;
+    let refused = loop {
+        let told = gateway.modern(declaring("tools/call", params.clone())).await;
+        if told.message().get("error").is_some() {
+            break told;
+        }
+        assert_eq!(told.result()["resultType"], "task", "{told:?}");
+        assert!(tasks.insert(told.result()["taskId"].as_str().expect("a name").to_owned()), "{told:?}");
+        if !std::mem::replace(&mut again, true) {
+            gateway.restart().await;
+        }
+        assert!(asked_at.elapsed() < Duration::from_secs(60), "it is never over");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    };
+    assert_eq!((refused.status, refused.code()), (200, -32602), "{refused:?}");
+    assert_eq!(refused.error()["message"], "params.requestState was not given out for this request, or its time is over");
+    assert!(asked_at.elapsed() >= PATIENCE, "{:?}", asked_at.elapsed());
 }
 
 fn listen(notifications: Value) -> Modern {

@@ -329,7 +329,7 @@ impl TaskLimits {
         Self {
             after: of.millis("task_after_ms", 5_000, 0..=86_400_000, "becomes a task"),
             wall: of.seconds("task_wall_time_s", 600, 1..=86_400, "-31001"),
-            ttl: of.seconds("task_keep_s", 3_600, 60..=2_592_000, ""),
+            ttl: of.seconds("task_keep_s", 3_600, 1..=2_592_000, ""),
             poll_interval: of.millis("task_poll_interval_ms", 1_000, 10..=3_600_000, ""),
             per_principal_max: of.count("tasks_per_principal_max", 32, 1..=1_000_000, "429"),
         }
