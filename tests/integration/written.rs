@@ -54,7 +54,7 @@ fn bytes(bytes: u64) -> Value {
 }
 
 /// Bytes and names below a directory.
-fn holds(directory: &Path) -> (u64, u64) {
+pub(super) fn holds(directory: &Path) -> (u64, u64) {
     fs::read_dir(directory).expect("it can be listed").fold((0, 0), |(bytes, files), entry| {
         let entry = entry.expect("an entry");
         let found = entry.metadata().expect("it is there");
