@@ -12,6 +12,7 @@
 
 mod answer;
 mod collector;
+mod components;
 mod cutter;
 mod events;
 mod gateway;
@@ -25,6 +26,7 @@ mod upstream;
 
 pub use answer::Answer;
 pub use collector::{Collector, Span, Takes};
+pub use components::{component_of, component_with_f};
 pub use cutter::{Cut, Cutter};
 pub use events::{Event, Events, messages};
 pub use gateway::{Gateway, Setup, kept_from_others};
