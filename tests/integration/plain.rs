@@ -329,6 +329,41 @@ async fn a_component_without_a_suitable_function_is_refused_with_all_reasons() {
     assert_eq!(gateway.tools().await.len(), 24, "the others go on");
 }
 
+/// A component with a function `fine`, which takes and gives nothing, and `feed`, which gives a stream of bytes.
+fn with_a_stream() -> Vec<u8> {
+    let section = |id: u8, content: &[u8]| [&[id, u8::try_from(content.len()).expect("short")], content].concat();
+    let parts: [&[u8]; 5] =
+        [b"\0asm\x01\0\0\0", b"\x02\x60\0\0\x60\0\x01\x7f", b"\x02\0\x01", b"\x02\x01f\0\0\x01g\0\x01", b"\x02\x02\0\x0b\x04\0\x41\0\x0b"];
+    let module = [parts[0], &section(1, parts[1]), &section(3, parts[2]), &section(7, parts[3]), &section(10, parts[4])].concat();
+    let sections = [
+        section(1, &module),
+        section(2, b"\x01\0\0\0"),
+        section(6, b"\x02\0\0\x01\0\x01f\0\0\x01\0\x01g"),
+        // A stream of bytes; a function without a result, and one with that.
+        section(7, b"\x03\x66\x01\x7d\x40\0\x01\0\x40\0\0\0"),
+        section(8, b"\x02\0\0\0\0\x01\0\0\x01\0\x02"),
+        section(11, b"\x01\0\x04fine\x01\0\0"),
+        section(11, b"\x01\0\x04feed\x01\x01\0"),
+    ];
+    [b"\0asm\x0d\0\x01\0", &sections.concat()[..]].concat()
+}
+
+/// The engine has no streams, so that nothing of such a component can run; who wrote it is told which function it is about.
+#[tokio::test]
+async fn a_component_with_a_stream_is_refused_by_the_name_of_its_function() {
+    let expected = "it does not compile: `feed`: its result has a stream in its type; the engine takes no component with such a function, not even \
+        for its others: build it without them, or give them a component of their own";
+    let place = Place::new();
+    let file = place.path().join("feeder.wasm");
+    fs::write(&file, with_a_stream()).expect("written");
+    let ran = place.run(&["inspect", file.to_str().expect("text"), "--json"]);
+    assert_eq!((ran.code, ran.json()["problem"].as_str()), (1, Some(expected)), "{ran:?}");
+    let gateway = serving("").await;
+    gateway.drop_in("feeder", &with_a_stream());
+    until_logged(&gateway, expected).await;
+    assert_eq!(gateway.tools().await.len(), 24, "the others go on");
+}
+
 /// A file may have a name that no tool has.
 #[tokio::test]
 async fn a_name_that_no_tool_can_have_is_told() {

@@ -4,6 +4,8 @@
 //! with limits on its memory and processor time, low priority, no environment, no files and no connections but its pipes where the
 //! kernel can hold it to that, and a time limit from outside. The serving process only ever maps the result.
 
+mod unsupported;
+
 use crate::engine;
 use std::io::{Read, Write};
 use std::path::PathBuf;
@@ -181,9 +183,11 @@ fn give_up_files() -> Result<landlock::RestrictionStatus, landlock::RulesetError
 fn precompile(component: &[u8]) -> Result<Vec<u8>, String> {
     let engine = Engine::new(&engine::config()).map_err(|error| format!("{error:#}"))?;
     // A panic of the compiler is as good a refusal as any, and nothing of the engine is used after it.
-    let compiled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| engine.precompile_component(component)));
+    let compiled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        engine.precompile_component(component).map_err(|error| unsupported::explain(component).unwrap_or_else(|| format!("{error:#}")))
+    }));
     match compiled {
-        Ok(done) => done.map_err(|error| format!("{error:#}")),
+        Ok(done) => done,
         Err(_) => Err("the compiler failed on it with an internal error".to_owned()),
     }
 }

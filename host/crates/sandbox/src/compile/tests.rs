@@ -7,6 +7,31 @@ fn component(id: u8, content: &[u8]) -> Vec<u8> {
     [&b"\0asm\x0d\0\x01\0"[..], &[1, length(&module)], &module].concat()
 }
 
+/// A component with two functions, `fine` and `odd`, by themselves and in the interface `a:b/c`. What the second gives is of that type, and `kind` says
+/// whether it is async.
+fn with_function(ty: &[u8], kind: u8) -> Vec<u8> {
+    use crate::survey::tests::{MODULE, component, leb, section};
+    let one = |id: u8, content: &[u8]| section(id, &[&[1], content].concat());
+    let named = |name: &str| [&leb(name.len()), name.as_bytes()].concat();
+    // Core functions without a parameter, one of which gives a number.
+    let types = section(1, b"\x02\x60\0\0\x60\0\x01\x7f");
+    let code = section(10, b"\x02\x02\0\x0b\x04\0\x41\0\x0b");
+    let module = [MODULE, &types, &section(3, b"\x02\0\x01"), &section(7, b"\x02\x01f\0\0\x01g\0\x01"), &code].concat();
+    let types = [&[3][..], ty, &[0x40, 0, 1, 0], &[kind, 0, 0, 0]].concat();
+    let instance = [&[1, 2][..], &[0], &named("fine"), &[1, 0], &[0], &named("odd"), &[1, 1]].concat();
+    component(&[
+        section(1, &module),
+        one(2, b"\0\0\0"),
+        section(6, b"\x02\0\0\x01\0\x01f\0\0\x01\0\x01g"),
+        section(7, &types),
+        section(8, b"\x02\0\0\0\0\x01\0\0\x01\0\x02"),
+        one(5, &instance),
+        one(11, &[&[0][..], &named("fine"), &[1, 0, 0]].concat()),
+        one(11, &[&[0][..], &named("odd"), &[1, 1, 0]].concat()),
+        one(11, &[&[0][..], &named("a:b/c"), &[5, 0, 0]].concat()),
+    ])
+}
+
 fn refusal(component: &[u8]) -> Option<String> {
     precompile(component).err()
 }
@@ -36,6 +61,22 @@ fn proposals_that_bring_risk_are_refused() {
         let refusal = refusal(&component(id, content)).unwrap_or_default();
         assert!(refusal.contains(expected), "{expected}: {refusal}");
     }
+}
+
+/// Its functions are told apart by name, because whoever reads it has to leave some of them out.
+#[test]
+fn functions_of_types_that_the_engine_lacks_are_named() {
+    let lacking = "; the engine takes no component with such a function, not even for its others: build it without them, or give them a component of their own";
+    for (ty, expected) in [
+        (&[0x66, 1, 0x7d][..], "`odd`: its result has a stream in its type; `a:b/c#odd`: its result has a stream in its type"),
+        (&[0x65, 1, 0x7d], "`odd`: its result has a future in its type; `a:b/c#odd`: its result has a future in its type"),
+        (&[0x64], "`odd`: its result has an error-context in its type; `a:b/c#odd`: its result has an error-context in its type"),
+    ] {
+        assert_eq!(refusal(&with_function(ty, 0x40)), Some(format!("{expected}{lacking}")));
+    }
+    let of_async = refusal(&with_function(&[0x7d], 0x43)).unwrap_or_default();
+    assert!(of_async.starts_with("`odd` is async; `a:b/c#odd` is async; the engine takes"), "{of_async}");
+    assert_eq!(refusal(&with_function(&[0x7d], 0x40)), None, "a number is no such type");
 }
 
 #[test]
