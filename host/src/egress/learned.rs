@@ -2,9 +2,11 @@
 //! refusal for an answer.
 
 use super::check;
+use crate::config::SCRATCH;
 use parking_lot::Mutex;
 use sandbox::{HttpBody, HttpFault, HttpHost, HttpPattern, HttpRule, HttpScheme, Learner, Outgoing, Sending, Wanted};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Of each kind.
@@ -25,10 +27,14 @@ pub struct Found {
     pub settings: BTreeSet<String>,
     /// It asked which settings there are.
     pub all_settings: bool,
+    /// Names of buckets.
+    pub buckets: BTreeSet<String>,
     /// It looked at its environment.
     pub environment: bool,
     /// Directories, and whether it wanted to change something there.
     pub directories: BTreeMap<String, bool>,
+    /// It looked for something in its scratch directory.
+    pub scratch: bool,
     /// What was no request, no name and no path that can be asked for.
     pub others: BTreeSet<String>,
     /// There was more than is kept.
@@ -55,6 +61,10 @@ impl Found {
             _ => &parts,
         };
         let directory = format!("/{}", of_it.join("/"));
+        if Path::new(&directory).starts_with(SCRATCH) {
+            self.scratch = true;
+            return;
+        }
         if sandbox::GuestPath::parse(&directory).is_err() {
             return self.other(&format!("the path /{}", parts.join("/")));
         }
@@ -92,6 +102,11 @@ impl Learner for Learned {
                 found.is_cut |= !is_kept;
             }
             Wanted::Setting(name) => found.other(&format!("the setting {name}")),
+            Wanted::Bucket(name) if sandbox::BucketName::parse(name).is_ok() => {
+                let is_kept = keep(&mut found.buckets, name.to_owned());
+                found.is_cut |= !is_kept;
+            }
+            Wanted::Bucket(name) => found.other(&format!("the bucket {name}")),
             Wanted::Settings => found.all_settings = true,
             Wanted::Environment => found.environment = true,
             Wanted::Path { path, writes, is_directory } => found.path(path, writes, is_directory),
@@ -125,10 +140,12 @@ mod tests {
             ("/top.txt", false, false),
             ("/a b/c", false, false),
             ("/../x/y", false, false),
+            ("/scratch/a/b", true, false),
         ] {
             learned.wanted(Wanted::Path { path, writes, is_directory });
         }
         let found = learned.found();
+        assert!(found.scratch);
         assert_eq!(found.directories, [("/data".to_owned(), true), ("/data/sub".to_owned(), false)].into());
         let others = ["/../x/y", "/a b/c", "/top.txt"].map(|path| format!("the path {path}"));
         assert_eq!(found.others, others.into());
@@ -139,9 +156,11 @@ mod tests {
         let learned = Learned::default();
         for number in 0..2 * FOUND_MAX {
             learned.wanted(Wanted::Setting(&format!("s{number}")));
+            learned.wanted(Wanted::Bucket(&format!("b{number}")));
             learned.wanted(Wanted::Path { path: &format!("/d{number}/x"), writes: false, is_directory: false });
         }
         let found = learned.found();
-        assert_eq!((found.settings.len(), found.directories.len(), found.is_cut), (FOUND_MAX, FOUND_MAX, true));
+        let kept = [found.settings.len(), found.buckets.len(), found.directories.len()];
+        assert_eq!((kept, found.is_cut), ([FOUND_MAX; 3], true));
     }
 }

@@ -4,6 +4,7 @@
 use crate::bindings::keeping::wasi::keyvalue::store::{Error, KeyResponse};
 use crate::bindings::keeping::wasi::keyvalue::{atomics, batch, store};
 use crate::grants::BucketGrant;
+use crate::learn::Wanted;
 use crate::state::State;
 use bytes::Bytes;
 use std::fmt;
@@ -109,7 +110,10 @@ impl store::Host for State {
         let (keeper, table) = self.keeping();
         match keeper.open(&identifier) {
             Ok(opened) => Ok(Ok(table.push(opened)?)),
-            Err(error) => Ok(Err(error)),
+            Err(error) => {
+                self.wants(Wanted::Bucket(&identifier));
+                Ok(Err(error))
+            }
         }
     }
 }

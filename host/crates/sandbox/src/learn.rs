@@ -22,6 +22,8 @@ pub enum Wanted<'a> {
     Setting(&'a str),
     /// All settings that there are: it has not said which.
     Settings,
+    /// A bucket, by its name.
+    Bucket(&'a str),
     /// Its environment: which variables it looks for, it keeps to itself.
     Environment,
     /// A file or a directory.
