@@ -188,7 +188,12 @@ impl Authenticator {
 
     /// Who is nobody in particular; none where everybody has a name.
     pub fn anonymous(&self) -> Option<Caller> {
-        let tenant = self.tenants.get(TenantId::DEFAULT).filter(|_| self.bearer.is_none())?;
+        self.nobody(TenantId::DEFAULT)
+    }
+
+    /// The same, on behalf of that tenant.
+    pub fn nobody(&self, tenant: &str) -> Option<Caller> {
+        let tenant = self.tenants.get(tenant).filter(|_| self.bearer.is_none())?;
         let (tenant, policies) = (Arc::clone(tenant), Arc::clone(&self.policies));
         Some(Caller { tenant, principal: Principal::default(), shown: Shown::Nothing, expires_at_s: None, policies })
     }

@@ -21,7 +21,7 @@ pub use definition::{DefinitionError, Rejection};
 pub(crate) use directory::exposed_directory;
 pub use given::{Given, GivenError};
 pub use grants::InForce;
-pub use loader::{Loader, PluginError, load_each, load_file};
+pub use loader::{Loader, PluginError, load_each, load_file, load_trusted};
 pub use refresh::Refresh;
 pub use server::{Readable, Server};
 pub use shelf::{Plugins, Shelf, Shelves};

@@ -86,6 +86,7 @@ mod tokens_cases;
 mod tokens_made;
 mod trace;
 mod traces;
+mod tried;
 mod trust;
 mod trust_signed;
 mod watched;

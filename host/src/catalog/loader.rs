@@ -207,10 +207,27 @@ impl Loader {
 ///
 /// For each reason why it is no plugin.
 pub async fn load_file(loader: &Loader, path: &Path) -> Result<Plugin, PluginError> {
-    let name = path.file_stem().map_or_else(|| "plugin".into(), |stem| stem.to_string_lossy());
+    let name = name_of(path);
     // A link that somebody names is meant to be followed, unlike one that turns up in the directory.
     let path = tokio::fs::canonicalize(path).await?;
-    loader.load(Arc::from(&*name), &path, Ward::default(), Owners::Any).await.1
+    loader.load(name, &path, Ward::default(), Owners::Any).await.1
+}
+
+/// The same, where only what that ward lets pass is a plugin.
+///
+/// # Errors
+///
+/// As above, and when it is not trusted.
+pub async fn load_trusted(loader: &Loader, path: &Path, ward: Ward) -> Result<Plugin, PluginError> {
+    let name = name_of(path);
+    let path = tokio::fs::canonicalize(path).await?;
+    let plugin = loader.load(name, &path, ward.clone(), Owners::Any).await.1?;
+    ward.judge(&plugin).map_err(PluginError::Untrusted)?;
+    Ok(plugin)
+}
+
+fn name_of(path: &Path) -> Arc<str> {
+    path.file_stem().map_or_else(|| "plugin".into(), |stem| stem.to_string_lossy()).into()
 }
 
 /// Loads the files of a plugin directory whose names are wanted, each by itself, for the command line.

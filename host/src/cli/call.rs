@@ -1,6 +1,7 @@
 //! `gatehouse call TOOL`
 
 mod arguments;
+mod granted;
 mod learned;
 mod local;
 mod remote;
@@ -36,6 +37,9 @@ pub(super) struct Arguments {
     /// The result goes to standard error
     #[arg(long, requires = "plugin", conflicts_with = "json")]
     learn: bool,
+    /// Tenant on whose behalf the component is called, with what the settings of `--config` grant to it [default: default]
+    #[arg(long, value_name = "NAME", requires = "plugin", requires = "config", conflicts_with = "learn")]
+    tenant: Option<String>,
     #[command(flatten)]
     settings: Settings,
 }
@@ -53,7 +57,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failed> {
             }
             return Ok(());
         }
-        Some(file) => local::call(file, &arguments.settings, &arguments.tool, given)?,
+        Some(file) => local::call(file, (&arguments.settings, arguments.tenant.as_deref()), &arguments.tool, given)?,
         None => {
             let token = arguments.token_file.as_deref().map(shown::read).transpose()?;
             remote::call(&arguments.url, token.as_deref(), &arguments.tool, given)?

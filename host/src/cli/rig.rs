@@ -2,11 +2,11 @@
 
 use super::Failed;
 use crate::auth::{Authenticator, Caller, Policies, Policy};
-use crate::catalog::{Catalog, Given, Loader, Plugin, Server, Shelf, Shelves, Tool, load_file};
-use crate::config::{AuthConfig, BreakerLimits, CallLimits, Config, TenantConfig, TenantId};
+use crate::catalog::{Catalog, Given, InForce, Loader, Plugin, Server, Shelf, Shelves, Tool, Ward, load_file, load_trusted};
+use crate::config::{AuthConfig, BreakerLimits, CallLimits, Config, GrantConfig, TenantConfig, TenantId};
 use crate::egress::{Egress, Learned, Means};
 use crate::failure::Failure;
-use crate::gateway::{CodeIsKept, make_sandbox};
+use crate::gateway::{CodeIsKept, StartError, make_sandbox};
 use crate::generation::Generation;
 use crate::journal::Journal;
 use crate::keys::{Keys, Purpose};
@@ -25,6 +25,7 @@ use mcp::{Id, Request, Revision};
 use serde_json::{Map, Value, json};
 use std::path::Path;
 use std::sync::Arc;
+use tempfile::TempDir;
 use tokio::sync::mpsc;
 
 /// Calls that end while nobody looks: there is one at a time.
@@ -41,6 +42,28 @@ pub(super) struct Rig {
     caller: Caller,
     plugin: Arc<Plugin>,
     seen: mpsc::Receiver<Seen>,
+    /// What it is granted, in lines for people.
+    in_force: Vec<String>,
+    /// Where its scratch directories are, if it has any. Last: what is in it goes first.
+    _scratch: Option<TempDir>,
+}
+
+/// What a component that is tried out may reach beyond its calls.
+enum Reaching {
+    Nothing,
+    /// Nothing either, and what it reaches for is learned.
+    Learned(Arc<Learned>),
+    Granted(Granted),
+}
+
+/// What settings grant to it.
+pub(super) struct Granted {
+    /// On whose behalf it is called.
+    pub(super) tenant: TenantId,
+    /// Those that are for it and that tenant.
+    pub(super) grants: Vec<GrantConfig>,
+    /// What is asked of whatever is granted something.
+    pub(super) ward: Ward,
 }
 
 /// A call that came to its end.
@@ -58,7 +81,16 @@ impl Rig {
     ///
     /// When it is no plugin, or the system does not give what a sandbox needs.
     pub(super) async fn open(file: &Path, config: Config, kept: CodeIsKept) -> Result<Self, Failed> {
-        Self::make(file, config, kept, None).await
+        Self::make(file, config, kept, Reaching::Nothing).await
+    }
+
+    /// The same, with what settings grant. Buckets are its own: empty when it is opened, and gone with it.
+    ///
+    /// # Errors
+    ///
+    /// As above; when it is not trusted; when a file or a directory of a grant cannot be used.
+    pub(super) async fn granted(file: &Path, config: Config, kept: CodeIsKept, granted: Granted) -> Result<Self, Failed> {
+        Self::make(file, config, kept, Reaching::Granted(granted)).await
     }
 
     /// The same, to learn what it reaches for.
@@ -67,28 +99,41 @@ impl Rig {
     ///
     /// As above.
     pub(super) async fn learning(file: &Path, config: Config, kept: CodeIsKept, learned: Arc<Learned>) -> Result<Self, Failed> {
-        Self::make(file, config, kept, Some(learned)).await
+        Self::make(file, config, kept, Reaching::Learned(learned)).await
     }
 
-    async fn make(file: &Path, mut config: Config, kept: CodeIsKept, learned: Option<Arc<Learned>>) -> Result<Self, Failed> {
-        (config.auth, config.tenants) = (AuthConfig::Open, vec![TenantConfig::plain(TenantId::default())]);
+    async fn make(file: &Path, mut config: Config, kept: CodeIsKept, reaching: Reaching) -> Result<Self, Failed> {
+        let (tenant, ward, learned);
+        (tenant, config.grants, ward, learned) = match reaching {
+            Reaching::Nothing => (TenantId::default(), Vec::new(), None, None),
+            Reaching::Learned(learned) => (TenantId::default(), Vec::new(), None, Some(learned)),
+            Reaching::Granted(Granted { tenant, grants, ward }) => (tenant, grants, Some(ward), None),
+        };
+        // Looked at beside everything else that the settings name, as a gateway does.
+        let (means, values) = (Means::load(&config).map_err(StartError::from)?, Given::load(&config, None).map_err(StartError::from)?);
+        values.count().await;
+        (config.auth, config.tenants) = (AuthConfig::Open, vec![TenantConfig::plain(tenant.clone())]);
         config.servers.clear();
-        // Nor anything beyond the call: grants are for what lies in the plugin directories.
-        config.grants.clear();
+        // There is one plugin, and wherever it lies, these are for it.
+        config.grants.iter_mut().for_each(|grant| (grant.owner, grant.tenants) = (None, None));
         let (mut sandbox, authority) = make_sandbox(&config, kept)?;
         if let (Some(_), Some(sandbox)) = (&learned, Arc::get_mut(&mut sandbox)) {
             sandbox.learn().map_err(|error| Failed::other(error.to_string()))?;
         }
         let loader = Loader::new(Arc::clone(&sandbox), config.limits.plugins.clone());
         let loader = if learned.is_some() { loader.learning() } else { loader };
-        let plugin = load_file(&loader, file).await.map_err(|error| Failed::other(format!("{}: {error}", file.display())))?;
-        let plugin = Arc::new(plugin);
+        let plugin = match ward {
+            Some(ward) => load_trusted(&loader, file, ward).await,
+            None => load_file(&loader, file).await,
+        };
+        let plugin = Arc::new(plugin.map_err(|error| Failed::other(format!("{}: {error}", file.display())))?);
+        let in_force = told(&config.grants, &plugin, &tenant);
         let plugins = [(Arc::clone(&plugin.name), Arc::clone(&plugin))].into();
         let shared = Shelf { plugins: Arc::new(plugins), ..Shelf::default() };
-        let catalog = Arc::new(Catalog::new(1, Shelves { shared, ..Shelves::default() }, &config, &Given::default()));
+        let catalog = Arc::new(Catalog::new(1, Shelves { shared, ..Shelves::default() }, &config, &values));
         let policies = Arc::new(Policies::none(Arc::clone(&sandbox)));
         let authenticator = Authenticator::open(Tenants::load(&config, None), policies);
-        let caller = authenticator.anonymous().ok_or_else(|| Failed::other("nobody may call"))?;
+        let caller = authenticator.nobody(tenant.as_str()).ok_or_else(|| Failed::other("nobody may call"))?;
         let server = catalog.server(&caller.tenant().id, None).map(Arc::clone);
         let server = server.ok_or_else(|| Failed::other("there is no default server"))?;
 
@@ -97,6 +142,13 @@ impl Rig {
         let store = event_store::memory(config.store.settings.clone());
         let revocations = Arc::new(Revocations::none());
         let journal = Arc::new(Journal::off());
+        // Not where a gateway has its own: that is for its user alone.
+        let scratch = match config.grants.iter().any(|grant| grant.scratch.is_some()) {
+            true => Some(tempfile::Builder::new().prefix("gatehouse-").tempdir().map_err(|error| Failed::other(error.to_string()))?),
+            false => None,
+        };
+        let directory = scratch.as_ref().map_or_else(|| config.scratch_directory(), |made| made.path().to_owned());
+        let scratches = Scratches::new(directory);
         let (onlooker, seen) = mpsc::channel(SEEN_MAX);
         let rooms = Arc::new(Rooms {
             implementation: crate::gateway::implementation(),
@@ -105,9 +157,9 @@ impl Rig {
             // Whoever tries a component wants to see each of its falls.
             admission: Admission::new(&CallLimits { breaker: BreakerLimits::NONE, ..config.limits.calls.clone() }, sandbox.turns().clone()),
             journal: Arc::clone(&journal),
-            egress: Egress::new(Means::default(), Arc::clone(&journal)),
-            keyvalue: KeyValues::new(None, Arc::clone(&journal)),
-            scratch: Arc::new(Scratches::new(config.scratch_directory())),
+            egress: Egress::new(means, Arc::clone(&journal)),
+            keyvalue: KeyValues::new(Some(Arc::clone(&store)), Arc::clone(&journal)),
+            scratch: Arc::new(scratches),
             sandbox,
             sessions: Sessions::new(config.limits.sessions.clone(), Arc::clone(&store), false, journal),
             streams: Arc::new(Streams::new(Arc::clone(&store), false, config.limits.streams.keep)),
@@ -132,7 +184,12 @@ impl Rig {
             onlooker: Some(onlooker),
             learned,
         });
-        Ok(Self { rooms, catalog, server, caller, plugin, seen })
+        Ok(Self { rooms, catalog, server, caller, plugin, seen, in_force, _scratch: scratch })
+    }
+
+    /// What of the settings' grants is in force for it, in lines for people.
+    pub(super) fn in_force(&self) -> &[String] {
+        &self.in_force
     }
 
     /// What was loaded.
@@ -223,6 +280,38 @@ impl Rig {
         // The gateway's own words: an object.
         end.and_then(|result| serde_json::from_str(&result.into_string()).map_err(|_| Failure::Internal))
     }
+}
+
+/// What is in force of those grants for a plugin, in lines for people. Of what has a value it is the kind alone.
+fn told(grants: &[GrantConfig], plugin: &Plugin, tenant: &TenantId) -> Vec<String> {
+    let asks = plugin.asks();
+    let mut keeps = false;
+    let mut lines: Vec<_> = grants
+        .iter()
+        .map(|grant| {
+            let InForce { http, config, environment, files, files_write, keyvalue, scratch, .. } = InForce::of(&asks, grant);
+            keeps |= !keyvalue.is_empty();
+            let kinds = [
+                ("requests", !http.is_empty()),
+                ("settings", !config.is_empty()),
+                ("variables", !environment.is_empty()),
+                ("directories to read", !files.is_empty()),
+                ("directories to write", !files_write.is_empty()),
+                ("buckets", !keyvalue.is_empty()),
+                ("a scratch directory", scratch.is_some()),
+            ];
+            let kinds: Vec<_> = kinds.into_iter().filter_map(|(kind, is_there)| is_there.then_some(kind)).collect();
+            let kinds = if kinds.is_empty() { "nothing that its side file asks for".to_owned() } else { kinds.join(", ") };
+            format!("grants.{} gives it, for the tenant {tenant}: {kinds}", grant.name)
+        })
+        .collect();
+    if keeps {
+        lines.push(
+            "its buckets are empty, and gone after this call: what a gateway keeps is in its store, which is the gateway's alone"
+                .to_owned(),
+        );
+    }
+    lines
 }
 
 /// The questions of a result that is none yet.

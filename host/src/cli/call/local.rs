@@ -1,20 +1,31 @@
 //! Calling a tool of a component file: the same gates and limits as in the gateway, without HTTP.
 
 use super::arguments::Given;
-use super::{refused, show_progress};
+use super::{granted, refused, show_progress};
 use crate::cli::rig::Rig;
-use crate::cli::{Failed, Settings, runtime};
+use crate::cli::{Failed, Settings, output, runtime};
 use crate::egress::Learned;
 use crate::gateway::CodeIsKept;
 use serde_json::{Map, Value};
 use std::path::Path;
 use std::sync::Arc;
 
-pub(super) fn call(file: &Path, settings: &Settings, tool: &str, given: Given) -> Result<Map<String, Value>, Failed> {
+/// With what settings that are named grant to the component for that tenant, which is told.
+pub(super) fn call(
+    file: &Path,
+    (settings, tenant): (&Settings, Option<&str>),
+    tool: &str,
+    given: Given,
+) -> Result<Map<String, Value>, Failed> {
     let config = settings.load(None)?;
     let _logging = crate::telemetry::start(&config.log);
+    let granted = settings.config.as_ref().map(|_| granted::of(&config, file, tenant)).transpose()?.flatten();
     runtime()?.block_on(async {
-        let mut rig = Rig::open(file, config, CodeIsKept::WhereOneIs).await?;
+        let mut rig = match granted {
+            Some(granted) => Rig::granted(file, config, CodeIsKept::WhereOneIs, granted).await?,
+            None => Rig::open(file, config, CodeIsKept::WhereOneIs).await?,
+        };
+        rig.in_force().iter().for_each(|told| output::note(told));
         called(&mut rig, file, tool, given).await?
     })
 }
