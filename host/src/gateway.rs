@@ -293,7 +293,7 @@ impl Gateway {
         let journal = Arc::new(journal);
         journal.note(Event::new(Kind::LifecycleStarted).to(env!("CARGO_PKG_VERSION")));
         house.tell(&journal);
-        let scratch = Scratches::new(config.scratch_directory());
+        let scratch = Scratches::new(config.scratch_directory(), config.limits.calls.scratch_per_tenant_bytes_max);
         if let Err(error) = scratch.remove_left() {
             tracing::error!(%error, "scratch directories that another process left cannot be removed");
         }

@@ -181,7 +181,7 @@ pub static KEYVALUE_DENIED: ByWord<12> = ByWord::new([
 ]);
 
 /// What plugins may not add to a directory, by what it has no more room for.
-pub static FILES_DENIED: ByWord<3> = ByWord::new(["bytes", "files", OTHER]);
+pub static FILES_DENIED: ByWord<4> = ByWord::new(["bytes", "files", "tenant_bytes", OTHER]);
 
 /// How much later than its limit a call ended that was stopped by one.
 pub static OVERSHOOT: Histogram = Histogram::new();

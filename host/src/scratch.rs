@@ -5,13 +5,13 @@
 
 use parking_lot::Mutex;
 use rustix::fs::{FlockOperation, flock};
-use sandbox::{ScratchTerms, Writable};
+use sandbox::{CommonQuota, ScratchTerms, Writable};
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// What ends the name of the lock beside a directory.
 const LOCK: &str = "lock";
@@ -22,6 +22,10 @@ pub struct Scratches {
     directory: PathBuf,
     /// None until the first one is made: most gateways need none.
     own: Mutex<Option<Own>>,
+    /// What all directories of a tenant may hold together.
+    per_tenant_bytes_max: u64,
+    /// By tenants that have any.
+    tenants: Mutex<BTreeMap<Box<str>, Weak<CommonQuota>>>,
 }
 
 /// The directory of this process.
@@ -50,9 +54,9 @@ struct Held {
 }
 
 impl Scratches {
-    /// In that directory, which need not be there yet.
-    pub fn new(directory: PathBuf) -> Self {
-        Self { directory, own: Mutex::new(None) }
+    /// In that directory, which need not be there yet. Those of one tenant have so many bytes together.
+    pub fn new(directory: PathBuf, per_tenant_bytes_max: u64) -> Self {
+        Self { directory, own: Mutex::new(None), per_tenant_bytes_max, tenants: Mutex::default() }
     }
 
     /// Removes what processes left there that live no more.
@@ -68,15 +72,27 @@ impl Scratches {
         }
     }
 
-    /// Makes one.
+    /// Makes one of that tenant's.
     ///
     /// # Errors
     ///
     /// Those of the system.
-    pub async fn make(self: &Arc<Self>, terms: &ScratchTerms) -> io::Result<Arc<Scratch>> {
-        let (scratches, terms) = (Arc::clone(self), terms.clone());
-        let making = tokio::task::spawn_blocking(move || Scratch::make(scratches.own()?.join(random_name()?), terms));
+    pub async fn make(self: &Arc<Self>, tenant: &str, terms: &ScratchTerms) -> io::Result<Arc<Scratch>> {
+        let (scratches, terms, common) = (Arc::clone(self), terms.clone(), self.common(tenant));
+        let making = tokio::task::spawn_blocking(move || Scratch::make(scratches.own()?.join(random_name()?), terms, common));
         making.await.map_err(io::Error::other)?.map(Arc::new)
+    }
+
+    /// What that tenant's directories share, for as long as it has one.
+    fn common(&self, tenant: &str) -> Arc<CommonQuota> {
+        let mut tenants = self.tenants.lock();
+        if let Some(there) = tenants.get(tenant).and_then(Weak::upgrade) {
+            return there;
+        }
+        tenants.retain(|_, common| common.strong_count() > 0);
+        let made = Arc::new(CommonQuota::new(self.per_tenant_bytes_max));
+        tenants.insert(tenant.into(), Arc::downgrade(&made));
+        made
     }
 
     fn own(&self) -> io::Result<PathBuf> {
@@ -95,9 +111,10 @@ impl Scratches {
 }
 
 impl Scratch {
-    fn make(directory: PathBuf, ScratchTerms { grant, path, quota }: ScratchTerms) -> io::Result<Self> {
+    fn make(directory: PathBuf, ScratchTerms { grant, path, quota }: ScratchTerms, common: Arc<CommonQuota>) -> io::Result<Self> {
         DirBuilder::new().mode(0o700).create(&directory)?;
         let opened = Writable::open(&directory, grant, path).and_then(|writable| {
+            let writable = writable.sharing(common);
             writable.count(quota).map_err(io::Error::other)?;
             Ok(writable)
         });
@@ -135,16 +152,21 @@ impl Drop for Scratch {
 }
 
 impl OfSession {
-    /// That of a plugin, made if there is none yet. Where the session has ended meanwhile, it is the caller's alone.
+    /// That of a plugin for calls of that tenant, made if there is none yet. Where the session has ended meanwhile, it is the caller's alone.
     ///
     /// # Errors
     ///
     /// Those of the system.
-    pub async fn of(&self, plugin: &Arc<str>, scratches: &Arc<Scratches>, terms: &ScratchTerms) -> io::Result<Arc<Scratch>> {
+    pub async fn of(
+        &self,
+        plugin: &Arc<str>,
+        scratches: &Arc<Scratches>,
+        (tenant, terms): (&str, &ScratchTerms),
+    ) -> io::Result<Arc<Scratch>> {
         if let Some(there) = self.0.lock().by_plugin.get(plugin) {
             return Ok(Arc::clone(there));
         }
-        let made = scratches.make(terms).await?;
+        let made = scratches.make(tenant, terms).await?;
         let mut held = self.0.lock();
         if held.ended {
             return Ok(made);
@@ -233,7 +255,7 @@ mod tests {
     fn what_is_left_is_removed_and_what_is_in_use_is_not() {
         let place = tempfile::tempdir().expect("a directory");
         let parent = place.path().join("scratch");
-        let of = || Scratches::new(parent.clone());
+        let of = || Scratches::new(parent.clone(), u64::MAX);
         of().remove_left().expect("there is nothing");
         assert!(!parent.exists());
         let (first, second) = (of(), of());
@@ -258,15 +280,15 @@ mod tests {
     #[tokio::test]
     async fn one_of_a_session_is_gone_when_it_and_its_calls_are() {
         let place = tempfile::tempdir().expect("a directory");
-        let scratches = Arc::new(Scratches::new(place.path().to_owned()));
+        let scratches = Arc::new(Scratches::new(place.path().to_owned(), u64::MAX));
         let own = scratches.own().expect("made");
         let quota = FileQuota { bytes_max: 10, files_max: 1 };
         let terms = ScratchTerms { grant: "x".into(), path: GuestPath::parse("/scratch").expect("a path"), quota };
         let session = OfSession::default();
         let (a, b): (Arc<str>, Arc<str>) = ("a".into(), "b".into());
-        let mine = session.of(&a, &scratches, &terms).await.expect("made");
-        let again = session.of(&a, &scratches, &terms).await.expect("there");
-        let other = session.of(&b, &scratches, &terms).await.expect("made");
+        let mine = session.of(&a, &scratches, ("t", &terms)).await.expect("made");
+        let again = session.of(&a, &scratches, ("t", &terms)).await.expect("there");
+        let other = session.of(&b, &scratches, ("t", &terms)).await.expect("made");
         assert!(Arc::ptr_eq(&mine, &again) && !Arc::ptr_eq(&mine, &other));
         assert_eq!(names(&own), 2);
         drop((again, other));
@@ -281,7 +303,7 @@ mod tests {
             false
         };
         assert!(gone(1).await, "a call still has the other");
-        let late = session.of(&a, &scratches, &terms).await.expect("made");
+        let late = session.of(&a, &scratches, ("t", &terms)).await.expect("made");
         assert!(!Arc::ptr_eq(&mine, &late));
         drop((mine, late));
         assert!(gone(0).await);

@@ -90,3 +90,29 @@ async fn one_of_a_session_lasts_as_long_as_it_does() {
     assert_eq!(there(&gateway), 0);
     assert_eq!(within(&gateway, &other, "list", ".", 0).await, json!({ "names": [] }));
 }
+
+/// However little each may hold, one tenant's do not fill the disk.
+#[tokio::test]
+async fn those_of_a_tenant_hold_so_much_together() {
+    let settings = format!("[limits]\nscratch_per_tenant_bytes_max = 1_500\n{SETTINGS}");
+    let gateway = Gateway::with(Setup { fixtures: vec!["reader"], settings, ..Setup::default() }).await;
+    beside(&gateway.plugins, "reader", "[asks]\nconfig = []\nscratch = true\n");
+    eventually("it is served", SOON, async || gateway.tools().await.contains(&"file".to_owned()).then_some(())).await;
+    let (done, quota) = (json!({ "done": true }), json!({ "error": "quota" }));
+    let (one, other) = (gateway.session("2025-11-25").await, gateway.session("2025-11-25").await);
+    assert_eq!(within(&gateway, &one, "put", "a", 1_000).await, done);
+    assert_eq!(within(&gateway, &other, "put", "a", 600).await, quota, "of its own 1,000");
+    assert_eq!(within(&gateway, &other, "put", "a", 500).await, done);
+    assert_eq!(once(&gateway, "put", "a", 1).await, quota, "whoever it is");
+    assert_eq!(within(&gateway, &one, "append", "a", 1).await, quota, "its own is full");
+    // What is taken away is room for the others, and so is all of one that is gone.
+    assert_eq!(within(&gateway, &one, "remove", "a", 0).await, done);
+    assert_eq!(once(&gateway, "put", "a", 1_000).await, done);
+    eventually("it is removed", SOON, async || (within(&gateway, &one, "put", "a", 1_000).await == done).then_some(())).await;
+    let ended = gateway.client.request(Method::DELETE, gateway.url()).header("mcp-session-id", &one);
+    assert_eq!(Answer::of(ended).await.status, 204);
+    eventually("there is room", SOON, async || (within(&gateway, &other, "put", "b", 500).await == done).then_some(())).await;
+    let (_, lines) = gateway.command(&["journal", "show", "--event", "files.denied", "--json"]).await;
+    let reasons = ["tenant_bytes", "bytes"].map(|reason| lines.contains(&format!("\"reason\":\"{reason}\"")));
+    assert_eq!(reasons, [true; 2], "{lines}");
+}

@@ -148,7 +148,7 @@ impl Rig {
             false => None,
         };
         let directory = scratch.as_ref().map_or_else(|| config.scratch_directory(), |made| made.path().to_owned());
-        let scratches = Scratches::new(directory);
+        let scratches = Scratches::new(directory, config.limits.calls.scratch_per_tenant_bytes_max);
         let (onlooker, seen) = mpsc::channel(SEEN_MAX);
         let rooms = Arc::new(Rooms {
             implementation: crate::gateway::implementation(),

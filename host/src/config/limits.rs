@@ -150,6 +150,8 @@ pub struct CallLimits {
     pub breaker: BreakerLimits,
     /// Linear memory of all guests of a tenant.
     pub memory_per_tenant_bytes_max: usize,
+    /// Bytes in all scratch directories of a tenant's calls and sessions.
+    pub scratch_per_tenant_bytes_max: u64,
     /// What the whole process may have in memory; none: what there is.
     pub process_memory_bytes_max: Option<u64>,
 }
@@ -350,6 +352,7 @@ impl CallLimits {
                 window: of.seconds("breaker_window_s", 30, 1..=3_600, ""),
             },
             memory_per_tenant_bytes_max: of.count("memory_per_tenant_bytes_max", 512 << 20, 1 << 20..=1 << 50, "429"),
+            scratch_per_tenant_bytes_max: of.number("scratch_per_tenant_bytes_max", 1 << 30, 1..=1 << 50, "Writing fails with `quota`"),
             process_memory_bytes_max: Some(process).filter(|bytes| *bytes > 0),
         }
     }

@@ -299,10 +299,10 @@ impl About {
     /// Gives its guest the scratch directory that it is granted. Without room for one on the disk it has none, as if none were granted.
     async fn scratch(&self, rooms: &Rooms, permit: &mut Permit) -> Option<Arc<Scratch>> {
         let terms = permit.scratch()?.clone();
-        let plugin = self.target.plugin();
+        let (plugin, tenant) = (self.target.plugin(), self.caller.tenant().id.as_str());
         let made = match &self.scratch {
-            Some(session) => session.of(plugin, &rooms.scratch, &terms).await,
-            None => rooms.scratch.make(&terms).await,
+            Some(session) => session.of(plugin, &rooms.scratch, (tenant, &terms)).await,
+            None => rooms.scratch.make(tenant, &terms).await,
         };
         let given = made.and_then(|scratch| permit.give_scratch(Arc::clone(scratch.writable())).map(|()| scratch));
         given.inspect_err(|error| tracing::error!(%plugin, %error, "there is no scratch directory for this call")).ok()

@@ -203,6 +203,7 @@ mod tests {
             queue_timeout,
             breaker: BreakerLimits::NONE,
             memory_per_tenant_bytes_max: usize::MAX,
+            scratch_per_tenant_bytes_max: u64::MAX,
             process_memory_bytes_max: None,
         };
         Admission::new(&limits, Places::new(2))

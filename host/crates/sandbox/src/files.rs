@@ -7,11 +7,13 @@
 //! Links are followed where they lead to something of the same directory, and made by no guest. What is neither a file nor a directory is not
 //! opened in one that is written.
 
+mod common;
 mod stream;
 mod walk;
 mod writable;
 mod writer;
 
+pub use common::CommonQuota;
 pub use writable::{FileQuota, Writable};
 
 use crate::GuestPath;

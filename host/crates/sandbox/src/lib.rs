@@ -56,7 +56,7 @@ pub use digest::Digest;
 pub use engine::{Compartment, PoolSizes, Profile, STRICT_CALLS_MAX, SandboxError};
 pub use events::{Change, EventReceiver, EventSender, GuestEvent, LogLevel, LogLine, Progress, Stream, events};
 pub use fault::{Fault, LoadError, Resource};
-pub use files::{FileQuota, FileRefusal, FileRefusals, Writable};
+pub use files::{CommonQuota, FileQuota, FileRefusal, FileRefusals, Writable};
 pub use grants::{
     Asks, BucketGrant, BucketName, BucketTerms, Directories, Directory, Environment, Grants, GuestPath, HttpHost, HttpPattern, HttpRule,
     HttpScheme, HttpTerms, Mismatch, Network, ScratchTerms, SettingName, Settings, VariableName,

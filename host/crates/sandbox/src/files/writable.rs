@@ -3,6 +3,7 @@
 //! Whoever changes what is in it holds its lock for as long as that takes, looks at what is there before and after, and counts the difference. So
 //! calls that write side by side share one count, and none of them is ahead of it.
 
+use super::common::{CommonQuota, Part};
 use super::walk::{self, Tally};
 use crate::GuestPath;
 use parking_lot::{Mutex, MutexGuard};
@@ -30,6 +31,8 @@ pub(crate) enum Exceeded {
     Bytes,
     #[error("the directory may hold no more files")]
     Files,
+    #[error("this directory and others of the tenant may hold no more bytes together")]
+    Common,
 }
 
 /// A directory that guests may write, open.
@@ -50,6 +53,8 @@ pub struct Writable {
 pub(super) struct Counted {
     quota: FileQuota,
     bytes: u64,
+    /// The same, in what others share with it.
+    part: Part,
     files: u64,
     /// Everything was counted; else nothing may be added.
     is_whole: bool,
@@ -82,9 +87,17 @@ impl Writable {
     ///
     /// Those of the system.
     pub fn open(directory: &Path, grant: Arc<str>, path: GuestPath) -> io::Result<Self> {
-        let counted = Counted { quota: FileQuota { bytes_max: 0, files_max: 0 }, bytes: 0, files: 0, is_whole: false };
+        let quota = FileQuota { bytes_max: 0, files_max: 0 };
+        let counted = Counted { quota, bytes: 0, part: Part::default(), files: 0, is_whole: false };
         let directory = Arc::new(super::open_directory(directory)?);
         Ok(Self { grant, path, directory, counted: Mutex::new(counted), turn: Arc::new(Semaphore::new(1)), opens: Mutex::default() })
+    }
+
+    /// What is in it counts among what others hold as well, until it is dropped. Before it is [counted](Self::count).
+    #[must_use]
+    pub fn sharing(mut self, common: Arc<CommonQuota>) -> Self {
+        self.counted.get_mut().part = Part::of(common);
+        self
     }
 
     /// Whether this path leads to it.
@@ -113,7 +126,8 @@ impl Writable {
         let (bytes, files) = gone.fold((0_u64, 0_u64), |(bytes, files), gone| (bytes.saturating_add(gone), files + 1));
         let is_whole = walked.is_ok();
         let Tally { bytes: there, files: found } = *walked.as_ref().unwrap_or(&Tally::default());
-        *counted = Counted { quota, bytes: bytes.saturating_add(there), files: files + found, is_whole };
+        (counted.quota, counted.files, counted.is_whole) = (quota, files + found, is_whole);
+        counted.hold(bytes.saturating_add(there));
         walked.map(drop)
     }
 
@@ -131,7 +145,8 @@ impl Writable {
     pub(super) fn lock(&self) -> MutexGuard<'_, Counted> {
         let mut counted = self.counted.lock();
         let (bytes, files) = std::mem::take(&mut self.opens.lock().given_back);
-        counted.bytes = counted.bytes.saturating_sub(bytes);
+        let held = counted.bytes.saturating_sub(bytes);
+        counted.hold(held);
         counted.files = counted.files.saturating_sub(files);
         counted
     }
@@ -170,7 +185,7 @@ impl Writable {
 
     /// A file has another size than before.
     pub(super) fn resized(&self, counted: &mut Counted, key: Key, before: u64, after: u64) {
-        counted.bytes = counted.bytes.saturating_sub(before).saturating_add(after);
+        counted.hold(counted.bytes.saturating_sub(before).saturating_add(after));
         if let Some(gone) = self.opens.lock().files.get_mut(&key).and_then(|open| open.gone.as_mut()) {
             *gone = after;
         }
@@ -181,7 +196,7 @@ impl Writable {
         match self.opens.lock().files.get_mut(&key) {
             Some(open) => open.gone = Some(bytes),
             None => {
-                counted.bytes = counted.bytes.saturating_sub(bytes);
+                counted.hold(counted.bytes.saturating_sub(bytes));
                 counted.gone();
             }
         }
@@ -189,9 +204,20 @@ impl Writable {
 }
 
 impl Counted {
-    pub(super) fn room_for_bytes(&self, more: u64) -> Result<(), Exceeded> {
+    /// Takes room for what is about to be added.
+    pub(super) fn room_for_bytes(&mut self, more: u64) -> Result<(), Exceeded> {
         let fits = self.is_whole && self.bytes.checked_add(more).is_some_and(|sum| sum <= self.quota.bytes_max);
-        if more == 0 || fits { Ok(()) } else { Err(Exceeded::Bytes) }
+        match (more, fits) {
+            (0, _) => Ok(()),
+            (_, false) => Err(Exceeded::Bytes),
+            (_, true) if self.part.take(more) => Ok(()),
+            (_, true) => Err(Exceeded::Common),
+        }
+    }
+
+    fn hold(&mut self, bytes: u64) {
+        self.bytes = bytes;
+        self.part.set(bytes);
     }
 
     pub(super) fn room_for_file(&self) -> Result<(), Exceeded> {

@@ -175,6 +175,7 @@ impl Writer {
             let word = match exceeded {
                 Exceeded::Bytes => "bytes",
                 Exceeded::Files => "files",
+                Exceeded::Common => "tenant_bytes",
             };
             refusals.refused(FileRefusal { grant: self.writable.grant(), path: self.writable.path(), word });
         }
