@@ -417,3 +417,68 @@ fn fuzzing_leaves_sound_tools_standing() {
     let unknown = desk.run(&["fuzz", &plugin("units").display().to_string(), "--tool", "shout"]);
     assert!(unknown.code == 1 && unknown.err.contains("has no tool `shout`; it has units_convert, "), "{unknown:?}");
 }
+
+/// Two questions, of which the second has the first one's answer in it. Each round is an instance of its own.
+const ASKS_TWICE: &str = r#"#include "gatehouse.h"
+
+static const char *NOTHING = "{\"type\":\"object\",\"additionalProperties\":false}";
+static const char *A_WORD = "{\"type\":\"object\",\"properties\":{\"word\":{\"type\":\"string\"}},\"required\":[\"word\"]}";
+
+bool exports_gatehouse_tool_tools_list_tools(exports_gatehouse_tool_tools_list_tool_t *ret, tool_plugin_string_t *err) {
+  (void)err;
+  ret->len = 1;
+  ret->ptr = calloc(ret->len, sizeof *ret->ptr);
+  describe(&ret->ptr[0], "twice", "Asks twice.", NOTHING, NULL);
+  return true;
+}
+
+bool exports_gatehouse_tool_tools_call_tool(exports_gatehouse_tool_tools_call_t *call, outcome_t *ret,
+                                            exports_gatehouse_tool_tools_failure_t *err) {
+  bool done = false;
+  size_t length = 0;
+  char *form = ask(call, "first", "The first?", A_WORD, ret, err, &done);
+  if (!form) return done;
+  char *first = json_string(form, "word", &length);
+  form = ask(call, "second", first, A_WORD, ret, err, &done);
+  if (!form) return done;
+  char *second = json_string(form, "word", &length), line[128];
+  snprintf(line, sizeof line, "%s, %s", first, second);
+  return tool_error(ret, line);
+}
+"#;
+const ANSWERED_TWICE: &str = r#"
+[[case]]
+tool = "twice"
+answers.first = { action = "accept", content = { word = "a \"} ] one" } }
+answers.second = { content = { more = [{ word = "no" }], word = "two" }, action = "accept" }
+is_error = true
+text = "a \"} ] one, two"
+[[case]]
+tool = "twice"
+answers.first = { action = "accept", content = { word = "one" } }
+answers.second = { action = "decline" }
+is_error = true
+text = "The user did not answer."
+[[case]]
+tool = "twice"
+answers.first = { action = "accept", content = { word = "one" } }
+asks = ["second"]
+[[case]]
+tool = "twice"
+fails = "missing_capability"
+"#;
+
+#[test]
+fn a_tool_in_c_asks_one_question_after_the_other() {
+    let desk = Desk::new();
+    if desk.missing(Language::C).is_some() {
+        return;
+    }
+    assert_eq!(desk.run(&["new", "twice", "--lang", "c"]).code, 0);
+    desk.write("twice/src/plugin.c", ASKS_TWICE);
+    desk.write("twice/cases.toml", ANSWERED_TWICE);
+    let built = desk.run(&["build", "twice"]);
+    assert_eq!(built.code, 0, "{built:?}");
+    let tested = desk.run(&["test", "twice"]);
+    assert_eq!(tested.code, 0, "{tested:?}");
+}

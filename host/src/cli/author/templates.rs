@@ -43,10 +43,12 @@ const PYTHON_PLAIN: [File; 3] = [
     ("src/plugin.py", template!("python-plain/src/plugin.py")),
     ("{{name}}.toml", template!("plain/side.toml.in")),
 ];
-const JS: [File; 4] = [
+const JS: [File; 6] = [
     ("package.json", template!("js/package.json.in")),
     ("src/plugin.js", template!("js/src/plugin.js")),
     ("src/gatehouse.js", template!("js/src/gatehouse.js")),
+    ("wit/with-environment.wit", template!("js/wit/with-environment.wit")),
+    ("wit/deps/cli/environment.wit", template!("js/wit/deps/cli/environment.wit")),
     CASES,
 ];
 const JS_PLAIN: [File; 3] = [
@@ -83,8 +85,7 @@ const C: [File; 6] = [
     ("bindings/tool_plugin.c", template!("c/bindings/tool_plugin.c")),
     ("bindings/tool_plugin.h", template!("c/bindings/tool_plugin.h")),
     ("bindings/component_type.c", template!("c/bindings/component_type.c")),
-    // Its helper does not ask the user.
-    ("cases.toml", template!("cases-simple.toml")),
+    CASES,
 ];
 const C_PLAIN: [File; 4] = [
     ("src/plugin.c", template!("c-plain/src/plugin.c")),
@@ -121,7 +122,11 @@ pub(super) fn files(language: Language, plain: bool, name: &str) -> Vec<(String,
         Language::Go => "; needs Go 1.27",
         Language::C => "; needs clang with a libc for WASI",
     };
-    let world = if plain { "component" } else { "tool-plugin" };
+    let world = match (language, plain) {
+        (_, true) => "component",
+        (Language::Js, false) => "with-environment",
+        (_, false) => "tool-plugin",
+    };
     let arguments = "--arg text='How long does this take?'";
     let filled = [("name", name), ("tool", &tool), ("what", what), ("with", with), ("world", world), ("arguments", arguments)];
     let fill = |text: &str| filled.iter().fold(text.to_owned(), |text, (key, value)| text.replace(&format!("{{{{{key}}}}}"), value));

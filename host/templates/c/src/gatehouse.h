@@ -4,6 +4,7 @@
 
 #include "tool_plugin.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -151,4 +152,93 @@ static inline char *json_string_at(const char *at, size_t *length) {
 
 static inline char *json_string(const char *json, const char *name, size_t *length) {
   return json_string_at(json_member(json, name), length);
+}
+
+// A copy of the value that begins there, as it stands.
+static inline char *json_copy(const char *from) {
+  const char *at = from;
+  size_t depth = 0;
+  do {
+    if (*at == '"') {
+      at = json_skip_string(at);
+      continue;
+    }
+    depth += *at == '{' || *at == '[';
+    depth -= *at == '}' || *at == ']';
+    at++;
+  } while (*at && (depth || !strchr(",}] \t\r\n", *at)));
+  tool_plugin_string_t value = {(uint8_t *)from, (size_t)(at - from)};
+  return terminated(&value);
+}
+
+// --- Questions.
+
+// What a dialog has so far, a JSON object by keys, newest first: `null` is a question that is on its way. The host keeps it between two rounds.
+static inline char *dialog_with(const exports_gatehouse_tool_tools_call_t *call, const char *before, const char *key) {
+  size_t room = strlen(before) + strlen(key) + 16;
+  const gatehouse_tool_tool_types_resume_t *resume = call->resume.is_some ? &call->resume.val : NULL;
+  for (size_t at = 0; resume && at < resume->answers.len; at++) {
+    room += resume->answers.ptr[at].f0.len + resume->answers.ptr[at].f1.len + 4;
+  }
+  char *dialog = malloc(room);
+  if (!dialog) abort();
+  char *to = dialog + sprintf(dialog, "{\"%s\":null", key);
+  for (size_t at = 0; resume && at < resume->answers.len; at++) {
+    const tool_plugin_string_t *of = &resume->answers.ptr[at].f0, *answer = &resume->answers.ptr[at].f1;
+    to += sprintf(to, ",\"%.*s\":%.*s", (int)of->len, (const char *)of->ptr, (int)answer->len, (const char *)answer->ptr);
+  }
+  const char *rest = before[0] && before[1] != '}' ? before + 1 : "}";
+  sprintf(to, "%s%s", *rest == '}' ? "" : ",", rest);
+  return dialog;
+}
+
+// Asks the client's user to fill in a form, a JSON Schema of a flat object, under a key of letters. Gives what was filled in, a JSON object, to be freed:
+// nobody has checked it. Without an answer it gives NULL, and the tool ends at once with `*done`: it runs from its beginning when there is one.
+static inline char *ask(const exports_gatehouse_tool_tools_call_t *call, const char *key, const char *message, const char *schema, outcome_t *ret,
+                        exports_gatehouse_tool_tools_failure_t *err, bool *done) {
+  char *answer = NULL, *before = NULL;
+  if (call->resume.is_some) {
+    const gatehouse_tool_tool_types_resume_t *resume = &call->resume.val;
+    tool_plugin_string_t state = {resume->state.ptr, resume->state.len};
+    before = terminated(&state);
+    for (size_t at = 0; at < resume->answers.len && !answer; at++) {
+      if (is(&resume->answers.ptr[at].f0, key)) answer = terminated(&resume->answers.ptr[at].f1);
+    }
+    const char *kept = answer ? NULL : json_member(before, key);
+    if (kept) answer = json_copy(kept);
+  }
+  if (answer) {
+    size_t length = 0;
+    char *action = json_string(answer, "action", &length);
+    const char *content = json_member(answer, "content");
+    char *form = action && !strcmp(action, "accept") && content && *content == '{' ? json_copy(content) : NULL;
+    if (!form) *done = tool_error(ret, "The user did not answer.");
+    free(action);
+    free(answer);
+    free(before);
+    return form;
+  }
+  if (!(call->client & GATEHOUSE_TOOL_TOOL_TYPES_CLIENT_FEATURES_ELICIT_FORM)) {
+    err->tag = GATEHOUSE_TOOL_TOOL_TYPES_FAILURE_MISSING_CLIENT_FEATURE;
+    err->val.missing_client_feature = GATEHOUSE_TOOL_TOOL_TYPES_CLIENT_FEATURES_ELICIT_FORM;
+    free(before);
+    *done = false;
+    return NULL;
+  }
+  char *dialog = dialog_with(call, before ? before : "", key);
+  free(before);
+  memset(ret, 0, sizeof *ret);
+  ret->tag = GATEHOUSE_TOOL_TOOL_TYPES_OUTCOME_INPUT_REQUIRED;
+  ret->val.input_required.state.ptr = (uint8_t *)dialog;
+  ret->val.input_required.state.len = strlen(dialog);
+  ret->val.input_required.questions.len = 1;
+  ret->val.input_required.questions.ptr = calloc(1, sizeof *ret->val.input_required.questions.ptr);
+  if (!ret->val.input_required.questions.ptr) abort();
+  gatehouse_tool_tool_types_tuple2_string_question_t *question = ret->val.input_required.questions.ptr;
+  tool_plugin_string_dup(&question->f0, key);
+  question->f1.tag = GATEHOUSE_TOOL_TOOL_TYPES_QUESTION_ELICIT_FORM;
+  tool_plugin_string_dup(&question->f1.val.elicit_form.message, message);
+  tool_plugin_string_dup(&question->f1.val.elicit_form.schema, schema);
+  *done = true;
+  return NULL;
 }

@@ -7,10 +7,13 @@
 
 static const char *READING_TIME_TAKES =
     "{\"type\":\"object\",\"properties\":{"
-    "\"text\":{\"type\":\"string\",\"description\":\"The text to be read.\"},"
+    "\"text\":{\"type\":\"string\",\"description\":\"The text. The user is asked for it where it is left out.\"},"
     "\"words_per_minute\":{\"type\":\"integer\",\"minimum\":50,\"maximum\":2000,\"default\":200,"
     "\"description\":\"How many words the reader takes in a minute.\"}"
-    "},\"required\":[\"text\"],\"additionalProperties\":false}";
+    "},\"additionalProperties\":false}";
+
+// What the user is asked for.
+static const char *A_TEXT = "{\"type\":\"object\",\"properties\":{\"text\":{\"type\":\"string\"}},\"required\":[\"text\"]}";
 
 static const char *READING_TIME_GIVES =
     "{\"type\":\"object\",\"properties\":{"
@@ -18,9 +21,17 @@ static const char *READING_TIME_GIVES =
     "\"seconds\":{\"type\":\"integer\",\"minimum\":0,\"description\":\"How long it takes to read them, rounded up.\"}"
     "},\"required\":[\"words\",\"seconds\"]}";
 
-static bool reading_time(const char *arguments, outcome_t *ret) {
+static bool reading_time(const exports_gatehouse_tool_tools_call_t *call, const char *arguments, outcome_t *ret,
+                         exports_gatehouse_tool_tools_failure_t *err) {
   size_t length = 0;
   char *text = json_string(arguments, "text", &length);
+  if (!text) {
+    bool done = false;
+    char *form = ask(call, "text", "Which text is to be read?", A_TEXT, ret, err, &done);
+    if (!form) return done;
+    text = json_string(form, "text", &length);
+    free(form);
+  }
   double pace = json_number(arguments, "words_per_minute", 200);
   unsigned long long words = 0;
   bool within = false;
@@ -57,7 +68,7 @@ bool exports_gatehouse_tool_tools_call_tool(exports_gatehouse_tool_tools_call_t 
   char *arguments = terminated(&call->arguments);
   bool done = false;
   if (is(&call->tool, "reading_time")) {
-    done = reading_time(arguments, ret);
+    done = reading_time(call, arguments, ret, err);
   } else {
     err->tag = GATEHOUSE_TOOL_TOOL_TYPES_FAILURE_UNKNOWN_NAME;
   }

@@ -9,9 +9,16 @@
 
 import { report } from 'gatehouse:host/progress@0.1.0';
 import { write } from 'gatehouse:host/log@0.1.0';
+import { getEnvironment } from 'wasi:cli/environment@0.2.0';
 
 /** Something that the client's model should read and can mend in its next call. */
 export class Problem extends Error {}
+
+/**
+ * The variables that the side file asks for and the operator grants, by their names: what `process.env` is elsewhere. Only while a tool runs: there are none
+ * when the component is built.
+ */
+export const environment = () => Object.fromEntries(getEnvironment());
 
 /** The tool wants to be called again with answers. */
 class Asking extends Error {

@@ -41,40 +41,16 @@ static bool one_text(outcome_t *ret, const char *name, const char *text, size_t 
   return true;
 }
 
-// The contract by hand: with no answer yet, the outcome is a question; the call comes again with the client's result under its key.
-static bool ask(const exports_gatehouse_tool_tools_call_t *call, outcome_t *ret, exports_gatehouse_tool_tools_failure_t *err) {
-  if (call->resume.is_some) {
-    for (size_t at = 0; at < call->resume.val.answers.len; at++) {
-      if (!is(&call->resume.val.answers.ptr[at].f0, "name")) continue;
-      char *answer = terminated(&call->resume.val.answers.ptr[at].f1);
-      size_t length = 0;
-      char *action = json_string(answer, "action", &length);
-      const char *content = json_member(answer, "content");
-      char *name = action && !strcmp(action, "accept") && content ? json_string(content, "name", &length) : NULL;
-      bool done = name && one_text(ret, "name", name, length);
-      free(name);
-      free(action);
-      free(answer);
-      if (done) return true;
-    }
-    return tool_error(ret, "The user did not answer.");
-  }
-  if (!(call->client & GATEHOUSE_TOOL_TOOL_TYPES_CLIENT_FEATURES_ELICIT_FORM)) {
-    err->tag = GATEHOUSE_TOOL_TOOL_TYPES_FAILURE_MISSING_CLIENT_FEATURE;
-    err->val.missing_client_feature = GATEHOUSE_TOOL_TOOL_TYPES_CLIENT_FEATURES_ELICIT_FORM;
-    return false;
-  }
-  memset(ret, 0, sizeof *ret);
-  ret->tag = GATEHOUSE_TOOL_TOOL_TYPES_OUTCOME_INPUT_REQUIRED;
-  ret->val.input_required.questions.len = 1;
-  ret->val.input_required.questions.ptr = calloc(1, sizeof *ret->val.input_required.questions.ptr);
-  if (!ret->val.input_required.questions.ptr) abort();
-  gatehouse_tool_tool_types_tuple2_string_question_t *question = ret->val.input_required.questions.ptr;
-  tool_plugin_string_dup(&question->f0, "name");
-  question->f1.tag = GATEHOUSE_TOOL_TOOL_TYPES_QUESTION_ELICIT_FORM;
-  tool_plugin_string_dup(&question->f1.val.elicit_form.message, "What is your name?");
-  tool_plugin_string_dup(&question->f1.val.elicit_form.schema, A_NAME);
-  return true;
+static bool ask_name(const exports_gatehouse_tool_tools_call_t *call, outcome_t *ret, exports_gatehouse_tool_tools_failure_t *err) {
+  bool done = false;
+  char *form = ask(call, "name", "What is your name?", A_NAME, ret, err, &done);
+  if (!form) return done;
+  size_t length = 0;
+  char *name = json_string(form, "name", &length);
+  done = name ? one_text(ret, "name", name, length) : tool_error(ret, "The answer has no name.");
+  free(name);
+  free(form);
+  return done;
 }
 
 static bool variable(outcome_t *ret) {
@@ -101,7 +77,7 @@ bool exports_gatehouse_tool_tools_call_tool(exports_gatehouse_tool_tools_call_t 
   if (is(&call->tool, "count")) {
     done = count(arguments, ret);
   } else if (is(&call->tool, "ask")) {
-    done = ask(call, ret, err);
+    done = ask_name(call, ret, err);
   } else if (is(&call->tool, "variable")) {
     done = variable(ret);
   } else {

@@ -1,8 +1,6 @@
 // The three tools of the table of languages, in JavaScript: see tests/languages/README.md.
 
-import { getEnvironment } from 'wasi:cli/environment@0.2.0';
-
-import { plugin, Problem } from './gatehouse.js';
+import { environment, plugin, Problem } from './gatehouse.js';
 
 const nothing = { type: 'object', additionalProperties: false };
 const ofOne = (name, type) => ({ type: 'object', properties: { [name]: { type } }, required: [name] });
@@ -46,7 +44,7 @@ const variable = {
   output: ofOne('greeting', 'string'),
 
   run() {
-    const greeting = new Map(getEnvironment()).get('GREETING');
+    const greeting = environment().GREETING;
     if (greeting === undefined) throw new Problem('The variable GREETING is not granted.');
     return { greeting };
   },
