@@ -338,8 +338,7 @@ impl Gateway {
             limits: config.limits.clone(),
             readiness: Readiness { draining: draining.clone(), problems: house.problems(), store: kept.then_some(store) },
             event_ids,
-            nobody: Arc::default(),
-            auth_failures: Failures::new(config.limits.http.auth_failures_per_minute_max),
+            auth_failures: Arc::new(Failures::new(config.limits.http.auth_failures_per_minute_max)),
             room: Arc::new(Room::new(&config.limits.http)),
             stalls: Arc::new(Stalls::new(config.limits.streams.stall_timeout)),
             admin_token: ArcSwapOption::from_pointee(admin_token),
@@ -356,8 +355,8 @@ impl Gateway {
             reloads,
             orders,
             ordered,
+            aside: Aside::start(Arc::clone(&front.auth_failures)).map_err(StartError::Threads)?,
             front: Arc::new(front),
-            aside: Aside::start().map_err(StartError::Threads)?,
             tasks,
             draining,
             drain_timeout: config.limits.http.drain_timeout,
@@ -402,7 +401,7 @@ impl Gateway {
     ///
     /// When not all of them did, or it did not stop because it was told to.
     pub async fn serve(self, stop: impl Future<Output = ()>) -> Result<(), StopError> {
-        let connections = TaskTracker::new();
+        let (connections, aside) = (TaskTracker::new(), Arc::new(self.aside));
         let rooms = Arc::clone(&self.front.rooms);
         let (store, journal) = (Arc::clone(&rooms.store), Arc::clone(&rooms.journal));
         let usage = move || crate::tenant::usage(rooms.generation.load().authenticator.tenants(), &rooms.kept_open());
@@ -440,7 +439,7 @@ impl Gateway {
             (self.front.limits.http.clone(), self.front.limits.streams.stall_timeout),
             self.draining.clone(),
             connections.clone(),
-            Some(self.aside),
+            Some(Arc::clone(&aside)),
         ));
         let failed = tokio::select! {
             () = stop => false,
@@ -464,6 +463,7 @@ impl Gateway {
         };
         let all = tokio::time::timeout(self.drain_timeout.max(LAST_WORDS), drained).await.is_ok();
         accepting.abort();
+        drop(aside);
         administrating.inspect(|administrating| administrating.abort());
         over.cancel();
         // It takes its socket away, and may be telling somebody that the last call was stopped.

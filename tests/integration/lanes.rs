@@ -139,3 +139,28 @@ async fn who_takes_most_is_served_aside_and_nobody_else() {
     assert_eq!(crowd.asks(ADA, Modern::call("echo", json!({ "message": "again" }))).await.tool_text(), "again");
     assert!(crowd.put_aside().await <= moved + 1.0);
 }
+
+/// Connections that are aside when the gateway is told to stop end as others do.
+#[tokio::test]
+async fn a_stop_reaches_those_that_are_aside() {
+    let _turn = turn().await;
+    let crowd = Crowd::start().await;
+    let put_aside = async {
+        eventually("it is put aside", SOON, async || {
+            assert_eq!(crowd.asks(OTHER_ADA, Modern::call("echo", json!({ "message": "here" }))).await.tool_text(), "here");
+            (crowd.put_aside().await > 0.0).then_some(())
+        })
+        .await;
+    };
+    tokio::select! {
+        () = crowd.flood(ADA) => {}
+        () = put_aside => {}
+    }
+    // Their connections are kept by the client, and are aside still.
+    crowd.admin.gateway.terminate();
+    let ended = async || {
+        Some(crowd.admin.gateway.log()).filter(|log| log.contains("calls were still in flight") || log.contains("stopped; every call"))
+    };
+    let log = eventually("its end", SOON, ended).await;
+    assert!(log.contains("stopped; every call in flight came to its end"), "{log}");
+}

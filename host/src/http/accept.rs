@@ -39,14 +39,14 @@ const COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
 const SEND_BUFFER_BYTES: usize = 256 << 10;
 
 /// Serves connections until `stop` fires, then tells each that it is the last request's turn. Returns when no new ones are taken; those
-/// that are open live in `connections`. With threads aside, those of who takes most are served there.
+/// that are open live in `connections`. With threads aside, those of who takes most are served there: they must outlast the connections.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
     limits: (HttpLimits, Duration),
     stop: CancellationToken,
     connections: TaskTracker,
-    aside: Option<Aside>,
+    aside: Option<Arc<Aside>>,
 ) {
     let (limits, stall_timeout) = limits;
     let shared = Arc::new(Shared { places: Arc::new(Semaphore::new(limits.connections_max)), by_address: Mutex::default(), limits });
@@ -83,7 +83,7 @@ pub async fn serve(
             continue;
         };
         let (router, limits, stop) = (router.clone(), shared.limits.clone(), stop.clone());
-        let lane = Lane::new(aside.as_ref());
+        let lane = Lane::new(aside.as_deref(), peer.ip());
         connections.spawn(lane.clone().serve(async move {
             if let Err(error) = connection(stream, (peer, lane), router, &limits, stall_timeout, stop).await {
                 tracing::debug!(%error, "a connection ended");

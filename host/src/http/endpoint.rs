@@ -18,7 +18,6 @@ use crate::method::{Answer, Context, MirroredHeaders, Rooms, initialize};
 use crate::outbox::{self, Reply};
 use crate::session::{Ending, NotBegun, Session};
 use crate::stream::EventIds;
-use crate::tenant::Load;
 use crate::trace::{Arrival, Span};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use axum::Router;
@@ -52,9 +51,7 @@ pub struct Front {
     /// The ids of events that can be resumed after; none where nothing is kept.
     pub event_ids: Option<EventIds>,
     /// Addresses that show what does not count.
-    pub auth_failures: Failures,
-    /// What those take whom nobody knows.
-    pub nobody: Arc<Load>,
+    pub auth_failures: Arc<Failures>,
     /// What bodies hold.
     pub room: Arc<Room>,
     /// Responses whose peers may stop reading.

@@ -3,9 +3,11 @@
 //! Tokens that count go on to count: behind a proxy everybody comes from one address, and nobody may lock the others out.
 
 use crate::journal::network;
+use crate::tenant::Load;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Failures are counted over this time.
@@ -17,6 +19,8 @@ const ADDRESSES_MAX: usize = 10_000;
 #[derive(Debug)]
 pub struct Failures {
     per_minute_max: u32,
+    /// What the requests take of those whom nobody knows.
+    load: Arc<Load>,
     by_address: Mutex<HashMap<IpAddr, Count>>,
 }
 
@@ -38,7 +42,12 @@ pub(super) struct TooMany {
 impl Failures {
     /// So many are answered as what they are in a minute.
     pub fn new(per_minute_max: u32) -> Self {
-        Self { per_minute_max, by_address: Mutex::default() }
+        Self { per_minute_max, load: Arc::default(), by_address: Mutex::default() }
+    }
+
+    /// What such requests take.
+    pub(super) fn load(&self) -> &Arc<Load> {
+        &self.load
     }
 
     /// Whether an address has shown too much that does not count.

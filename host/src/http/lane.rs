@@ -4,6 +4,7 @@
 //! A connection is served by whoever polls its future. Its socket and its timers stay with the runtime that they began with; only the computing moves, with all
 //! that it does: reading heads and bodies, authenticating, refusing, writing. Moving costs a hop between threads, which only those pay who are moved.
 
+use super::failures::Failures;
 use crate::metrics;
 use crate::tenant::Load;
 use arc_swap::ArcSwapOption;
@@ -12,6 +13,7 @@ use hyper_util::rt::TokioExecutor;
 use rustix::time::{ClockId, clock_gettime};
 use std::future::Future;
 use std::io;
+use std::net::IpAddr;
 use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -25,15 +27,18 @@ const NICENESS: i32 = 10;
 
 /// The threads of low priority.
 #[derive(Debug)]
-pub struct Aside(Option<Runtime>);
+pub struct Aside {
+    runtime: Option<Runtime>,
+    failures: Arc<Failures>,
+}
 
 impl Aside {
-    /// As many as there are processors.
+    /// As many as there are processors. Connections of addresses that have failed too often begin there, where nobody's requests take much.
     ///
     /// # Errors
     ///
     /// When the system does not give them.
-    pub fn start() -> io::Result<Self> {
+    pub fn start(failures: Arc<Failures>) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(std::thread::available_parallelism().map_or(1, usize::from))
             .thread_name("aside")
@@ -43,18 +48,14 @@ impl Aside {
             })
             .enable_all()
             .build()?;
-        Ok(Self(Some(runtime)))
-    }
-
-    fn handle(&self) -> Option<Handle> {
-        self.0.as_ref().map(|runtime| runtime.handle().clone())
+        Ok(Self { runtime: Some(runtime), failures })
     }
 }
 
 impl Drop for Aside {
     fn drop(&mut self) {
         // A runtime must not be waited for inside another one.
-        if let Some(runtime) = self.0.take() {
+        if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
     }
@@ -73,29 +74,39 @@ struct Way {
 }
 
 impl Lane {
-    pub(super) fn new(aside: Option<&Aside>) -> Self {
-        Self(Arc::new(Way { whose: ArcSwapOption::empty(), aside: aside.and_then(Aside::handle) }))
+    pub(super) fn new(aside: Option<&Aside>, peer: IpAddr) -> Self {
+        let whose = aside.map(|aside| &aside.failures).filter(|failures| failures.is_over(peer, Instant::now()));
+        let whose = ArcSwapOption::new(whose.map(|failures| Arc::clone(failures.load())));
+        let aside = aside.and_then(|aside| aside.runtime.as_ref()).map(|runtime| runtime.handle().clone());
+        Self(Arc::new(Way { whose, aside }))
     }
 
-    /// From now on this sender is charged with it.
-    pub(super) fn is_of(&self, load: &Arc<Load>) {
+    /// From now on this sender is charged with it. One that was not known before and is to be served aside goes there now, before the work begins.
+    pub(super) async fn is_of(&self, load: &Arc<Load>) {
         if self.0.whose.load().as_ref().is_none_or(|known| !Arc::ptr_eq(known, load)) {
             self.0.whose.store(Some(Arc::clone(load)));
+            if load.is_heavy() {
+                tokio::task::yield_now().await;
+            }
         }
     }
 
-    /// Charges it; says whether it is to be served aside.
-    fn charge(&self, took: Duration) -> bool {
-        self.0.whose.load().as_ref().is_some_and(|load| {
+    /// Where it is to be served, if that is aside.
+    fn is_aside(&self) -> Option<&Handle> {
+        let aside = self.0.aside.as_ref()?;
+        self.0.whose.load().as_ref().is_some_and(|load| load.is_heavy()).then_some(aside)
+    }
+
+    fn charge(&self, took: Duration) {
+        if let Some(load) = &*self.0.whose.load() {
             load.add(took);
-            load.is_heavy()
-        })
+        }
     }
 
     /// Serves what this future is, on the threads that it is due.
     pub(super) fn serve<F>(&self, serving: F) -> Served<F>
     where
-        F: Future<Output: Send> + Send + 'static,
+        F: Future<Output = ()> + Send + 'static,
     {
         Served { lane: self.clone(), place: Place::Here(Box::pin(serving)) }
     }
@@ -104,7 +115,7 @@ impl Lane {
 /// The streams of an HTTP/2 connection are tasks of their own, which hyper starts.
 impl<F> Executor<F> for Lane
 where
-    F: Future<Output: Send> + Send + 'static,
+    F: Future<Output = ()> + Send + 'static,
 {
     fn execute(&self, stream: F) {
         TokioExecutor::new().execute(self.serve(stream));
@@ -112,12 +123,12 @@ where
 }
 
 /// A future on its lane. Dropping it ends the future, wherever it is.
-pub(super) struct Served<F: Future> {
+pub(super) struct Served<F> {
     lane: Lane,
     place: Place<F>,
 }
 
-enum Place<F: Future> {
+enum Place<F> {
     /// With whoever polls this.
     Here(Pin<Box<F>>),
     There(JoinHandle<Left<F>>),
@@ -125,55 +136,52 @@ enum Place<F: Future> {
 }
 
 /// What becomes of a future aside.
-enum Left<F: Future> {
-    Done(F::Output),
+enum Left<F> {
+    Done,
     /// Its tenant takes little again.
     Back(Pin<Box<F>>),
 }
 
 impl<F> Future for Served<F>
 where
-    F: Future<Output: Send> + Send + 'static,
+    F: Future<Output = ()> + Send + 'static,
 {
-    type Output = F::Output;
+    type Output = ();
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
         loop {
-            match &mut self.place {
+            match &mut this.place {
                 Place::Here(serving) => {
-                    let began = Instant::now();
-                    let polled = serving.as_mut().poll(context);
-                    let is_heavy = self.lane.charge(began.elapsed());
-                    match (polled, &self.lane.0.aside) {
-                        (Poll::Ready(done), _) => {
-                            self.place = Place::Gone;
-                            return Poll::Ready(done);
+                    let Some(aside) = this.lane.is_aside() else {
+                        let began = Instant::now();
+                        let polled = serving.as_mut().poll(context);
+                        this.lane.charge(began.elapsed());
+                        if polled.is_ready() {
+                            this.place = Place::Gone;
                         }
-                        (Poll::Pending, Some(aside)) if is_heavy => {
-                            let aside = aside.clone();
-                            if let Place::Here(serving) = std::mem::replace(&mut self.place, Place::Gone) {
-                                metrics::PUT_ASIDE.count();
-                                let lane = self.lane.clone();
-                                self.place = Place::There(aside.spawn(Low { lane, serving: Some(serving) }));
-                            }
-                        }
-                        (Poll::Pending, _) => return Poll::Pending,
+                        return polled;
+                    };
+                    metrics::PUT_ASIDE.count();
+                    if let Place::Here(serving) = std::mem::replace(&mut this.place, Place::Gone) {
+                        let low = Low { lane: this.lane.clone(), serving: Some(serving) };
+                        this.place = Place::There(aside.spawn(low));
                     }
                 }
                 Place::There(low) => match ready!(Pin::new(low).poll(context)) {
                     // Whatever woke it on its way back woke the task that it has left: it is polled at once.
-                    Ok(Left::Back(serving)) => self.place = Place::Here(serving),
-                    Ok(Left::Done(done)) => {
-                        self.place = Place::Gone;
-                        return Poll::Ready(done);
+                    Ok(Left::Back(serving)) => this.place = Place::Here(serving),
+                    Ok(Left::Done) => {
+                        this.place = Place::Gone;
+                        return Poll::Ready(());
                     }
                     Err(error) => {
-                        self.place = Place::Gone;
+                        this.place = Place::Gone;
                         if error.is_panic() {
                             resume_unwind(error.into_panic());
                         }
-                        // The process ends.
-                        return Poll::Pending;
+                        // The threads are gone, and with them what they served.
+                        return Poll::Ready(());
                     }
                 },
                 // Polled again after it was done, which no executor does.
@@ -183,7 +191,7 @@ where
     }
 }
 
-impl<F: Future> Drop for Served<F> {
+impl<F> Drop for Served<F> {
     fn drop(&mut self) {
         if let Place::There(low) = &self.place {
             low.abort();
@@ -192,25 +200,25 @@ impl<F: Future> Drop for Served<F> {
 }
 
 /// Polls it aside, until its tenant takes little.
-struct Low<F: Future> {
+struct Low<F> {
     lane: Lane,
     serving: Option<Pin<Box<F>>>,
 }
 
-impl<F: Future> Future for Low<F> {
+impl<F: Future<Output = ()>> Future for Low<F> {
     type Output = Left<F>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Left<F>> {
-        let Some(serving) = &mut self.serving else { return Poll::Pending };
+        let Some(mut serving) = self.serving.take() else { return Poll::Pending };
+        if self.lane.is_aside().is_none() {
+            return Poll::Ready(Left::Back(serving));
+        }
         // Not the time that goes by: others go first here, and whoever waits takes nothing.
         let began = computed();
         let polled = serving.as_mut().poll(context);
-        let is_heavy = self.lane.charge(computed().saturating_sub(began));
-        match polled {
-            Poll::Ready(done) => Poll::Ready(Left::Done(done)),
-            Poll::Pending if is_heavy => Poll::Pending,
-            Poll::Pending => self.serving.take().map_or(Poll::Pending, |serving| Poll::Ready(Left::Back(serving))),
-        }
+        self.lane.charge(computed().saturating_sub(began));
+        self.serving = Some(serving);
+        polled.map(|()| Left::Done)
     }
 }
 
@@ -223,8 +231,14 @@ fn computed() -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
     use tokio_util::task::TaskTracker;
+
+    const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    fn threads() -> Aside {
+        Aside::start(Arc::new(Failures::new(0))).unwrap()
+    }
 
     /// Says the names of the threads that poll it.
     struct Noting {
@@ -235,16 +249,16 @@ mod tests {
     }
 
     impl Future for Noting {
-        type Output = &'static str;
+        type Output = ();
 
-        fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<&'static str> {
+        fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
             let began = Instant::now();
             while began.elapsed() < self.takes {}
             if std::thread::current().name() == Some("aside") {
                 self.aside.fetch_add(1, Ordering::SeqCst);
             }
             if self.polls.fetch_add(1, Ordering::SeqCst) + 1 == self.until {
-                return Poll::Ready("done");
+                return Poll::Ready(());
             }
             context.waker().wake_by_ref();
             Poll::Pending
@@ -252,12 +266,12 @@ mod tests {
     }
 
     async fn polled(load: &Arc<Load>, takes: Duration, until: usize) -> (usize, usize) {
-        let threads = Aside::start().unwrap();
-        let lane = Lane::new(Some(&threads));
-        lane.is_of(load);
+        let threads = threads();
+        let lane = Lane::new(Some(&threads), PEER);
+        lane.is_of(load).await;
         let [polls, aside] = [(), ()].map(|()| Arc::new(AtomicUsize::new(0)));
         let noting = Noting { polls: Arc::clone(&polls), aside: Arc::clone(&aside), takes, until };
-        assert_eq!(lane.serve(noting).await, "done");
+        lane.serve(noting).await;
         (polls.load(Ordering::SeqCst), aside.load(Ordering::SeqCst))
     }
 
@@ -278,9 +292,9 @@ mod tests {
     async fn it_comes_back() {
         let load = Arc::new(Load::default());
         load.add(Duration::from_millis(100));
-        let (threads, woken) = (Aside::start().unwrap(), Arc::new(tokio::sync::Notify::new()));
-        let lane = Lane::new(Some(&threads));
-        lane.is_of(&load);
+        let (threads, woken) = (threads(), Arc::new(tokio::sync::Notify::new()));
+        let lane = Lane::new(Some(&threads), PEER);
+        lane.is_of(&load).await;
         let (names, waits) = (Arc::new(parking_lot::Mutex::new(Vec::new())), Arc::clone(&woken));
         let noted = Arc::clone(&names);
         let note = move || noted.lock().push(std::thread::current().name() == Some("aside"));
@@ -305,17 +319,32 @@ mod tests {
         at(3).await;
         woken.notify_one();
         serving.await.unwrap();
-        // The first poll is here and says that it is to go; the last one comes from there, and what follows is here again.
-        assert_eq!(names.lock().as_slice(), [false, true, true]);
+        assert_eq!(names.lock().as_slice(), [true, true, false]);
+    }
+
+    #[tokio::test]
+    async fn who_failed_too_often_begins_aside() {
+        let threads = threads();
+        let served_aside = async || {
+            let lane = Lane::new(Some(&threads), PEER);
+            let is_aside = Arc::new(AtomicBool::new(false));
+            let noted = Arc::clone(&is_aside);
+            lane.serve(async move { noted.store(std::thread::current().name() == Some("aside"), Ordering::SeqCst) }).await;
+            is_aside.load(Ordering::SeqCst)
+        };
+        threads.failures.load().add(Duration::from_millis(100));
+        assert!(!served_aside().await, "others take much; this address did not fail");
+        threads.failures.count(PEER, Instant::now());
+        assert!(served_aside().await);
     }
 
     #[tokio::test]
     async fn a_panic_there_is_one_here() {
         let load = Arc::new(Load::default());
         load.add(Duration::from_millis(100));
-        let threads = Aside::start().unwrap();
-        let lane = Lane::new(Some(&threads));
-        lane.is_of(&load);
+        let threads = threads();
+        let lane = Lane::new(Some(&threads), PEER);
+        lane.is_of(&load).await;
         let serving = TaskTracker::new().spawn(lane.serve(async {
             tokio::task::yield_now().await;
             panic!("on purpose");
@@ -324,12 +353,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn it_ends_with_its_threads() {
+        let load = Arc::new(Load::default());
+        load.add(Duration::from_millis(100));
+        let threads = threads();
+        let lane = Lane::new(Some(&threads), PEER);
+        lane.is_of(&load).await;
+        let serving = TaskTracker::new().spawn(lane.serve(std::future::pending()));
+        tokio::task::yield_now().await;
+        drop(threads);
+        serving.await.unwrap();
+    }
+
+    #[tokio::test]
     async fn dropped_is_dropped_there() {
         let load = Arc::new(Load::default());
         load.add(Duration::from_millis(100));
-        let threads = Aside::start().unwrap();
-        let lane = Lane::new(Some(&threads));
-        lane.is_of(&load);
+        let threads = threads();
+        let lane = Lane::new(Some(&threads), PEER);
+        lane.is_of(&load).await;
         let alive = Arc::new(());
         let held = Arc::clone(&alive);
         let serving = TaskTracker::new().spawn(lane.serve(async move {

@@ -37,8 +37,9 @@ impl Front {
         let visit = Visit { path, server: server_id(path), authorization: [shown.next(), shown.next()], address: peer };
         let may_ask = || peer.is_none_or(|peer| !self.auth_failures.is_over(peer, Instant::now()));
         let authenticator = &generation.authenticator;
-        let caller = authenticator.authenticate(&visit, may_ask).await.map_err(|unknown| {
-            lane.is_of(&self.nobody);
+        let authenticated = authenticator.authenticate(&visit, may_ask).await;
+        lane.is_of(authenticated.as_ref().map_or(self.auth_failures.load(), |caller| caller.tenant().load())).await;
+        let caller = authenticated.map_err(|unknown| {
             metrics::AUTH_FAILURES.count(unknown.word());
             self.note_unknown(generation, visit.server, peer, unknown.word());
             let too_many = match (unknown, peer) {
@@ -55,7 +56,6 @@ impl Front {
                 (None, None) => error::response(None, &Failure::Internal, Era::Legacy),
             }
         })?;
-        lane.is_of(caller.tenant().load());
         let server = server(&generation.catalog, &caller.tenant().id, path).ok_or_else(not_found)?;
         Ok((caller, server))
     }
