@@ -240,7 +240,16 @@ mod tests {
         Aside::start(Arc::new(Failures::new(0))).unwrap()
     }
 
-    /// Says the names of the threads that poll it.
+    /// A connection of somebody who took much.
+    async fn heavy() -> (Aside, Lane, Arc<Load>) {
+        let (threads, load) = (threads(), Arc::new(Load::default()));
+        load.add(Duration::from_millis(100));
+        let lane = Lane::new(Some(&threads), PEER);
+        lane.is_of(&load).await;
+        (threads, lane, load)
+    }
+
+    /// Counts its polls, and those of them that are aside.
     struct Noting {
         polls: Arc<AtomicUsize>,
         aside: Arc<AtomicUsize>,
@@ -290,11 +299,7 @@ mod tests {
 
     #[tokio::test]
     async fn it_comes_back() {
-        let load = Arc::new(Load::default());
-        load.add(Duration::from_millis(100));
-        let (threads, woken) = (threads(), Arc::new(tokio::sync::Notify::new()));
-        let lane = Lane::new(Some(&threads), PEER);
-        lane.is_of(&load).await;
+        let ((_threads, lane, load), woken) = (heavy().await, Arc::new(tokio::sync::Notify::new()));
         let (names, waits) = (Arc::new(parking_lot::Mutex::new(Vec::new())), Arc::clone(&woken));
         let noted = Arc::clone(&names);
         let note = move || noted.lock().push(std::thread::current().name() == Some("aside"));
@@ -340,11 +345,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_there_is_one_here() {
-        let load = Arc::new(Load::default());
-        load.add(Duration::from_millis(100));
-        let threads = threads();
-        let lane = Lane::new(Some(&threads), PEER);
-        lane.is_of(&load).await;
+        let (_threads, lane, _) = heavy().await;
         let serving = TaskTracker::new().spawn(lane.serve(async {
             tokio::task::yield_now().await;
             panic!("on purpose");
@@ -354,11 +355,7 @@ mod tests {
 
     #[tokio::test]
     async fn it_ends_with_its_threads() {
-        let load = Arc::new(Load::default());
-        load.add(Duration::from_millis(100));
-        let threads = threads();
-        let lane = Lane::new(Some(&threads), PEER);
-        lane.is_of(&load).await;
+        let (threads, lane, _) = heavy().await;
         let serving = TaskTracker::new().spawn(lane.serve(std::future::pending()));
         tokio::task::yield_now().await;
         drop(threads);
@@ -367,11 +364,7 @@ mod tests {
 
     #[tokio::test]
     async fn dropped_is_dropped_there() {
-        let load = Arc::new(Load::default());
-        load.add(Duration::from_millis(100));
-        let threads = threads();
-        let lane = Lane::new(Some(&threads), PEER);
-        lane.is_of(&load).await;
+        let (_threads, lane, _) = heavy().await;
         let alive = Arc::new(());
         let held = Arc::clone(&alive);
         let serving = TaskTracker::new().spawn(lane.serve(async move {
