@@ -45,6 +45,7 @@ EDGE = $(CARGO) test --locked -p gatehouse-tests
 test-edge: build plugins policies fixtures
 	@scripts/install-test-clients
 	cd policies/hours && node --test
+	$(CARGO) test --release --locked -p gatehouse-bench
 	$(EDGE) --no-run
 	$(EDGE) -- integration::conformance::
 	$(SOAK) & soak=$$!; $(EDGE) -- --skip integration::soak:: --skip integration::conformance::; others=$$?; wait $$soak && exit $$others
@@ -95,8 +96,11 @@ overload: SECONDS = 20
 overload: build plugins fixtures ## Ask for three times what the machine can do, for SECONDS=20
 	$(CARGO) run --release --locked -p gatehouse-bench -- overload $(SECONDS)
 
-bench: build plugins policies ## Measure calls beside a bare route, in one run
-	$(CARGO) run --release --locked -p gatehouse-bench
+# PART=calls measures one part, SECONDS=2 makes its rounds longer; `gatehouse-bench --help` tells what there is.
+bench: SECONDS =
+bench: PART =
+bench: build plugins policies fixtures ## Measure everything beside yardsticks in one run, hold it against bars, draw it into target/bench
+	$(CARGO) run --release --locked -p gatehouse-bench -- $(PART) $(SECONDS)
 
 clean: ## Remove everything that was built
 	rm -rf target

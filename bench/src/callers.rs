@@ -1,9 +1,11 @@
 //! What it costs to know who calls and to ask a policy: the same echo, each row with one thing more or another one than the row before.
 
-use crate::load::run;
+use crate::calls::{BYTES, NO_RATES};
+use crate::load::rounds;
+use crate::report::{Report, Shape};
+use crate::requests::modern_echo;
 use crate::servers::{Server, api_key, existing};
-use crate::{ROUNDS, modern_echo, print};
-use anyhow::{Context, Result};
+use anyhow::Result;
 use gatehouse_forge::{Signer, claims, jwks, with};
 use serde_json::json;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -12,27 +14,27 @@ const PUBLIC: &str = "https://gate.example";
 const ISSUER: &str = "https://login.example";
 const CONNECTIONS: usize = 16;
 /// It says yes to everybody with the scope, and no to all others.
-const SCOPES: &str = "settings = { rules = [{ scopes = [\"text:use\"], tools = [\"*\"] }] }";
+pub(crate) const SCOPES: &str = "settings = { rules = [{ scopes = [\"text:use\"], tools = [\"*\"] }] }";
 const CEDAR: &str =
     "settings = { policies = \"permit(principal, action, resource) when { principal.scopes.contains(\\\"text:use\\\") };\" }";
 const REDACT: &str = "settings = { classes = [\"email\"] }";
 
 /// A row: its name, the signer or none for an API key, policies by name with their settings, and whether decisions are kept.
-struct Row {
-    name: &'static str,
-    shows: Shows,
-    policies: &'static [(&'static str, &'static str)],
-    kept: bool,
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    pub(crate) shows: Shows,
+    pub(crate) policies: &'static [(&'static str, &'static str)],
+    pub(crate) kept: bool,
 }
 
 #[derive(Clone, Copy)]
-enum Shows {
+pub(crate) enum Shows {
     Nothing,
     Key,
     Token(fn() -> Signer),
 }
 
-pub(crate) async fn measure(each: Duration) -> Result<()> {
+pub(crate) async fn measure(report: &mut Report, each: Duration) -> Result<()> {
     let ed25519 = Shows::Token(|| Signer::ed25519("k", 1));
     let row = |name, shows, policies, kept| Row { name, shows, policies, kept };
     let rows = [
@@ -47,40 +49,29 @@ pub(crate) async fn measure(each: Duration) -> Result<()> {
         row("  and cedar, asked", ed25519, &[("cedar", CEDAR)], false),
         row("  and scopes, redact", ed25519, &[("scopes", SCOPES), ("redact", REDACT)], true),
     ];
-    print(&format!(
-        "\n{:<28}{:>12}{:>12}{:>10}{:>10}{:>12}{:>10}",
-        "who calls", "connections", "calls/s", "p50 µs", "p99 µs", "CPU µs", "more"
-    ));
+    let title = format!("callers: what it costs to know who calls, {CONNECTIONS} connections");
+    let columns = [("calls/s", 0), ("p50 µs", 0), ("p99 µs", 0), ("CPU µs", 1), ("more", 1)];
+    let table = report.table(title, "who calls", &columns, Shape::Bars(3));
     let mut base = None;
     for row in rows {
         let (settings, header) = prepare(&row)?;
         let server = Server::gatehouse_with(&settings.text).await?;
-        let request = modern_echo(&json!({ "message": "x".repeat(100) }), header.as_deref());
-        let mut rounds = Vec::new();
-        for _ in 0..ROUNDS {
-            rounds.push(run(&server, &request, CONNECTIONS, each).await?);
-        }
-        rounds.sort_by(|a, b| a.cpu_us.total_cmp(&b.cpu_us));
-        let measured = rounds.get(ROUNDS / 2).context("a round")?;
+        let measured = rounds(&server, &[modern_echo(BYTES, header.as_deref())], CONNECTIONS, each).await?;
         let more = measured.cpu_us - *base.get_or_insert(measured.cpu_us);
-        print(&format!(
-            "{:<28}{CONNECTIONS:>12}{:>12.0}{:>10.0}{:>10.0}{:>12.1}{more:>10.1}",
-            row.name, measured.per_second, measured.p50_us, measured.p99_us, measured.cpu_us
-        ));
+        table.row(row.name, &[measured.per_second, measured.p50_us, measured.p99_us, measured.cpu_us, more]);
     }
     Ok(())
 }
 
 /// The text, and what it names.
-struct Settings {
-    text: String,
+pub(crate) struct Settings {
+    pub(crate) text: String,
     _keys: tempfile::TempDir,
 }
 
-fn prepare(row: &Row) -> Result<(Settings, Option<String>)> {
+pub(crate) fn prepare(row: &Row) -> Result<(Settings, Option<String>)> {
     let keys = tempfile::tempdir()?;
-    // One caller is to be as fast as it can.
-    let mut text = "[quotas]\ntenant = { calls_per_second_max = 0 }\nprincipal = { calls_per_second_max = 0 }\n".to_owned();
+    let mut text = NO_RATES.to_owned();
     if !row.kept {
         text.push_str("[limits]\npolicy_decisions_kept_max = 0\n");
     }

@@ -1,5 +1,7 @@
 //! Load: keep-alive connections that each send the next request when the answer to the last one is there.
 
+use crate::ROUNDS;
+use crate::report::median;
 use crate::servers::Server;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -9,6 +11,9 @@ use tokio::net::TcpStream;
 
 /// Where a connection's number goes into the body: of fixed width, so that the length stays right.
 pub(crate) const ID_PLACEHOLDER: &str = "id-######";
+
+/// Requests of each connection that nobody measures.
+const WARM: usize = 30;
 
 /// One request as bytes.
 #[derive(Debug, Clone)]
@@ -40,14 +45,37 @@ pub(crate) struct Measured {
     pub(crate) cpu_us: f64,
 }
 
-/// One round.
-pub(crate) async fn run(server: &Server, request: &Request, connections: usize, duration: Duration) -> Result<Measured> {
+impl Measured {
+    /// For each number the middle one of all rounds.
+    pub(crate) fn median_of(rounds: &[Self]) -> Self {
+        let of = |number: fn(&Self) -> f64| median(rounds.iter().map(number).collect());
+        Self {
+            per_second: of(|one| one.per_second),
+            p50_us: of(|one| one.p50_us),
+            p99_us: of(|one| one.p99_us),
+            cpu_us: of(|one| one.cpu_us),
+        }
+    }
+}
+
+/// Rounds of the same, and the middle of them.
+pub(crate) async fn rounds(server: &Server, requests: &[Request], connections: usize, each: Duration) -> Result<Measured> {
+    let mut all = Vec::new();
+    for _ in 0..ROUNDS {
+        all.push(run(server, requests, connections, each).await?);
+    }
+    Ok(Measured::median_of(&all))
+}
+
+/// One round. The connections take the requests in turn, each always the same.
+pub(crate) async fn run(server: &Server, requests: &[Request], connections: usize, duration: Duration) -> Result<Measured> {
     let mut open = Vec::new();
-    for number in 0..connections {
+    for (number, request) in requests.iter().cycle().take(connections).enumerate() {
         let mut connection = Connection::open(server.address(), number, request).await?;
-        for _ in 0..50 {
+        for _ in 0..WARM {
             connection.exchange().await?;
         }
+        connection.check()?;
         open.push(connection);
     }
     let (began, cpu) = (Instant::now(), server.cpu()?);
@@ -84,7 +112,7 @@ impl Connection {
     }
 
     async fn run(mut self, until: Instant) -> Result<Vec<Duration>> {
-        let mut latencies = Vec::with_capacity(100_000);
+        let mut latencies = Vec::with_capacity(10_000);
         loop {
             let began = Instant::now();
             if began >= until {
@@ -102,18 +130,28 @@ impl Connection {
             if self.stream.read_buf(&mut self.buffer).await? == 0 {
                 bail!("the server closed the connection");
             }
-            if let Some(whole) = whole_length(&self.buffer)?
-                && self.buffer.len() >= whole
-            {
+            if is_whole(&self.buffer)? {
                 return Ok(());
             }
         }
     }
+
+    /// Whether the last answer was what is measured: a server that refuses is fast.
+    fn check(&self) -> Result<()> {
+        let has = |text: &[u8]| self.buffer.windows(text.len()).any(|window| window == text);
+        let good = has(b"\"result\":") && !has(b"\"isError\":true");
+        anyhow::ensure!(
+            good,
+            "this is not what is measured: {}",
+            String::from_utf8_lossy(self.buffer.get(..2_000).unwrap_or(&self.buffer))
+        );
+        Ok(())
+    }
 }
 
-/// The length of the response in the buffer, once its head is there.
-fn whole_length(buffer: &[u8]) -> Result<Option<usize>> {
-    let Some(head) = buffer.windows(4).position(|window| window == b"\r\n\r\n") else { return Ok(None) };
+/// Whether the response in the buffer has come to its end.
+fn is_whole(buffer: &[u8]) -> Result<bool> {
+    let Some(head) = buffer.windows(4).position(|window| window == b"\r\n\r\n") else { return Ok(false) };
     let text = std::str::from_utf8(buffer.get(..head).unwrap_or_default())?;
     if !text.starts_with("HTTP/1.1 200") {
         bail!(
@@ -122,9 +160,16 @@ fn whole_length(buffer: &[u8]) -> Result<Option<usize>> {
             String::from_utf8_lossy(buffer.get(head..).unwrap_or_default())
         );
     }
-    let length = text.lines().find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().ok())?
-    });
-    Ok(Some(head + 4 + length.context("an answer without a length")?))
+    let field = |wanted: &str| {
+        text.lines().find_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            name.eq_ignore_ascii_case(wanted).then(|| value.trim())
+        })
+    };
+    if field("transfer-encoding") == Some("chunked") {
+        // Nothing that is measured has such bytes in its text: JSON escapes them.
+        return Ok(buffer.get(head..).is_some_and(|body| body.ends_with(b"\r\n0\r\n\r\n")));
+    }
+    let length: usize = field("content-length").and_then(|length| length.parse().ok()).context("an answer without a length")?;
+    Ok(buffer.len() >= head + 4 + length)
 }

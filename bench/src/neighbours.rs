@@ -4,8 +4,9 @@
 
 use crate::load::Request;
 use crate::open::{Answered, Client, percentile_ms};
+use crate::print;
+use crate::requests::modern_call;
 use crate::servers::{Server, Setup, api_key};
-use crate::{modern_call, print};
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 use std::path::Path;
@@ -83,15 +84,17 @@ pub(crate) async fn measure(each: Duration, wanted: &[String]) -> Result<bool> {
     Ok(all_held)
 }
 
-struct House {
-    server: Server,
-    victim: String,
+/// A gateway with two tenants: one is the victim of the other.
+pub(crate) struct House {
+    pub(crate) server: Server,
+    /// What it shows.
+    pub(crate) victim: String,
     abuser: String,
     _keys: tempfile::TempDir,
 }
 
 impl House {
-    async fn start() -> Result<Self> {
+    pub(crate) async fn start() -> Result<Self> {
         let keys = tempfile::tempdir()?;
         let (victim, victims) = api_key(keys.path(), "victim", Some("victim"))?;
         let (abuser, abusers) = api_key(keys.path(), "abuser", Some("abuser"))?;
@@ -105,7 +108,8 @@ impl House {
         Ok(Self { server, victim: format!("Bearer {victim}"), abuser: format!("Bearer {abuser}"), _keys: keys })
     }
 
-    fn abuse(&self, style: &str, connections: usize) -> Result<Child> {
+    /// Begins to misbehave in that style, until the process is killed.
+    pub(crate) fn abuse(&self, style: &str, connections: usize) -> Result<Child> {
         let mut command = Command::new("nice");
         command.args(["-n", "10"]).arg(std::env::current_exe()?).args(["abuse", style, &connections.to_string()]);
         command.args([self.server.address(), &self.abuser]).arg(self.server.plugins());
@@ -113,7 +117,7 @@ impl House {
     }
 
     /// Until the calls of before are over: the next style begins from nothing.
-    async fn quiet(&self, victim: &Client, request: &Request) -> Result<()> {
+    pub(crate) async fn quiet(&self, victim: &Client, request: &Request) -> Result<()> {
         for _ in 0..120 {
             let before = self.server.cpu()?;
             tokio::time::sleep(Duration::from_millis(500)).await;

@@ -19,6 +19,8 @@ pub(crate) struct Answered {
     pub(crate) due: Duration,
     /// From when it was due to its last byte.
     pub(crate) took: Duration,
+    /// From when it was sent: a timer is up to a millisecond late, which is longer than a call takes.
+    pub(crate) took_of_call: Duration,
     /// 0: none came.
     pub(crate) status: u16,
     /// Whether it is a JSON-RPC result.
@@ -48,9 +50,12 @@ impl Client {
             tokio::time::sleep_until((began + due).into()).await;
             let (client, request) = (self.clone(), request.clone());
             tasks.push(tokio::task::spawn(async move {
+                let sent = began.elapsed();
                 let exchanged = tokio::time::timeout(PATIENCE, client.exchange(&request)).await;
                 let (status, is_result, retry_after_s) = exchanged.ok().and_then(Result::ok).unwrap_or((0, false, None));
-                Answered { due, took: began.elapsed().saturating_sub(due), status, is_result, retry_after_s }
+                let ended = began.elapsed();
+                let (took, took_of_call) = (ended.saturating_sub(due), ended.saturating_sub(sent));
+                Answered { due, took, took_of_call, status, is_result, retry_after_s }
             }));
         }
         let mut all = Vec::with_capacity(tasks.len());

@@ -1,10 +1,12 @@
 //! Overload: three times as many calls as the machine can compute, for a while. What it gives must hardly fall, who is refused must hear it at
 //! once, who is admitted must not be late, and when the load is over it must be as before.
 
+use crate::calls::NO_RATES;
 use crate::load::Request;
 use crate::open::{Answered, Client, percentile_ms};
+use crate::print;
+use crate::requests::modern_call;
 use crate::servers::{Server, Setup};
-use crate::{modern_call, print};
 use anyhow::Result;
 use serde_json::json;
 use std::time::Duration;
@@ -13,7 +15,6 @@ use std::time::Duration;
 const WORK: Duration = Duration::from_millis(5);
 /// Connections that keep the machine busy, while its peak is measured.
 const BUSY: usize = 8;
-const NO_RATES: &str = "[quotas]\ntenant = { calls_per_second_max = 0 }\nprincipal = { calls_per_second_max = 0 }\n";
 
 /// Says whether all bars were held.
 pub(crate) async fn measure(each: Duration) -> Result<bool> {

@@ -1,15 +1,16 @@
 //! The servers that are measured, each a process of its own.
 
 use anyhow::{Context, Result, bail};
-use axum::routing::post;
-use axum::{Json, Router};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
+
+/// A gateway with a thousand plugins that are compiled for the first time takes this long, on a machine that is not much slower than those of today.
+const START_LIMIT: Duration = Duration::from_secs(600);
 
 /// What a gateway gets beside the text toolbox.
 #[derive(Default)]
@@ -23,7 +24,9 @@ pub(crate) struct Setup {
 pub(crate) struct Server {
     address: String,
     pid: u32,
-    _child: Child,
+    child: Child,
+    /// From its beginning until it was ready.
+    started: Duration,
     directory: Option<TempDir>,
 }
 
@@ -35,12 +38,14 @@ impl Server {
         Self::start(command, None).await
     }
 
-    /// The shipped binary with the text toolbox.
-    pub(crate) async fn gatehouse() -> Result<Self> {
-        Self::gatehouse_with("").await
+    /// The same with the same tool behind the official SDK.
+    pub(crate) async fn sdk() -> Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("sdk-route");
+        Self::start(command, None).await
     }
 
-    /// The same with settings.
+    /// The shipped binary with the text toolbox and settings.
     pub(crate) async fn gatehouse_with(settings: &str) -> Result<Self> {
         Self::start_gatehouse(&Setup { settings: settings.to_owned(), ..Setup::default() }).await
     }
@@ -58,29 +63,38 @@ impl Server {
             let component = existing(&format!("target/fixtures/{name}.wasm"), "make fixtures")?;
             std::fs::copy(component, plugins.join(format!("{name}.wasm")))?;
         }
-        let mut command = Command::new(existing("target/release/gatehouse", "make build")?);
-        command
-            .args(["serve", "--listen", "127.0.0.1:0", "--config"])
-            .arg(&config)
-            .arg("--plugins")
-            .arg(&plugins)
-            .arg("--data")
-            .arg(directory.path().join("data"));
-        Self::start(command, Some(directory)).await
+        Self::start(serve(directory.path())?, Some(directory)).await
+    }
+
+    /// Ends it, and starts another one in its place: with what lies in its directories by now.
+    pub(crate) async fn again(mut self) -> Result<Self> {
+        self.child.kill().await?;
+        let directory = self.directory.take().context("it has a directory")?;
+        Self::start(serve(directory.path())?, Some(directory)).await
     }
 
     async fn start(mut command: Command, directory: Option<TempDir>) -> Result<Self> {
+        let began = Instant::now();
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true).spawn()?;
         let mut lines = BufReader::new(child.stderr.take().context("piped")?).lines();
+        let mut last = String::new();
         let address = loop {
-            let line = tokio::time::timeout(Duration::from_secs(60), lines.next_line()).await??.context("the server ended")?;
+            let line = tokio::time::timeout(START_LIMIT, lines.next_line()).await??;
+            let Some(line) = line else { bail!("the server ended: {last}") };
             if let Some((_, url)) = line.split_once("ready http://") {
                 break url.split('/').next().unwrap_or_default().to_owned();
             }
+            last = line;
         };
+        let started = began.elapsed();
         tokio::task::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         let pid = child.id().context("it runs")?;
-        Ok(Self { address, pid, _child: child, directory })
+        Ok(Self { address, pid, child, started, directory })
+    }
+
+    /// From its beginning until it was ready.
+    pub(crate) fn started(&self) -> Duration {
+        self.started
     }
 
     /// Where components are dropped.
@@ -110,23 +124,38 @@ impl Server {
 
     /// Begins a session of 2025-11-25.
     pub(crate) async fn initialize(&self) -> Result<String> {
-        let body = json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
-            "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "bench", "version": "1" } } })
-        .to_string();
+        let params = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "bench", "version": "1" } });
+        let answer = self.post("", &json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params })).await?;
+        let Some(session) = answer.lines().find_map(|line| line.strip_prefix("mcp-session-id: ")) else { bail!("no session: {answer}") };
+        let session = session.trim().to_owned();
+        let initialized = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
+        let answer = self.post(&format!("mcp-session-id: {session}\r\n"), &initialized).await?;
+        anyhow::ensure!(answer.starts_with("HTTP/1.1 202"), "no session: {answer}");
+        Ok(session)
+    }
+
+    /// On a connection of its own; the whole answer.
+    async fn post(&self, header: &str, body: &Value) -> Result<String> {
+        let body = body.to_string();
         let mut stream = tokio::net::TcpStream::connect(&self.address).await?;
         let request = format!(
-            "POST /mcp HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            "POST /mcp HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\n\
+             accept: application/json, text/event-stream\r\n{header}content-length: {}\r\n\r\n{body}",
             body.len()
         );
         stream.write_all(request.as_bytes()).await?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await?;
-        let session = answer.lines().find_map(|line| line.strip_prefix("mcp-session-id: "));
-        match session {
-            Some(session) => Ok(session.trim().to_owned()),
-            None => bail!("no session: {answer}"),
-        }
+        Ok(answer)
     }
+}
+
+/// The shipped binary, with what lies in a directory.
+fn serve(directory: &Path) -> Result<Command> {
+    let mut command = Command::new(existing("target/release/gatehouse", "make build")?);
+    command.args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(directory.join("gatehouse.toml"));
+    command.arg("--plugins").arg(directory.join("plugins")).arg("--data").arg(directory.join("data"));
+    Ok(command)
 }
 
 /// A key and the settings that let its owner in, by the shipped binary.
@@ -145,26 +174,4 @@ pub(crate) fn api_key(place: &Path, name: &str, tenant: Option<&str>) -> Result<
 pub(crate) fn existing(path: &str, made_by: &str) -> Result<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
     if path.exists() { Ok(path) } else { bail!("{} is missing; `{made_by}` makes it", path.display()) }
-}
-
-/// The yardstick: axum as it is, one route.
-pub(crate) fn bare_route() -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-        let ready = format!("ready http://{}/\n", listener.local_addr()?);
-        tokio::io::stderr().write_all(ready.as_bytes()).await?;
-        let router = Router::new().route("/echo", post(echo)).route("/v1/traces", post(async || ()));
-        let listener = axum::serve::ListenerExt::tap_io(listener, |stream| {
-            // As in the gateway.
-            let _ = stream.set_nodelay(true);
-        });
-        Ok(axum::serve(listener, router).await?)
-    })
-}
-
-async fn echo(Json(request): Json<Value>) -> Json<Value> {
-    let text = request.get("params").and_then(|params| params.get("message")).cloned().unwrap_or_default();
-    let id = request.get("id").cloned().unwrap_or_default();
-    Json(json!({ "jsonrpc": "2.0", "id": id, "result": { "content": [{ "type": "text", "text": text }] } }))
 }

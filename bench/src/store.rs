@@ -1,7 +1,6 @@
-//! The store: how near durable appends come to what the disk can do, what a replay and a start cost, what a waiting session costs.
+//! The store: how near durable appends come to what the disk can do, what a replay and a start cost.
 
-use crate::print;
-use crate::servers::Server;
+use crate::report::{Report, Shape};
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use event_store::{
@@ -12,22 +11,23 @@ use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 /// Bytes of an event: about what a progress report has.
 const EVENT_BYTES: usize = 300;
 /// Streams of the start that is measured.
 const STREAMS: u64 = 100_000;
-/// Sessions that wait, if the process may open so many files.
-const WAITING: u64 = 10_000;
 
-pub(crate) async fn measure(each: Duration) -> Result<()> {
-    let directory = tempfile::tempdir_in(".")?;
-    appends(directory.path(), each).await?;
-    replay(directory.path()).await?;
-    start(directory.path()).await?;
-    waiting().await
+pub(crate) async fn measure(report: &mut Report, each: Duration) -> Result<()> {
+    // Not where temporary files are: that may be memory.
+    let directory = tempfile::tempdir_in(concat!(env!("CARGO_MANIFEST_DIR"), "/../target"))?;
+    appends(report, directory.path(), each).await?;
+    let table = report.table("store: what is read of it", "", &[("p50 ms", 2), ("p99 ms", 2), ("MB on disk", 0)], Shape::Bars(0));
+    let [p50, p99] = replay(directory.path()).await?;
+    table.row("a replay of 100 events", &[p50, p99, f64::NAN]);
+    let (opened_ms, read_ms, size_mb) = start(directory.path()).await?;
+    table.row(&format!("a start with {STREAMS} streams of 3 events"), &[opened_ms, f64::NAN, size_mb]);
+    table.row("  and its sessions read", &[read_ms, f64::NAN, size_mb]);
+    Ok(())
 }
 
 fn session(number: u64) -> Result<Partition> {
@@ -67,13 +67,15 @@ fn raw_syncs(directory: &Path, each: Duration) -> Result<f64> {
     Ok(f64::from(count) / began.elapsed().as_secs_f64())
 }
 
-async fn appends(directory: &Path, each: Duration) -> Result<()> {
-    print(&format!("\n{:<28}{:>12}{:>12}{:>10}{:>10}{:>22}", "", "writers", "appends/s", "p50 µs", "p99 µs", "of one raw fdatasync"));
+async fn appends(report: &mut Report, directory: &Path, each: Duration) -> Result<()> {
+    let columns = [("appends/s", 0), ("p50 µs", 0), ("p99 µs", 0), ("of raw", 2)];
+    let title = format!("store: durable appends of {EVENT_BYTES} bytes; beside fdatasync of 400 bytes one after the other");
+    let table = report.table(title, "", &columns, Shape::Bars(0));
     for durability in [Durability::Fsync, Durability::Os] {
         for writers in [1, 16, 64, 256] {
             let raw = raw_syncs(directory, each / 2)?;
             if durability == Durability::Fsync {
-                print(&format!("{:<28}{:>12}{raw:>12.0}", "raw fdatasync of 400 bytes", 1));
+                table.row("raw fdatasync, 1 writer", &[raw, f64::NAN, f64::NAN, 1.0]);
             }
             let path = directory.join(format!("{durability:?}-{writers}"));
             let store = open(&path, Settings { durability, ..settings() })?;
@@ -99,9 +101,8 @@ async fn appends(directory: &Path, each: Duration) -> Result<()> {
             }
             latencies.sort_unstable();
             let rate = latencies.len() as f64 / each.as_secs_f64();
-            let name = format!("durable append, {}", if durability == Durability::Fsync { "fsync" } else { "os" });
-            let (p50, p99) = (micros(&latencies, 0.5), micros(&latencies, 0.99));
-            print(&format!("{name:<28}{writers:>12}{rate:>12.0}{p50:>10.0}{p99:>10.0}{:>22.2}", rate / raw));
+            let name = format!("{}, {writers} writers", if durability == Durability::Fsync { "fsync" } else { "os" });
+            table.row(&name, &[rate, micros(&latencies, 0.5), micros(&latencies, 0.99), rate / raw]);
         }
     }
     Ok(())
@@ -111,7 +112,8 @@ fn micros(sorted: &[Duration], share: f64) -> f64 {
     sorted.get((sorted.len() as f64 * share) as usize).map_or(0.0, |latency| latency.as_secs_f64() * 1e6)
 }
 
-async fn replay(directory: &Path) -> Result<()> {
+/// In milliseconds: half of them, and 99 of 100.
+async fn replay(directory: &Path) -> Result<[f64; 2]> {
     let store = open(&directory.join("replay"), settings())?;
     let mut keys = Vec::new();
     for number in 0..100 {
@@ -131,11 +133,11 @@ async fn replay(directory: &Path) -> Result<()> {
         anyhow::ensure!(page.events.len() == 100, "a replay of {} events", page.events.len());
     }
     latencies.sort_unstable();
-    print(&format!("\nreplay of 100 events: p50 {:.0} µs, p99 {:.0} µs", micros(&latencies, 0.5), micros(&latencies, 0.99)));
-    Ok(())
+    Ok([0.5, 0.99].map(|share| micros(&latencies, share) / 1e3))
 }
 
-async fn start(directory: &Path) -> Result<()> {
+/// Until it is open, and until its sessions are read, in milliseconds; and its size in MB.
+async fn start(directory: &Path) -> Result<(f64, f64, f64)> {
     let path = directory.join("start");
     let store = open(&path, Settings { durability: Durability::None, ..settings() })?;
     for number in 0..STREAMS / 100 {
@@ -155,52 +157,9 @@ async fn start(directory: &Path) -> Result<()> {
     let began = Instant::now();
     let store = open(&path, settings())?;
     let opened = began.elapsed();
-    let sessions = store.list(Space::Session, None, usize::MAX).await?.len();
+    let sessions = store.list(Space::Session, None, usize::MAX).await?.len() as u64;
     let read = began.elapsed();
+    anyhow::ensure!(sessions == STREAMS / 100, "{sessions} sessions");
     let size = store.statistics().await?.disk_bytes;
-    print(&format!(
-        "start with {STREAMS} streams of 3 events in {sessions} sessions: open {:.0} ms, with the sessions read {:.0} ms; {} MB on disk",
-        opened.as_secs_f64() * 1e3,
-        read.as_secs_f64() * 1e3,
-        size / 1_000_000
-    ));
-    Ok(())
-}
-
-/// Sessions of 2025-11-25 that each hold their own stream open.
-async fn waiting() -> Result<()> {
-    let (_, hard) = limits();
-    // One connection each here, and one there; the gateway keeps some files for other things.
-    let count = WAITING.min(hard.saturating_sub(2_000) / 2);
-    let limits = format!(
-        "[limits]\nsessions_per_tenant_max = {0}\nsessions_per_principal_max = {0}\nstreams_per_tenant_max = {0}\nstreams_per_principal_max = {0}\n\
-         sessions_max = {0}\nconnections_max = {0}\nconnections_per_address_max = {0}\nsession_initialization_timeout_s = 3600\n",
-        count + 100
-    );
-    let gateway = Server::gatehouse_with(&limits).await?;
-    let before = gateway.resident_kb()?;
-    let mut open = Vec::new();
-    for _ in 0..count {
-        let session = gateway.initialize().await?;
-        let mut stream = TcpStream::connect(gateway.address()).await?;
-        let request = format!("GET /mcp HTTP/1.1\r\nhost: localhost\r\naccept: text/event-stream\r\nmcp-session-id: {session}\r\n\r\n");
-        stream.write_all(request.as_bytes()).await?;
-        let mut head = [0; 12];
-        stream.read_exact(&mut head).await?;
-        anyhow::ensure!(head == *b"HTTP/1.1 200", "{}", String::from_utf8_lossy(&head));
-        open.push(stream);
-    }
-    let after = gateway.resident_kb()?;
-    let each = after.saturating_sub(before) as f64 / count.max(1) as f64;
-    print(&format!("{count} sessions with an open stream: {} MiB more, {each:.1} KiB each", after.saturating_sub(before) / 1_024));
-    Ok(())
-}
-
-/// Raises the number of files that this process and its children may open; what it was and what it is.
-fn limits() -> (u64, u64) {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let now = getrlimit(Resource::Nofile);
-    let hard = now.maximum.unwrap_or(1 << 20);
-    let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(hard), maximum: now.maximum });
-    (now.current.unwrap_or(hard), if raised.is_ok() { hard } else { now.current.unwrap_or(1_024) })
+    Ok((opened.as_secs_f64() * 1e3, read.as_secs_f64() * 1e3, size as f64 / 1e6))
 }

@@ -1,0 +1,108 @@
+//! Calls through the shipped binary, beside a bare route and beside the same tool behind the official SDK: what everything that a gateway is for
+//! costs on top.
+
+use crate::callers::{self, SCOPES, Shows};
+use crate::load::{Measured, Request, rounds};
+use crate::report::{Column, Report, Shape};
+use crate::requests::{bare_echo, legacy_echo, legacy_stream, message, modern_call, modern_echo};
+use crate::servers::{Server, Setup};
+use anyhow::{Context, Result};
+use gatehouse_forge::Signer;
+use std::time::Duration;
+
+/// Of an echo.
+pub(crate) const BYTES: usize = 100;
+const CONNECTIONS: [usize; 3] = [1, 16, 64];
+const COLUMNS: [Column; 5] = [("calls/s", 0), ("p50 µs", 0), ("p99 µs", 0), ("CPU µs", 1), ("of bare", 2)];
+/// The one that is drawn.
+const CPU: usize = 3;
+
+/// One caller is to be as fast as it can.
+pub(crate) const NO_RATES: &str = "[quotas]\ntenant = { calls_per_second_max = 0 }\nprincipal = { calls_per_second_max = 0 }\n";
+
+/// Names of rows that bars are about.
+const BARE: &str = "bare axum JSON route";
+const SDK: &str = "rmcp native, 2026-07-28";
+const MODERN: &str = "gateway, 2026-07-28";
+const GUARDED: &str = "gateway, 2026-07-28, token + policy";
+const STREAM: &str = "gateway, 2025-11-25, stream, fsync";
+
+/// Everything that is measured, with what has to live for it.
+struct Rows {
+    rows: Vec<(&'static str, usize, Vec<Request>)>,
+    servers: Vec<Server>,
+    _keys: callers::Settings,
+}
+
+pub(crate) async fn measure(report: &mut Report, each: Duration) -> Result<()> {
+    let all = Rows::start().await?;
+    let mut at_16 = Vec::new();
+    for connections in CONNECTIONS {
+        let title = format!("calls: an echo of {BYTES} bytes, {connections} at once");
+        let table = report.table(title, "", &COLUMNS, Shape::Bars(CPU));
+        let mut base = None;
+        for (name, server, requests) in &all.rows {
+            let server = all.servers.get(*server).context("a server")?;
+            let measured = rounds(server, requests, connections, each).await?;
+            let Measured { per_second, p50_us, p99_us, cpu_us } = measured;
+            let ratio = per_second / *base.get_or_insert(per_second);
+            table.row(name, &[per_second, p50_us, p99_us, cpu_us, ratio]);
+            if connections == 16 {
+                at_16.push((*name, measured));
+            }
+        }
+    }
+    let of = |wanted: &str| at_16.iter().find(|(name, _)| *name == wanted).map(|(_, measured)| *measured).context("a row");
+    let [bare, sdk, modern, guarded, stream] = [of(BARE)?, of(SDK)?, of(MODERN)?, of(GUARDED)?, of(STREAM)?];
+    report.at_most("calls: an echo of 2026-07-28, 16 connections", modern.cpu_us, 22.0, "µs of CPU");
+    report.at_most("calls: the same, of the CPU of rmcp's native one", modern.cpu_us / sdk.cpu_us, 1.0, "times");
+    report.at_most("calls: with a token and a policy", guarded.cpu_us, 35.0, "µs of CPU");
+    report.at_most("calls: a session's event stream, kept by fsync", stream.cpu_us, 60.0, "µs of CPU");
+    report.at_least("calls: an echo of 2026-07-28, of the bare route's rate", modern.per_second / bare.per_second, 0.5, "times");
+    report.at_least("calls: with a token and a policy, of the same", guarded.per_second / bare.per_second, 0.35, "times");
+    Ok(())
+}
+
+impl Rows {
+    async fn start() -> Result<Self> {
+        let bare = Server::bare().await?;
+        let sdk = Server::sdk().await?;
+        // Whoever calls without a token is one caller, with an event stream for each connection.
+        let settings = format!("{NO_RATES}[limits]\nstreams_per_principal_max = 1000\n");
+        let plain = Server::start_gatehouse(&Setup { settings, fixtures: &["compact"] }).await?;
+        let row =
+            callers::Row { name: GUARDED, shows: Shows::Token(|| Signer::ed25519("k", 1)), policies: &[("scopes", SCOPES)], kept: true };
+        let (settings, header) = callers::prepare(&row)?;
+        let guarded = Server::gatehouse_with(&settings.text).await?;
+        // The bare one is its collector as well, which costs it little: a post for some hundred spans.
+        let traces = format!("{NO_RATES}[traces]\nendpoint = \"http://{}\"\nqueue_max = 65536\n", bare.address());
+        let traced = Server::gatehouse_with(&traces).await?;
+        let strict = Server::gatehouse_with(&format!("{NO_RATES}[tenants.default]\nisolation = \"strict\"\n")).await?;
+        // Sessions are clients: each connection has its own.
+        let (sdk_sessions, sessions) = (sessions(&sdk).await?, sessions(&plain).await?);
+        let of = |sessions: &[String], request: fn(usize, &str) -> Request| sessions.iter().map(|one| request(BYTES, one)).collect();
+        let modern = || vec![modern_echo(BYTES, None)];
+        let rows = vec![
+            (BARE, 0, vec![bare_echo(BYTES)]),
+            (SDK, 1, modern()),
+            ("rmcp native, 2025-11-25, stream", 1, of(&sdk_sessions, legacy_echo)),
+            (MODERN, 2, modern()),
+            // What is left when the guest has next to nothing to do, and next to no memory.
+            ("gateway, 2026-07-28, compact guest", 2, vec![modern_call("compact_echo", &message(BYTES), None)]),
+            (GUARDED, 3, vec![modern_echo(BYTES, header.as_deref())]),
+            ("gateway, 2026-07-28, traced", 4, modern()),
+            ("gateway, 2026-07-28, strict", 5, modern()),
+            ("gateway, 2025-11-25, JSON", 2, of(&sessions, legacy_echo)),
+            (STREAM, 2, of(&sessions, legacy_stream)),
+        ];
+        Ok(Self { rows, servers: vec![bare, sdk, plain, guarded, traced, strict], _keys: settings })
+    }
+}
+
+async fn sessions(server: &Server) -> Result<Vec<String>> {
+    let mut all = Vec::new();
+    for _ in 0..CONNECTIONS.into_iter().max().unwrap_or(1) {
+        all.push(server.initialize().await?);
+    }
+    Ok(all)
+}
