@@ -47,6 +47,30 @@ pub fn ticks(pid: u32) -> u64 {
     fields[11..13].iter().map(|field| field.parse::<u64>().expect("a number")).sum()
 }
 
+/// What the kernel counts of a process, however long it takes.
+#[derive(Debug, Clone, Copy)]
+pub struct Counted {
+    /// Pages that it touched and that had to be found for it.
+    pub faults: u64,
+    /// How often one of its threads had nothing to do and gave the processor up.
+    pub waits: u64,
+}
+
+/// All of it so far.
+pub fn counted(pid: u32) -> Counted {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
+    let (_, rest) = text.rsplit_once(") ").expect("a name");
+    let fields: Vec<_> = rest.split(' ').collect();
+    let faults = [7, 9].iter().map(|at| fields[*at].parse::<u64>().expect("a number")).sum();
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("it runs").filter_map(Result::ok);
+    let waits = |status: &str| -> Option<u64> {
+        status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")?.trim().parse().ok())
+    };
+    // One that ends now has no part in it.
+    let waits = tasks.filter_map(|task| waits(&fs::read_to_string(task.path().join("status")).ok()?)).sum();
+    Counted { faults, waits }
+}
+
 /// A piece of its address space.
 #[derive(Debug)]
 pub struct Mapping {

@@ -22,6 +22,7 @@ mod command_line;
 mod compiling;
 mod conformance;
 mod content;
+mod cost;
 mod credentials;
 mod cuts;
 mod definitions;
