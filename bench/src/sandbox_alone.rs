@@ -144,6 +144,7 @@ impl House {
             spent: Arc::default(),
             share: Share::default(),
             claim: None,
+            whose: None,
         };
         self.sandbox.call(permit, call).await
     }

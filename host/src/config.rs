@@ -338,7 +338,7 @@ impl Config {
         gateway.end();
         let quotas = Quotas::read(&root, matches!(auth_config, AuthConfig::Tokens(_)));
         let tenants = tenant::read(&root, base, &known, &mistakes, quotas.tenant);
-        let grants = grant::read(&root, base, &tenants, &mistakes);
+        let grants = grant::read(&root, base, (&tenants, matches!(auth_config, AuthConfig::Tokens(_))), &mistakes);
         auth_config.check_tenants(&auth, &tenants);
         auth.end();
 

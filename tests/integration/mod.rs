@@ -68,6 +68,7 @@ mod quotas;
 mod reload;
 mod resources;
 mod restart;
+mod reuse;
 mod revocation;
 mod rust_sdk;
 mod rust_sdk_offers;

@@ -3,8 +3,8 @@
 use super::{Given, Plugins};
 use crate::config::{DirectoryGrant, GrantConfig, SCRATCH, TenantId};
 use sandbox::{
-    Asks, BucketGrant, Directories, Directory, Environment, FileQuota, Grants, GuestPath, HttpRule, ScratchTerms, SettingName, Settings,
-    VariableName,
+    Asks, BucketGrant, Directories, Directory, Environment, FileQuota, Grants, GuestPath, HttpRule, Reuse, ScratchTerms, SettingName,
+    Settings, VariableName,
 };
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -56,6 +56,8 @@ pub struct InForce<'a> {
     pub files_write: Vec<&'a GuestPath>,
     /// How much a scratch directory may hold.
     pub scratch: Option<FileQuota>,
+    /// How many calls of one caller one instance may answer. Nobody asks for it: it is nothing that a component can reach.
+    pub reuse: Option<u32>,
 }
 
 impl<'a> InForce<'a> {
@@ -84,6 +86,7 @@ impl<'a> InForce<'a> {
             environment: environment.filter(|name| asks.environment.contains(name)).collect(),
             files: read.map(|(guest, given)| (guest, given.directory.as_path())).collect(),
             scratch: grant.scratch.filter(|_| asks.scratch),
+            reuse: grant.reuse,
             files_write: written.into_iter().map(|(guest, _)| guest).collect(),
             keyvalue: keyvalue.collect(),
         }
@@ -112,6 +115,7 @@ fn made_of(in_force: &[InForce<'_>], given: &Given, plugin: &str) -> Grants {
     });
     Grants {
         scratch: scratch.next(),
+        reuse: in_force.iter().find_map(|grant| grant.reuse).map(Reuse::new),
         http: in_force.iter().flat_map(|grant| grant.http.iter().cloned()).collect(),
         keyvalue: in_force.iter().flat_map(|grant| grant.keyvalue.iter().cloned()).collect(),
         config: Settings::new(config),

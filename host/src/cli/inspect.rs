@@ -131,7 +131,7 @@ impl Report<'_> {
     /// What each grant of the settings comes to for it, kind by kind: what both say. Of what has a value it is the name: the value may be secret.
     fn in_force(&self) -> impl Iterator<Item = (&GrantConfig, Vec<(&'static str, Vec<String>)>)> {
         self.granted.iter().map(|grant| {
-            let InForce { http, config, environment, files, files_write, keyvalue, scratch, .. } = InForce::of(&self.asks, grant);
+            let InForce { http, config, environment, files, files_write, keyvalue, scratch, reuse, .. } = InForce::of(&self.asks, grant);
             let kinds = vec![
                 ("http", shown(http.iter().map(|rule| &rule.pattern))),
                 ("config", shown(config)),
@@ -140,6 +140,7 @@ impl Report<'_> {
                 ("files_write", shown(files_write)),
                 ("keyvalue", shown(keyvalue.iter().map(|bucket| &bucket.name))),
                 ("scratch", scratch.map(|_| SCRATCH.to_owned()).into_iter().collect()),
+                ("reuse", reuse.map(|calls| format!("{calls} calls")).into_iter().collect()),
             ];
             (*grant, kinds)
         })

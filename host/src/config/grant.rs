@@ -59,6 +59,8 @@ pub struct GrantConfig {
     pub keyvalue: Option<KeyvalueGrant>,
     /// How much its scratch directories may hold each; none: it has none.
     pub scratch: Option<FileQuota>,
+    /// How many calls of one caller one instance may answer; none: one.
+    pub reuse: Option<u32>,
 }
 
 /// Requests that a plugin may send.
@@ -114,7 +116,12 @@ impl GrantConfig {
                 buckets(self).into_iter().find(|name| theirs.contains(name)).map(|name| format!("keyvalue.buckets.{name}"))
             };
             let scratch = || (self.scratch.is_some() && other.scratch.is_some()).then(|| "scratch_bytes_max".to_owned());
-            config.or_else(environment).or_else(files).or_else(keyvalue).or_else(scratch)
+            let reuse = || {
+                // Each of the three in one of the two is the other's business.
+                let meets = |one: &Self, other: &Self| one.reuse.is_some() && (other.reuse.is_some() || other.scratch.is_some());
+                (meets(self, other) || meets(other, self)).then(|| "reuse".to_owned())
+            };
+            config.or_else(environment).or_else(files).or_else(keyvalue).or_else(scratch).or_else(reuse)
         };
         if same_plugin && same_tenant { twice() } else { None }
     }
@@ -128,7 +135,13 @@ impl GrantConfig {
     }
 }
 
-pub(super) fn read(root: &Section<'_, '_>, base: &Path, tenants: &[TenantConfig], mistakes: &Mistakes<'_>) -> Vec<GrantConfig> {
+/// `named` says that callers have names.
+pub(super) fn read(
+    root: &Section<'_, '_>,
+    base: &Path,
+    (tenants, named): (&[TenantConfig], bool),
+    mistakes: &Mistakes<'_>,
+) -> Vec<GrantConfig> {
     let grants = root.sections("grants").into_iter().filter_map(|(name, offset, grant)| {
         // It stands in traces and in lines.
         if !mcp::tool::is_tool_name(&name) {
@@ -149,8 +162,8 @@ pub(super) fn read(root: &Section<'_, '_>, base: &Path, tenants: &[TenantConfig]
         if !grant.has("plugin") {
             grant.note("plugin", "must name the plugin, such as \"weather\"");
         }
-        let named = grant.texts("tenants");
-        let theirs = named.iter().filter_map(|id| {
+        let listed = grant.texts("tenants");
+        let theirs = listed.iter().filter_map(|id| {
             let known = has(id);
             if known.is_none() {
                 grant.note("tenants", format!("there is no section [tenants.{id}]"));
@@ -179,9 +192,10 @@ pub(super) fn read(root: &Section<'_, '_>, base: &Path, tenants: &[TenantConfig]
         };
         let keyvalue = grant.has("keyvalue").then(|| keyvalue::read(grant.section("keyvalue"), &name, owner));
         let scratch = scratch(&grant, &files);
+        let reuse = reuse(&grant, named);
         grant.end();
         let (owner, plugin) = plugin?;
-        Some((offset, GrantConfig { name, owner, plugin, tenants, http, config, environment, files, keyvalue, scratch }))
+        Some((offset, GrantConfig { name, owner, plugin, tenants, http, config, environment, files, keyvalue, scratch, reuse }))
     });
     let grants: Vec<_> = grants.collect();
     for (at, (offset, grant)) in grants.iter().enumerate() {
@@ -209,6 +223,20 @@ fn scratch(grant: &Section<'_, '_>, files: &[(GuestPath, DirectoryGrant)]) -> Op
         grant.note("files", "the plugin finds its scratch directory as `/scratch`; give this one another path");
     }
     Some(FileQuota { bytes_max, files_max: files_max.unwrap_or(SCRATCH_FILES_MAX) })
+}
+
+fn reuse(grant: &Section<'_, '_>, named: bool) -> Option<u32> {
+    let calls_max = grant.given("reuse", 2..=10_000, "the next call has a new instance")?;
+    if !named {
+        grant.note(
+            "reuse",
+            "needs callers that are known: without auth.mode = \"tokens\" they are all one, and would find what others left",
+        );
+    }
+    if grant.has("scratch_bytes_max") {
+        grant.note("reuse", "a plugin with a scratch directory has a new instance for each call; leave this or scratch_bytes_max out");
+    }
+    u32::try_from(calls_max).ok()
 }
 
 fn http(outgoing: Section<'_, '_>, name: &Arc<str>, base: &Path) -> HttpGrant {
@@ -337,7 +365,7 @@ mod tests {
     fn mistakes_name_their_keys() {
         let found = mistakes(
             "[grants.x]\nplugin = \"a/p\"\ntenants = [\"b\"]\n[grants.x.http]\nallow = [\"https://a.example/x\"]\nprivate_addresses = [\"10.1.0.0/8\"]\n\
-             [grants.x.http.credentials.\"b.example\"]\nheader = \"Host\"\n[grants.y]\n[grants.y.keys]\n[grants.\"z z\"]\nplugin = \"p\"\n",
+             [grants.x.http.credentials.\"b.example\"]\nheader = \"Host\"\n[grants.y]\n[grants.y.credentials]\n[grants.\"z z\"]\nplugin = \"p\"\n",
         );
         for expected in [
             "grants.x.plugin: there is no section [tenants.a]",
@@ -348,7 +376,7 @@ mod tests {
             "grants.x.http.credentials.b.example.header: must be the name of a header field",
             "grants.x.http.credentials.b.example.file: must name the file",
             "grants.y.plugin: must name the plugin",
-            "grants.y.keys: there is no such setting; here belong `config`, `environment`, `files`, `http`, `keyvalue`, `plugin`, `scratch_bytes_max`, `scratch_files_max`, `tenants`",
+            "grants.y.credentials: there is no such setting; here belong `config`, `environment`, `files`, `http`, `keyvalue`, `plugin`, `reuse`, `scratch_bytes_max`, `scratch_files_max`, `tenants`",
             "grants.z z: a grant's name has 1 to 128",
         ] {
             assert!(found.iter().any(|mistake| mistake.contains(expected)), "{expected}: {found:#?}");
@@ -385,6 +413,21 @@ mod tests {
         ] {
             assert!(scratch.iter().any(|mistake| mistake.contains(expected)), "{expected}: {scratch:#?}");
         }
+        let reuse = mistakes(
+            "[tenants.a]\n[tenants.b]\n[grants.w]\nplugin = \"o\"\nreuse = 1\n[grants.x]\nplugin = \"p\"\nreuse = 2\nscratch_bytes_max = 1\n\
+             [grants.y]\nplugin = \"q\"\nreuse = 2\ntenants = [\"a\"]\n[grants.z]\nplugin = \"q\"\nscratch_bytes_max = 1\n\
+             [grants.zz]\nplugin = \"q\"\nreuse = 2\ntenants = [\"b\"]\n",
+        );
+        for expected in [
+            "grants.w.reuse: must be a whole number from 2 to 10000",
+            "grants.x.reuse: needs callers that are known",
+            "grants.x.reuse: a plugin with a scratch directory",
+            "grants.z.reuse: [grants.y] gives the same",
+            "grants.zz.reuse: [grants.z] gives the same",
+        ] {
+            assert!(reuse.iter().any(|mistake| mistake.contains(expected)), "{expected}: {reuse:#?}");
+        }
+        assert!(!reuse.iter().any(|mistake| mistake.contains("[grants.y] gives") && mistake.contains("zz")), "tenants apart: {reuse:#?}");
         assert!(!given.iter().any(|mistake| mistake.contains("grants.z")), "another tenant's may be others: {given:#?}");
         let clear = mistakes(
             "[grants.x]\nplugin = \"p\"\n[grants.x.http]\nallow = [\"http://a.example\"]\n[grants.x.http.credentials.\"a.example\"]\n\

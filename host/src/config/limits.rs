@@ -215,7 +215,8 @@ impl Limits {
             })
         };
         let components = of("Fixed: of a component", &sandbox::OF_COMPONENTS, "It is not served");
-        components.chain(of("Fixed: of one call", &sandbox::OF_CALLS, ""))
+        let calls = of("Fixed: of one call", &sandbox::OF_CALLS, "");
+        components.chain(calls).chain(of("Fixed: of instances that wait for another call", &sandbox::OF_KEPT, "One of them is dropped"))
     }
 
     /// Reads the section `[limits]`. Where callers have no names, one principal is all of them.

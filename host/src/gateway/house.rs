@@ -237,6 +237,8 @@ impl House {
         let now = Arc::new(now);
         count_calls(&now);
         rooms.generation.store(Arc::clone(&now));
+        // They are of before, whoever would call them.
+        self.sandbox.drop_kept();
         if rules {
             rooms.rules_changed().await;
         }

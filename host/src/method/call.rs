@@ -241,6 +241,7 @@ impl Start {
             spent: Arc::default(),
             share: about.caller.tenant().guests().clone(),
             claim: slot.take_claim(),
+            whose: about.whose(),
         };
         let gate = Gate::new(&about.target, (rooms.json_limits, rooms.sanitize), rooms.limits.result_bytes, results);
         let wordless = gate.is_narrow();
@@ -275,6 +276,16 @@ impl About {
             plugin: Arc::clone(self.target.plugin()),
             tool: self.target.item().what(&self.server).tool.map(Into::into),
         }
+    }
+
+    /// Whose calls may meet in one instance, where the operator lets any: those of one caller with the same rights at the same place. None for callers
+    /// without a name, who may be several.
+    fn whose(&self) -> Option<Box<str>> {
+        let principal = self.caller.principal();
+        let (issuer, subject) = principal.issuer.as_deref().zip(principal.subject.as_deref())?;
+        let server = self.server.id.as_ref().map(ServerId::as_str);
+        // Escaped as it is, no two of them look alike.
+        Some(format!("{:?}", (self.caller.tenant().id.as_str(), server, issuer, subject, &principal.scopes)).into())
     }
 
     /// By what its guest's requests leave; none for one that can send none.

@@ -43,6 +43,8 @@ impl Rooms {
         let target = revocation.target.clone();
         let (is_there, streams) = (self.is_there(&target), self.stream_places.of(|owner| target.bars(owner.who())));
         let stopping = self.revocations.revoke(revocation)?;
+        // Nothing that is revoked waits for its next call; the others begin anew.
+        self.sandbox.drop_kept();
         let (mut sessions, mut tasks) = (0, Vec::new());
         if target.is_of_callers() {
             tasks = self.task_store.of(|owner| target.bars(owner.who()));

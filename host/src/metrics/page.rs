@@ -55,6 +55,10 @@ pub struct Gauges {
     pub code_tampered: u64,
     /// How long ago the thread came round that has guests interrupted.
     pub ticker_age: Duration,
+    /// Instances that wait for another call.
+    pub instances_kept: u64,
+    /// Calls that were answered by one of these.
+    pub instances_reused: u64,
 }
 
 /// Writes it.
@@ -124,6 +128,8 @@ impl Collector for Page {
         writer.by_tenant("permits_in_use", "Slots that calls occupy.", gauges, &gauges.permits)?;
         let mut queue = writer.family("queue", "Time that calls waited for a slot.", Some(&Unit::Seconds), MetricType::Histogram)?;
         histogram(&mut queue, &QUEUE)?;
+        writer.gauge("instances_kept", "Instances that wait for another call of their caller.", gauges.instances_kept)?;
+        writer.count("instances_reused", "Calls that an instance answered which had answered others.", gauges.instances_reused)?;
         writer.counts("policy_decisions", "Decisions of policies, made anew or kept from a moment ago.", "source", &POLICY_DECISIONS)?;
 
         writer.counts("egress_denied", "Requests of plugins that may not leave, or not as large as they are.", "reason", &EGRESS_DENIED)?;

@@ -2,11 +2,12 @@
 
 use crate::contract::{Caller, ClientFeatures, Failure, Resume};
 use crate::demote::{Demotable, Elsewhere, Pulse};
-use crate::engine::{Compartment, Lane, Profile};
+use crate::engine::{Compartment, House, Lane, Profile};
 use crate::events::{EventSender, LogLine, Stream};
 use crate::fault::Resource;
 use crate::files::FileRefusals;
 use crate::guest::Code;
+use crate::kept::{Again, Idle, Keeping, Kept, Key};
 use crate::keyvalue::KeyValue;
 use crate::learn::Learner;
 use crate::meter::Spent;
@@ -21,7 +22,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::component::Instance;
-use wasmtime::{Store, StoreContextMut, Trap, UpdateDeadline};
+use wasmtime::{PoolConcurrencyLimitError, Store, StoreContextMut, Trap, UpdateDeadline};
 use wasmtime_wasi::{I32Exit, ResourceTableError};
 
 /// How long a call waits for a place in the pool.
@@ -56,6 +57,9 @@ pub struct Call {
     pub share: Share,
     /// It takes turns with guests of its share that compute already; none: it runs at once, until it turns out to be long.
     pub claim: Option<fair::Claim>,
+    /// The same for calls that may find in the guest's memory what earlier ones left there, if the permit's grants let any; none: for no others. It
+    /// is compared, and means nothing here.
+    pub whose: Option<Box<str>>,
 }
 
 /// How a call ended.
@@ -67,6 +71,8 @@ pub struct Finished {
     pub usage: Usage,
     /// What it wrote to standard output and standard error, as far as it was kept.
     pub stdio: Vec<LogLine>,
+    /// Its instance, if that may answer another call: once somebody says that this answer was right.
+    pub again: Again,
 }
 
 /// What a call used.
@@ -96,6 +102,8 @@ pub(crate) struct Runner<'a> {
     pub(crate) turns: &'a fair::Places,
     /// Where decisions do.
     pub(crate) bench: &'a Handle,
+    /// Instances that wait for another call.
+    pub(crate) kept: &'a Arc<Kept>,
 }
 
 /// A guest that has computed for less is still a short one, however much time has passed.
@@ -117,26 +125,70 @@ struct Ended<T> {
     outcome: Result<T, Fault>,
     usage: Usage,
     stdio: Vec<LogLine>,
+    again: Again,
+}
+
+impl<T> Ended<T> {
+    fn without(fault: Fault) -> Self {
+        Self { outcome: Err(fault), usage: Usage::default(), stdio: Vec::new(), again: Again::default() }
+    }
+}
+
+/// A store with its place in the pool, in the order in which they go: the place is free only when the pool has everything back.
+pub(crate) struct Seat {
+    store: Store<State>,
+    place: Place,
+}
+
+impl Seat {
+    pub(crate) fn house(&self) -> &House {
+        self.place.house()
+    }
+}
+
+struct Place {
+    _permit: OwnedSemaphorePermit,
+    compartment: Compartment,
+    profile: Profile,
+}
+
+impl Place {
+    fn house(&self) -> &House {
+        self.compartment.0.house(self.profile)
+    }
+}
+
+/// How a call's instance may be left for others, and the one that was left for it.
+struct Reusing<T> {
+    keeping: Keeping,
+    idle: Option<Idle>,
+    /// Whether an answer leaves no doubt.
+    is_sound: fn(&T) -> bool,
 }
 
 impl Runner<'_> {
     pub(crate) async fn call(&self, permit: Permit, call: Call) -> Finished {
         let Permit { guest, work, grants } = permit;
-        let Call { caller, client, resume, meta, limits, events, outgoing, keyvalue, refusals, learner, spent, share, claim } = call;
+        let Call { caller, client, resume, meta, limits, events, outgoing, keyvalue, refusals, learner, spent, share, claim, whose } = call;
         let asked = Asked { caller, client, resume, meta };
         let code = Arc::clone(&guest.0.code);
-        let ended = self
+        // What is learned is learned of one call.
+        let key =
+            whose.filter(|_| learner.is_none()).and_then(|whose| Some(Key::new(&code, grants.meeting()?, &share.memory, &limits, whose)));
+        let reusing = key.map(|key| {
+            let (keeping, idle) = self.kept.take(key);
+            Reusing { keeping, idle, is_sound }
+        });
+        let outward = Outward { events, outgoing, keyvalue, refusals, learner };
+        let mut ended = self
             .run(
-                (code.place(), Lane::Calls),
+                (code, Lane::Calls),
                 limits,
                 grants,
-                (Outward { events, outgoing, keyvalue, refusals, learner }, spent, share, claim),
-                move |mut store| async move {
-                    let answer = match code.pre.instantiate_async(&mut store).await {
-                        Ok(instance) => code.exports.run(&mut store, &instance, work, asked, limits.result_bytes).await,
-                        Err(error) => Err(error),
-                    };
-                    (answer, store)
+                (outward, spent, share, claim),
+                reusing,
+                move |code, mut store, instance| async move {
+                    (code.exports.run(&mut store, &instance, work, asked, limits.result_bytes).await, store)
                 },
             )
             .await;
@@ -144,17 +196,16 @@ impl Runner<'_> {
             bytes if bytes > limits.result_bytes => Err(Fault::ResultTooLarge { bytes, limit: limits.result_bytes }),
             _ => Ok(answer),
         });
-        Finished { outcome, usage: ended.usage, stdio: ended.stdio }
+        if outcome.is_err() {
+            ended.again = Again::default();
+        }
+        Finished { outcome, usage: ended.usage, stdio: ended.stdio, again: ended.again }
     }
 
     pub(crate) async fn list(&self, code: &Arc<Code>, offer: Offer, lists: Lists, limits: Limits) -> Result<Result<Offer, Refused>, Fault> {
-        let code = Arc::clone(code);
-        self.run((code.place(), Lane::Calls), limits, Grants::none(), <_>::default(), move |mut store| async move {
-            let answer = match code.pre.instantiate_async(&mut store).await {
-                Ok(instance) => code.exports.list(&mut store, &instance, offer, lists).await,
-                Err(error) => Err(error),
-            };
-            (answer, store)
+        let code = (Arc::clone(code), Lane::Calls);
+        self.run(code, limits, Grants::none(), <_>::default(), None, move |code, mut store, instance| async move {
+            (code.exports.list(&mut store, &instance, offer, lists).await, store)
         })
         .await
         .outcome
@@ -173,50 +224,78 @@ impl Runner<'_> {
         T: Send + 'static,
         W: Future<Output = (wasmtime::Result<T>, Store<State>)> + Send + 'static,
     {
-        self.run((code.place(), Lane::Decisions), limits, grants, <_>::default(), move |mut store| async move {
-            match code.pre.instantiate_async(&mut store).await {
-                Ok(instance) => question(code, store, instance).await,
-                Err(error) => (Err(error), store),
-            }
-        })
-        .await
-        .outcome
+        self.run((code, Lane::Decisions), limits, grants, <_>::default(), None, question).await.outcome
     }
 
-    /// Takes a place, makes the store, lets `work` run in it, and reads off how it ended. `work` gives the store back with its answer.
-    async fn run<T, W>(
+    /// A place in the pool, which answers with an error when it is full. Where there is none, one that is only kept is given up.
+    async fn place(&self, (compartment, profile): (Compartment, Profile), lane: Lane, limits: &Limits) -> Option<Place> {
+        let house = compartment.0.house(profile);
+        let places = house.places(lane);
+        let permit = match Arc::clone(places).try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_) => {
+                let _waiting = (lane == Lane::Calls).then(|| self.kept.make_place(house));
+                let place = tokio::time::timeout(PLACE_WAIT.min(limits.wall), Arc::clone(places).acquire_owned());
+                place.await.ok()?.ok()?
+            }
+        };
+        Some(Place { _permit: permit, compartment, profile })
+    }
+
+    /// Takes a place and makes the store, or takes those that were left for it; lets `work` run there, and reads off how it ended. `work` gives the
+    /// store back with its answer.
+    async fn run<E, T, W>(
         &self,
-        ((compartment, profile), lane): ((Compartment, Profile), Lane),
+        (code, lane): (Arc<Code<E>>, Lane),
         limits: Limits,
         grants: Grants,
         (outward, spent, share, claim): (Outward, Arc<Spent>, Share, Option<fair::Claim>),
-        work: impl FnOnce(Store<State>) -> W + Send + 'static,
+        reusing: Option<Reusing<T>>,
+        work: impl FnOnce(Arc<Code<E>>, Store<State>, Instance) -> W + Send + 'static,
     ) -> Ended<T>
     where
+        E: Send + Sync + 'static,
         T: Send + 'static,
         W: Future<Output = (wasmtime::Result<T>, Store<State>)> + Send + 'static,
     {
         let began = Instant::now();
-        let deadline = began + limits.wall;
-        let house = compartment.0.house(profile);
-        let place = tokio::time::timeout(PLACE_WAIT.min(limits.wall), Arc::clone(house.places(lane)).acquire_owned());
-        let Ok(Ok(place)) = place.await else {
-            return Ended { outcome: Err(Fault::Busy), usage: Usage { wall: began.elapsed(), ..Usage::default() }, stdio: Vec::new() };
+        let clock = Clock { pulse: Arc::new(Pulse { spent, ..Pulse::default() }), deadline: began + limits.wall, limits };
+        let (deadline, pulse) = (clock.deadline, Arc::clone(&clock.pulse));
+        let (left, idle) = reusing.map(|Reusing { keeping, idle, is_sound }| ((keeping, is_sound), idle)).unzip();
+        let (mut seat, left_for_it) = match idle.flatten() {
+            Some(Idle { mut seat, instance, calls }) => {
+                seat.store.data_mut().begin(&limits, outward, Arc::clone(&pulse.spent));
+                (seat, Some((instance, calls)))
+            }
+            None => {
+                let Some(place) = self.place(code.place(), lane, &limits).await else {
+                    let usage = Usage { wall: began.elapsed(), ..Usage::default() };
+                    return Ended { usage, ..Ended::without(Fault::Busy) };
+                };
+                let limiter = Limiter::new(&limits, Arc::clone(&pulse.spent), share.memory, Arc::downgrade(self.kept));
+                let store = Store::new(&place.house().engine, State::new(&limits, &grants, outward, limiter));
+                (Seat { store, place }, None)
+            }
         };
-        let pulse = Arc::new(Pulse { spent: Arc::clone(&spent), ..Pulse::default() });
-        let mut store = Store::new(&house.engine, State::new(&limits, &grants, outward, Limiter::new(&limits, spent, share.memory)));
-        store.limiter(|state| &mut state.limiter);
-        store.set_hostcall_fuel(limits.copy_bytes);
-        store.set_max_component_handles(limits.handles);
-        store.epoch_deadline_callback(watch(Arc::clone(&pulse), deadline, limits.cpu, limits.host_calls));
-        store.set_epoch_deadline(1);
+        clock.wind(&mut seat.store);
 
-        let running = Running::begin(compartment, place);
+        let (running, kept) = (Running::begin(seat.place.compartment.clone()), Arc::clone(self.kept));
         let call = async move {
-            // Held until the store is gone, so that the place is free only when the pool has it back.
             let _running = running;
-            let (result, store) = work(store).await;
-            end(result, store, &limits)
+            let Seat { place, store } = seat;
+            let (made, store) = match left_for_it {
+                Some((instance, _)) => (Ok(instance), store),
+                None => instantiate(&code, store, (&place, &clock, &kept)).await,
+            };
+            let calls = left_for_it.map_or(1, |(_, calls)| calls.saturating_add(1));
+            let (result, store, instance) = match made {
+                Ok(instance) => {
+                    let (result, store) = work(code, store, instance).await;
+                    (result, store, Some(instance))
+                }
+                Err(error) => (Err(error), store, None),
+            };
+            end(result, Seat { store, place }, &limits, instance.zip(left).map(|(instance, left)| (left, (instance, calls))))
         };
         let elsewhere = match lane {
             Lane::Calls => Elsewhere { runtime: self.low.clone(), turns: Some((self.turns.clone(), share.turns)) },
@@ -226,12 +305,58 @@ impl Runner<'_> {
         // The epoch does not wake a guest that waits in a host function, so the wall is watched from outside as well.
         let mut ended = match tokio::time::timeout_at(deadline.into(), demotable).await {
             Ok(Ok(ended)) => ended,
-            Ok(Err(error)) => Ended { outcome: Err(Fault::Engine(error.to_string())), usage: Usage::default(), stdio: Vec::new() },
-            Err(_) => Ended { outcome: Err(Fault::WallTime { limit: limits.wall }), usage: Usage::default(), stdio: Vec::new() },
+            Ok(Err(error)) => Ended::without(Fault::Engine(error.to_string())),
+            Err(_) => Ended::without(Fault::WallTime { limit: limits.wall }),
         };
         ended.usage.wall = began.elapsed();
         ended.usage.cpu = pulse.spent.cpu();
         ended
+    }
+}
+
+/// Whether an answer says that everything is as it should be.
+fn is_sound(answer: &Result<Outcome, Failure>) -> bool {
+    match answer {
+        Ok(Outcome::Reply(reply)) => !reply.is_error,
+        Ok(Outcome::Reading(_) | Outcome::Messages(_) | Outcome::Suggestions(_) | Outcome::InputRequired(_)) => true,
+        Err(_) => false,
+    }
+}
+
+/// A new instance. The pool counts the parts of instances as well as their places: where it is out of some, those that are only kept are given up,
+/// and it is tried once more.
+async fn instantiate<E>(
+    code: &Code<E>,
+    mut store: Store<State>,
+    (place, clock, kept): (&Place, &Clock, &Kept),
+) -> (wasmtime::Result<Instance>, Store<State>) {
+    match code.pre.instantiate_async(&mut store).await {
+        Err(error) if error.is::<PoolConcurrencyLimitError>() && kept.clear_house(place.house()) => {
+            // What there is of it already goes with the store.
+            let state = store.into_data().before_instance();
+            let mut store = Store::new(&place.house().engine, state);
+            clock.wind(&mut store);
+            (code.pre.instantiate_async(&mut store).await, store)
+        }
+        made => (made, store),
+    }
+}
+
+/// What one call may use of its store, from now on.
+struct Clock {
+    pulse: Arc<Pulse>,
+    deadline: Instant,
+    limits: Limits,
+}
+
+impl Clock {
+    fn wind(&self, store: &mut Store<State>) {
+        let Self { pulse, deadline, limits } = self;
+        store.limiter(|state| &mut state.limiter);
+        store.set_hostcall_fuel(limits.copy_bytes);
+        store.set_max_component_handles(limits.handles);
+        store.epoch_deadline_callback(watch(Arc::clone(pulse), *deadline, limits.cpu, limits.host_calls));
+        store.set_epoch_deadline(1);
     }
 }
 
@@ -263,27 +388,27 @@ fn watch(
     }
 }
 
-/// Counts a call for the ticker and holds its place; both end with it, however it ends.
-struct Running {
-    _place: OwnedSemaphorePermit,
-    compartment: Compartment,
-}
+/// Counts a call for the ticker, until it ends, however it ends.
+struct Running(Compartment);
 
 impl Running {
-    fn begin(compartment: Compartment, place: OwnedSemaphorePermit) -> Self {
+    fn begin(compartment: Compartment) -> Self {
         compartment.0.ticker.call_begins();
-        Self { _place: place, compartment }
+        Self(compartment)
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.compartment.0.ticker.call_ended();
+        self.0.0.ticker.call_ended();
     }
 }
 
-fn end<T>(result: wasmtime::Result<T>, store: Store<State>, limits: &Limits) -> Ended<T> {
-    let state = store.into_data();
+/// How an instance is left, and whether its call's answer lets it: the instance, with the calls that it answered.
+type Left<T> = ((Keeping, fn(&T) -> bool), (Instance, u32));
+
+fn end<T>(result: wasmtime::Result<T>, mut seat: Seat, limits: &Limits, left: Option<Left<T>>) -> Ended<T> {
+    let state = seat.store.data_mut();
     let (mut stdio, dropped_out) = state.stdout.take(Stream::Stdout);
     let (stderr, dropped_err) = state.stderr.take(Stream::Stderr);
     stdio.extend(stderr);
@@ -296,7 +421,14 @@ fn end<T>(result: wasmtime::Result<T>, store: Store<State>, limits: &Limits) -> 
         ..Usage::default()
     };
     let outcome = result.map_err(|error| fault(&error, state.limiter.refused, limits));
-    Ended { outcome, usage, stdio }
+    let again = match (&outcome, left) {
+        (Ok(answer), Some(((keeping, is_sound), (instance, calls)))) if is_sound(answer) && state.is_sound(limits) => {
+            state.rest();
+            keeping.leave(seat, instance, calls)
+        }
+        _ => Again::default(),
+    };
+    Ended { outcome, usage, stdio, again }
 }
 
 fn fault(error: &wasmtime::Error, refused: Option<Resource>, limits: &Limits) -> Fault {
@@ -316,7 +448,7 @@ fn fault(error: &wasmtime::Error, refused: Option<Resource>, limits: &Limits) ->
     if let Some(ResourceTableError::Full) = error.downcast_ref::<ResourceTableError>() {
         return Fault::Resource(Resource::Handles);
     }
-    if error.is::<wasmtime::PoolConcurrencyLimitError>() {
+    if error.is::<PoolConcurrencyLimitError>() {
         return Fault::Busy;
     }
     match (error.downcast_ref::<Trap>(), refused) {

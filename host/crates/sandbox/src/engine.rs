@@ -11,6 +11,7 @@ use crate::ticker::Ticker;
 use crate::{Limits, Survey};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use tokio::sync::Semaphore;
 use wasmtime::component::Linker;
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
@@ -82,6 +83,8 @@ pub(crate) struct House {
     places: Arc<Semaphore>,
     /// The same for decisions of policies.
     decisions: Arc<Semaphore>,
+    /// How many calls wait for a place.
+    pub(crate) waiting: AtomicUsize,
 }
 
 /// What an instance is for.
@@ -118,7 +121,7 @@ impl Engines {
             let engine = Engine::new(&config).map_err(|error| SandboxError(format!("{error:#}")))?;
             let linker = guest::linker(&engine)?;
             let [places, decisions] = [places, decisions].map(|count| Arc::new(Semaphore::new(count as usize)));
-            Ok::<_, SandboxError>(House { engine, linker, places, decisions })
+            Ok::<_, SandboxError>(House { engine, linker, places, decisions, waiting: AtomicUsize::new(0) })
         };
         let decisions = match isolation {
             Isolation::Shared => DECISIONS,

@@ -76,6 +76,21 @@ impl Files {
         Self { directories: directories.clone(), refusals, ctx: WasiFilesystemCtx::default(), held: BTreeMap::new() }
     }
 
+    /// Of another call from now on, or of none. What is open stays with who opened it.
+    pub(crate) fn look_outward(&mut self, refusals: Option<Arc<dyn FileRefusals>>) {
+        for held in self.held.values_mut() {
+            if let Held::Directory(writer) = held {
+                writer.refusals.clone_from(&refusals);
+            }
+        }
+        self.refusals = refusals;
+    }
+
+    /// Nothing is open any more.
+    pub(crate) fn close_all(&mut self) {
+        self.held.clear();
+    }
+
     fn file(&self, fd: &Resource<Descriptor>) -> Option<Arc<Open>> {
         match self.held.get(&fd.rep())? {
             Held::File(open) => Some(Arc::clone(open)),

@@ -34,6 +34,30 @@ pub struct Grants {
     pub keyvalue: Arc<[BucketGrant]>,
     /// A directory for what nobody keeps, made for its call or its session.
     pub scratch: Option<ScratchTerms>,
+    /// Calls of one caller that may meet in one instance; none: each has its own.
+    pub reuse: Option<Reuse>,
+}
+
+/// So many calls of one caller may be answered by one instance, one after the other: each may find what earlier ones left in its memory. Clones are
+/// one grant; calls of another one never meet these, though it says the same.
+#[derive(Debug, Clone)]
+pub struct Reuse(Arc<u32>);
+
+impl Reuse {
+    /// A grant of its own for so many calls.
+    pub fn new(calls_max: u32) -> Self {
+        Self(Arc::new(calls_max))
+    }
+
+    pub(crate) fn calls_max(&self) -> u32 {
+        *self.0
+    }
+}
+
+impl PartialEq for Reuse {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
 }
 
 /// On what terms a run has a scratch directory.
@@ -55,8 +79,14 @@ impl Grants {
 
     /// Whether that is all.
     pub fn is_none(&self) -> bool {
-        let Self { http, config, environment, files, keyvalue, scratch } = self;
-        http.is_empty() && config.is_empty() && environment.is_empty() && files.is_empty() && keyvalue.is_empty() && scratch.is_none()
+        let Self { http, config, environment, files, keyvalue, scratch, reuse } = self;
+        let nothing = http.is_empty() && config.is_empty() && environment.is_empty() && files.is_empty() && keyvalue.is_empty();
+        nothing && scratch.is_none() && reuse.is_none()
+    }
+
+    /// Whether calls may meet in one instance. A scratch directory is another one each time, and a guest knows that of before.
+    pub(crate) fn meeting(&self) -> Option<&Reuse> {
+        self.reuse.as_ref().filter(|_| self.scratch.is_none())
     }
 }
 

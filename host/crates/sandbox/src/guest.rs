@@ -7,6 +7,7 @@ use crate::cache::{self, CodeCache};
 use crate::call::{Call, Finished, Runner};
 use crate::compile::{Compiler, MachineCode};
 use crate::engine::{Compartment, House, PoolSizes, Profile, SandboxError};
+use crate::kept::Kept;
 use crate::learn;
 use crate::plain;
 use crate::state::State;
@@ -52,6 +53,7 @@ pub struct Sandbox {
     low: Option<Runtime>,
     /// Where policies are that do.
     bench: Option<Runtime>,
+    kept: Arc<Kept>,
 }
 
 impl fmt::Debug for Sandbox {
@@ -161,6 +163,7 @@ impl Sandbox {
             decision_wall: config.decision_wall,
             turns: config.turns,
             low: Some(low),
+            kept: Arc::new(Kept::new(bench.handle().clone())),
             bench: Some(bench),
         };
         Ok((sandbox, Authority::new()))
@@ -342,11 +345,27 @@ impl Sandbox {
         .await
     }
 
-    /// Runs one call in a fresh instance, which is gone when this returns.
+    /// Runs one call in a fresh instance, which is gone when this returns; or in one that answered calls of the same [`Call::whose`] before, where the
+    /// permit's grants let them meet, and it is left for another one if [`Finished::again`] is kept.
     ///
     /// Cancel-safe: dropping the future ends the guest, at the latest when the epoch ticks next.
     pub async fn call(&self, permit: Permit, call: Call) -> Finished {
         self.runner().call(permit, call).await
+    }
+
+    /// How many instances wait for another call.
+    pub fn kept(&self) -> usize {
+        self.kept.count()
+    }
+
+    /// How many calls were answered by an instance that had answered others, since the start.
+    pub fn reused(&self) -> u64 {
+        self.kept.reused()
+    }
+
+    /// Drops all instances that wait for another call. Those of calls that run now are gone with these.
+    pub fn drop_kept(&self) {
+        self.kept.clear();
     }
 
     /// The turns of guests that compute for long.
@@ -361,7 +380,7 @@ impl Sandbox {
     pub(crate) fn runner(&self) -> Runner<'_> {
         // They are taken only by `drop`.
         let [low, bench] = [&self.low, &self.bench].map(|runtime| runtime.as_ref().expect("runtimes live as long as the sandbox").handle());
-        Runner { low, turns: &self.turns, bench }
+        Runner { low, turns: &self.turns, bench, kept: &self.kept }
     }
 }
 

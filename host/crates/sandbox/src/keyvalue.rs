@@ -80,6 +80,11 @@ impl Keeper {
         Self { host, granted: Arc::clone(granted) }
     }
 
+    /// Of another call from now on, or of none.
+    pub(crate) fn look_outward(&mut self, host: Option<Arc<dyn KeyValue>>) {
+        self.host = host;
+    }
+
     fn open(&self, name: &str) -> Result<Opened, Error> {
         let granted = self.granted.iter().find(|granted| granted.name.as_str() == name);
         if granted.is_none()

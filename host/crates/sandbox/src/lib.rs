@@ -15,7 +15,8 @@
 //! - [`Writable`]: directories that guests write, with what is in them; [`FileRefusals`], who hears of what is beyond their quotas.
 //! - [`Authority`] and [`Permit`]: nothing runs that was not permitted; [`Sandbox::call`] takes the permit by value.
 //! - [`Share`]: turns and memory that guests have together.
-//! - [`Sandbox::call`]: one call in a fresh instance → [`Finished`], or a named [`Fault`].
+//! - [`Sandbox::call`]: one call in a fresh instance → [`Finished`], or a named [`Fault`]. Where a grant says so, [`Reuse`], it is an instance that answered
+//!   the same caller before: [`Again`].
 //!
 //! A component that knows nothing of the contract is a plain one: its functions stand in its offer as [`Function`]s.
 //!
@@ -33,6 +34,7 @@ mod fault;
 mod files;
 mod grants;
 mod guest;
+mod kept;
 mod keyvalue;
 mod learn;
 mod limits;
@@ -59,12 +61,13 @@ pub use fault::{Fault, LoadError, Resource};
 pub use files::{CommonQuota, FileQuota, FileRefusal, FileRefusals, Writable};
 pub use grants::{
     Asks, BucketGrant, BucketName, BucketTerms, Directories, Directory, Environment, Grants, GuestPath, HttpHost, HttpPattern, HttpRule,
-    HttpScheme, HttpTerms, Mismatch, Network, ScratchTerms, SettingName, Settings, VariableName,
+    HttpScheme, HttpTerms, Mismatch, Network, Reuse, ScratchTerms, SettingName, Settings, VariableName,
 };
 pub use guest::{Guest, Sandbox, SandboxConfig};
+pub use kept::Again;
 pub use keyvalue::{Keeping, KeyFault, KeyList, KeyValue};
 pub use learn::{Learner, Wanted};
-pub use limits::{Limits, OF_CALLS, OF_COMPONENTS};
+pub use limits::{Limits, OF_CALLS, OF_COMPONENTS, OF_KEPT};
 pub use meter::Spent;
 pub use outgoing::{HttpAnswer, HttpBody, HttpFault, Outgoing, Sending};
 pub use permit::{Authority, Permit};

@@ -1,6 +1,6 @@
 //! What one call may use.
 
-use crate::{compile, engine, state, survey};
+use crate::{compile, engine, kept, state, survey};
 use std::time::Duration;
 
 /// What a component may have to be loaded, and what its compiler may take. No setting changes these; the unit ends the name.
@@ -22,6 +22,13 @@ pub const OF_CALLS: [(&str, u64); 5] = [
     ("call_memories_max", state::MEMORIES_MAX as u64),
     ("call_tables_max", state::TABLES_MAX as u64),
     ("call_changes_max", state::CHANGES_MAX as u64),
+];
+
+/// What instances that wait for another call may use of what there is. No setting changes these.
+pub const OF_KEPT: [(&str, u64); 3] = [
+    ("kept_instances_max", kept::KEPT_MAX as u64),
+    ("kept_instances_per_plugin_max", kept::KEPT_OF_GUEST_MAX as u64),
+    ("kept_time_s", kept::KEPT_FOR.as_secs()),
 ];
 
 /// The limits of one call. Each has its own [`Fault`](crate::Fault) or its own silent cap, as its line says; the defaults are

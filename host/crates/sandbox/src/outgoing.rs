@@ -137,13 +137,25 @@ pub(crate) struct Http {
 pub(crate) struct Door {
     outgoing: Option<Arc<dyn Outgoing>>,
     rules: Arc<[HttpRule]>,
+    /// Each request under way holds one.
+    under_way: Arc<()>,
 }
 
 impl Http {
     pub(crate) fn new(rules: &Arc<[HttpRule]>, outgoing: Option<Arc<dyn Outgoing>>) -> Self {
         let mut ctx = WasiHttpCtx::new();
         ctx.set_field_size_limit(FIELDS_BYTES_MAX);
-        Self { ctx, door: Door { outgoing, rules: Arc::clone(rules) } }
+        Self { ctx, door: Door { outgoing, rules: Arc::clone(rules), under_way: Arc::default() } }
+    }
+
+    /// Of another call from now on, or of none.
+    pub(crate) fn look_outward(&mut self, outgoing: Option<Arc<dyn Outgoing>>) {
+        self.door.outgoing = outgoing;
+    }
+
+    /// Whether no request is under way.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        Arc::strong_count(&self.door.under_way) == 1
     }
 
     pub(crate) fn parts(&mut self) -> (&mut WasiHttpCtx, &mut Door) {
@@ -154,7 +166,17 @@ impl Http {
 impl Door {
     fn send(&self, request: http::Request<HttpBody>) -> Sending {
         match &self.outgoing {
-            Some(outgoing) => outgoing.send(request, Arc::clone(&self.rules)),
+            Some(outgoing) => {
+                let (sending, under_way) = (outgoing.send(request, Arc::clone(&self.rules)), Arc::clone(&self.under_way));
+                Box::pin(async move {
+                    let HttpAnswer { response, connection } = sending.await?;
+                    let connection = Box::pin(async move {
+                        connection.await;
+                        drop(under_way);
+                    });
+                    Ok(HttpAnswer { response, connection })
+                })
+            }
             None => Box::pin(async { Err(HttpFault::Denied("not_granted")) }),
         }
     }

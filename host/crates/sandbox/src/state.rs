@@ -5,6 +5,7 @@ use crate::bindings::gatehouse::tool::tool_types;
 use crate::events::{Change, EventSender, GuestEvent, LogLevel, LogLine, Progress, Stream};
 use crate::fault::Resource;
 use crate::files::{FileRefusals, Files};
+use crate::kept::Kept;
 use crate::keyvalue::{Keeper, KeyValue};
 use crate::learn::Learner;
 use crate::meter::Spent;
@@ -12,8 +13,8 @@ use crate::outgoing::{Http, Outgoing};
 use crate::share::{Memory, UsedUp};
 use crate::stdio::Capture;
 use crate::{Grants, Limits};
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Weak};
 use wasmtime::ResourceLimiter;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
@@ -81,6 +82,13 @@ struct SaidLimits {
     reports: u32,
 }
 
+impl Said {
+    fn new(limits: &Limits) -> Self {
+        let limits = SaidLimits { log_lines: limits.log_lines, log_bytes: limits.log_bytes, reports: limits.progress_reports };
+        Self { limits, ..Self::default() }
+    }
+}
+
 impl State {
     /// With exactly what is granted, and beside it no variables, no arguments, no files, no network. Requests leave by `outgoing`,
     /// values are kept by `keyvalue`.
@@ -100,26 +108,50 @@ impl State {
         if !grants.files.is_empty() {
             table.set_max_capacity(limits.handles.min(FILE_HANDLES_MAX));
         }
-        let said = SaidLimits { log_lines: limits.log_lines, log_bytes: limits.log_bytes, reports: limits.progress_reports };
         let files = Files::new(&grants.files, refusals);
         let http = Http::new(&grants.http, outgoing);
         let keeper = Keeper::new(&grants.keyvalue, keyvalue);
         let config = grants.config.variables();
-        Self {
-            limiter,
-            host_calls: 0,
-            stdout,
-            stderr,
-            said: Said { limits: said, ..Said::default() },
-            http,
-            keeper,
-            files,
-            learner,
-            events,
-            config,
-            wasi,
-            table,
-        }
+        Self { limiter, host_calls: 0, stdout, stderr, said: Said::new(limits), http, keeper, files, learner, events, config, wasi, table }
+    }
+
+    /// Another call begins: all that is counted of one is counted anew, and what it says goes elsewhere. What the guest has in its memory and its
+    /// table stays, and counts on.
+    pub(crate) fn begin(&mut self, limits: &Limits, outward: Outward, spent: Arc<Spent>) {
+        self.look_outward(outward);
+        self.host_calls = 0;
+        self.limiter.begin(spent);
+        self.stdout.begin(limits.stdio_bytes);
+        self.stderr.begin(limits.stdio_bytes);
+        self.said = Said::new(limits);
+    }
+
+    /// No call runs. Nothing of the one before is held.
+    pub(crate) fn rest(&mut self) {
+        self.look_outward(Outward::default());
+    }
+
+    fn look_outward(&mut self, Outward { events, outgoing, keyvalue, refusals, learner }: Outward) {
+        self.events = events;
+        self.http.look_outward(outgoing);
+        self.keeper.look_outward(keyvalue);
+        self.files.look_outward(refusals);
+        self.learner = learner;
+    }
+
+    /// Whether the guest came to its answer without passing a limit, and left nothing that goes on.
+    pub(crate) fn is_sound(&self, limits: &Limits) -> bool {
+        self.limiter.refused.is_none() && self.host_calls <= limits.host_calls && self.http.is_at_rest()
+    }
+
+    /// As it was before there was anything of its instance.
+    pub(crate) fn before_instance(mut self) -> Self {
+        let capacity = self.table.max_capacity();
+        self.table = ResourceTable::new();
+        self.table.set_max_capacity(capacity);
+        self.files.close_all();
+        self.limiter.give_back();
+        self
     }
 
     /// The guest calls the host: each function begins with one of these.
@@ -258,6 +290,8 @@ pub(crate) struct Limiter {
     spent: Arc<Spent>,
     /// Of which memory it is a part; given back when the guest is gone.
     part_of: Arc<Memory>,
+    /// What gives some of it free before any is refused.
+    kept: Weak<Kept>,
     table_elements: usize,
     table_elements_max: usize,
     /// What was refused last: a guest that traps afterwards trapped for want of it.
@@ -266,15 +300,37 @@ pub(crate) struct Limiter {
 
 impl Limiter {
     /// A part of that memory, and others read in `spent` how much it is.
-    pub(crate) fn new(limits: &Limits, spent: Arc<Spent>, part_of: Arc<Memory>) -> Self {
+    pub(crate) fn new(limits: &Limits, spent: Arc<Spent>, part_of: Arc<Memory>, kept: Weak<Kept>) -> Self {
         Self {
             memory_bytes: 0,
             memory_bytes_max: limits.memory_bytes,
             spent,
             part_of,
+            kept,
             table_elements: 0,
             table_elements_max: limits.table_elements,
             refused: None,
+        }
+    }
+
+    /// Another call begins, with the memory that the guest has already.
+    fn begin(&mut self, spent: Arc<Spent>) {
+        spent.memory_bytes.store(self.memory_bytes, Relaxed);
+        self.spent = spent;
+        self.refused = None;
+    }
+
+    fn give_back(&mut self) {
+        self.part_of.give_back(std::mem::take(&mut self.memory_bytes));
+        self.table_elements = 0;
+    }
+
+    fn take(&self, bytes: usize) -> Result<(), UsedUp> {
+        loop {
+            let Err(used_up) = self.part_of.take(bytes) else { return Ok(()) };
+            if !self.kept.upgrade().is_some_and(|kept| kept.make_memory(used_up, &self.part_of)) {
+                return Err(used_up);
+            }
         }
     }
 
@@ -286,7 +342,7 @@ impl Limiter {
 
 impl Drop for Limiter {
     fn drop(&mut self) {
-        self.part_of.give_back(self.memory_bytes);
+        self.give_back();
     }
 }
 
@@ -297,7 +353,7 @@ impl ResourceLimiter for Limiter {
             self.refused = Some(Resource::Memory);
             return Ok(false);
         }
-        if let Err(used_up) = self.part_of.take(total - self.memory_bytes) {
+        if let Err(used_up) = self.take(total - self.memory_bytes) {
             self.refused = Some(match used_up {
                 UsedUp::Own => Resource::SharedMemory,
                 UsedUp::Above => Resource::HostMemory,

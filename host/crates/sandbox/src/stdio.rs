@@ -28,6 +28,11 @@ impl Capture {
         Self(Arc::new(Mutex::new(Captured { kept: Vec::new(), limit, dropped_bytes: 0 })))
     }
 
+    /// Of another call from now on.
+    pub(crate) fn begin(&self, limit: usize) {
+        *self.0.lock() = Captured { kept: Vec::new(), limit, dropped_bytes: 0 };
+    }
+
     fn keep(&self, bytes: &[u8]) {
         let mut captured = self.0.lock();
         let room = captured.limit.saturating_sub(captured.kept.len());

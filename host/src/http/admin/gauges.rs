@@ -37,6 +37,8 @@ impl Admin {
             replay_gaps: rooms.streams.replay_gaps(),
             code_tampered: rooms.sandbox.code_tampered(),
             ticker_age: rooms.sandbox.ticker_age(),
+            instances_kept: rooms.sandbox.kept() as u64,
+            instances_reused: rooms.sandbox.reused(),
         }
     }
 }

@@ -87,7 +87,7 @@ impl Gate {
 
     /// Lets an answer through, in the form in which it may go on.
     pub(super) async fn pass(&self, finished: Finished) -> Ended {
-        let Finished { outcome, usage, stdio } = finished;
+        let Finished { outcome, usage, stdio, again: _ } = finished;
         let outcome = match outcome {
             Ok(Ok(outcome)) => Ok(Ok(match self.product(outcome) {
                 Ok(product) => self.filtered(product).await.map_or_else(Said::Withheld, Said::Product),

@@ -107,12 +107,18 @@ impl Guest {
             let (limit, cpu_limit) = (call.limits.wall, call.limits.cpu);
             let deadline = Instant::now() + limit;
             let work = async {
-                let finished = sandbox.call(permit, call).await;
+                let mut finished = sandbox.call(permit, call).await;
                 ran.over(&finished);
                 let usage = finished.usage;
                 // An answer that nobody looks at is there at once, however late it is.
                 let late = |_| Ended { outcome: Err(Fault::WallTime { limit }), usage, stdio: Vec::new() };
-                tokio::time::timeout_at(deadline, gate.pass(finished)).await.unwrap_or_else(late)
+                let again = std::mem::take(&mut finished.again);
+                let ended = tokio::time::timeout_at(deadline, gate.pass(finished)).await.unwrap_or_else(late);
+                // An answer that is refused, or not wanted any more, leaves a doubt about who gave it.
+                if let Ok(Ok(Said::Product(_))) = &ended.outcome {
+                    again.keep();
+                }
+                ended
             };
             tokio::select! {
                 biased;

@@ -10,7 +10,7 @@ fn state(limits: Limits, progress: bool) -> (State, EventReceiver) {
             &limits,
             &Grants::none(),
             Outward { events: Some(sender), outgoing: None, keyvalue: None, refusals: None, learner: None },
-            Limiter::new(&limits, <_>::default(), <_>::default()),
+            Limiter::new(&limits, <_>::default(), <_>::default(), <_>::default()),
         ),
         receiver,
     )
@@ -79,7 +79,12 @@ async fn logs_end_at_lines_and_at_bytes() {
 
 #[test]
 fn memories_and_tables_are_added_up() {
-    let mut limiter = Limiter::new(&Limits { memory_bytes: 100, table_elements: 10, ..Limits::default() }, <_>::default(), <_>::default());
+    let mut limiter = Limiter::new(
+        &Limits { memory_bytes: 100, table_elements: 10, ..Limits::default() },
+        <_>::default(),
+        <_>::default(),
+        <_>::default(),
+    );
     let mut memory = |from, to| limiter.memory_growing(from, to, None).expect("no trap");
     // Two memories of one instance, and the second wants too much of what is left.
     assert_eq!([memory(0, 60), memory(0, 30), memory(30, 50), memory(60, 70), memory(30, usize::MAX)], [true, true, false, true, false]);
