@@ -22,9 +22,10 @@ const LEAST: ABI = ABI::V3;
 const NEWEST: ABI = ABI::V6;
 
 /// What runtime, store and allocator look up of the system.
-const SYSTEM: [&str; 7] = [
+const SYSTEM: [&str; 8] = [
     "/dev/urandom",
     "/etc/ld.so.cache",
+    "/proc/meminfo",
     "/proc/self",
     "/proc/sys/kernel/random/boot_id",
     "/proc/sys/vm/overcommit_memory",

@@ -179,7 +179,9 @@ pub fn make_sandbox(config: &Config, kept: CodeIsKept) -> Result<(Arc<Sandbox>, 
     // may not be executed by what the kernel was told at the start.
     std::fs::metadata(OWN_PROGRAM).map_err(StartError::Program)?;
     let compiler = Compiler::worker(OWN_PROGRAM.into(), vec![COMPILE_WORKER.to_owned()], config.limits.plugins.compile_timeout);
-    let pools = PoolSizes { fast: u32::try_from(config.limits.calls.in_flight_max).unwrap_or(u32::MAX), ..PoolSizes::default() };
+    let calls = &config.limits.calls;
+    let fast = u32::try_from(calls.in_flight_max).unwrap_or(u32::MAX);
+    let pools = PoolSizes { fast, memory_bytes: calls.memory_bytes(), ..PoolSizes::default() };
     // As many guests compute at once as there are processors.
     let turns = fair::Places::new(std::thread::available_parallelism().map_or(1, usize::from));
     let (sandbox, authority) = Sandbox::new(SandboxConfig {

@@ -157,6 +157,11 @@ pub struct CallLimits {
 }
 
 impl CallLimits {
+    /// What there is of memory: what the process may have, or else the machine. 0 where nobody says it.
+    pub fn memory_bytes(&self) -> u64 {
+        self.process_memory_bytes_max.or_else(cgroup::machine_memory_bytes).unwrap_or(0)
+    }
+
     /// Linear memory of all guests: the rest of what the process may have is for everything else.
     pub fn guests_bytes_max(&self) -> usize {
         const PERCENT: u64 = 50;

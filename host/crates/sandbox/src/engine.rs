@@ -2,8 +2,8 @@
 //!
 //! They come in pairs. Both of a pair compile alike, so a compiled component fits either; they differ in the pool that instances are made
 //! in. [`Profile::Fast`] resets a guest's memory by copying, without a system call: right for guests of a few pages. [`Profile::Heavy`]
-//! gives the pages back to the kernel: right for language runtimes of many megabytes, and its few places keep them from starving the
-//! others. A pair is a [`Compartment`]: one is shared and lives as long as the sandbox, and others come and go with whom they are for.
+//! has few places, so that language runtimes do not starve the others; it does the same for the first megabytes of a guest where there is memory for that, and
+//! gives pages back to the kernel otherwise. A pair is a [`Compartment`]: one is shared and lives as long as the sandbox, and others come and go with whom they are for.
 
 use crate::guest;
 use crate::state::State;
@@ -26,7 +26,7 @@ pub struct SandboxError(pub(crate) String);
 pub enum Profile {
     /// Small guests: many places, memory reset by copying.
     Fast,
-    /// Language runtimes: few places, memory given back to the kernel after each call.
+    /// Language runtimes: few places, much memory in each.
     Heavy,
 }
 
@@ -53,6 +53,14 @@ pub const STRICT_CALLS_MAX: u32 = 256;
 /// Those of them that are language runtimes.
 const STRICT_HEAVY_MAX: u32 = 16;
 
+/// Of a small guest's memory, what is reset by copying and stays with its place: as much as QuickJS has. Whatever is beyond it goes back to the kernel, which
+/// costs a system call that stops all processors, and a page fault for each page that the next guest touches. A guest of less is reset as far as it goes.
+const FAST_RESIDENT_BYTES: usize = 2 << 20;
+/// The same of a language runtime's: as much as CPython has.
+const HEAVY_RESIDENT_BYTES: usize = 16 << 20;
+/// All places together keep such a part of what there is, or nothing.
+const HEAVY_RESIDENT_PART: u64 = 4;
+
 /// A number for each engine of a compartment.
 #[derive(Debug, Clone, Copy)]
 struct Pair {
@@ -67,11 +75,21 @@ pub struct PoolSizes {
     pub fast: u32,
     /// In the heavy pool.
     pub heavy: u32,
+    /// What there is of memory, in bytes. The places of the heavy pool keep theirs where that is a small part of it.
+    pub memory_bytes: u64,
+}
+
+impl PoolSizes {
+    /// What a place of the heavy pool keeps in memory, of so many.
+    fn heavy_resident_bytes(self, places: u32) -> usize {
+        let all = u64::from(places).saturating_mul(HEAVY_RESIDENT_BYTES as u64);
+        if all <= self.memory_bytes / HEAVY_RESIDENT_PART { HEAVY_RESIDENT_BYTES } else { 0 }
+    }
 }
 
 impl Default for PoolSizes {
     fn default() -> Self {
-        Self { fast: 256, heavy: 32 }
+        Self { fast: 256, heavy: 32, memory_bytes: 0 }
     }
 }
 
@@ -128,7 +146,8 @@ impl Engines {
             Isolation::Strict => DECISIONS_STRICT,
         };
         let fast = house(fast_pool(sizes.fast.saturating_add(decisions.fast), limits), sizes.fast, decisions.fast)?;
-        let heavy = house(heavy_pool(sizes.heavy.saturating_add(decisions.heavy), limits), sizes.heavy, decisions.heavy)?;
+        let places = sizes.heavy.saturating_add(decisions.heavy);
+        let heavy = house(heavy_pool(places, limits, sizes.heavy_resident_bytes(places)), sizes.heavy, decisions.heavy)?;
         [&fast, &heavy].into_iter().for_each(|house| ticker.take_on(&house.engine));
         Ok(Self { fast, heavy, ticker: Arc::clone(ticker), calls: sizes.fast })
     }
@@ -158,7 +177,8 @@ impl Compartment {
     }
 
     pub(crate) fn strict(calls: u32, limits: &Limits, ticker: &Arc<Ticker>) -> Result<Self, SandboxError> {
-        let sizes = PoolSizes { fast: calls.clamp(1, STRICT_CALLS_MAX), heavy: calls.clamp(1, STRICT_HEAVY_MAX) };
+        // There may be many: nothing is kept.
+        let sizes = PoolSizes { fast: calls.clamp(1, STRICT_CALLS_MAX), heavy: calls.clamp(1, STRICT_HEAVY_MAX), memory_bytes: 0 };
         Ok(Self(Arc::new(Engines::new(sizes, limits, Isolation::Strict, ticker)?)))
     }
 
@@ -224,13 +244,13 @@ fn fast_pool(places: u32, limits: &Limits) -> PoolingAllocationConfig {
         .max_core_instance_size(1 << 20)
         .max_component_instance_size(1 << 20)
         .table_elements(20_000)
-        .linear_memory_keep_resident(1 << 20)
+        .linear_memory_keep_resident(FAST_RESIDENT_BYTES)
         .table_keep_resident(64 << 10)
         .max_unused_warm_slots(places);
     pool
 }
 
-fn heavy_pool(places: u32, limits: &Limits) -> PoolingAllocationConfig {
+fn heavy_pool(places: u32, limits: &Limits, resident_bytes: usize) -> PoolingAllocationConfig {
     let mut pool = shared_pool(places, limits);
     pool.total_core_instances(places.saturating_mul(32))
         .total_memories(places.saturating_mul(2))
@@ -241,6 +261,8 @@ fn heavy_pool(places: u32, limits: &Limits) -> PoolingAllocationConfig {
         .max_core_instance_size(16 << 20)
         .max_component_instance_size(16 << 20)
         .table_elements(100_000)
+        .linear_memory_keep_resident(resident_bytes)
+        .table_keep_resident(resident_bytes.min(1 << 20))
         .max_unused_warm_slots(places);
     pool
 }

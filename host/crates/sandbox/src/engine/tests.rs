@@ -17,7 +17,7 @@ fn plain() -> Arc<[u8]> {
 
 fn sandbox() -> Sandbox {
     let config = SandboxConfig {
-        pools: PoolSizes { fast: 4, heavy: 1 },
+        pools: PoolSizes { fast: 4, heavy: 1, memory_bytes: 0 },
         limits: Limits::default(),
         compiler: Compiler::in_process(),
         cache: None,
@@ -100,4 +100,11 @@ async fn a_compartment_lives_as_long_as_what_is_in_it_and_no_longer() {
         assert!(began.elapsed() < Duration::from_secs(10), "it is still there");
         tokio::task::yield_now().await;
     }
+}
+
+#[test]
+fn the_heavy_pool_keeps_a_part_of_the_memory_or_nothing() {
+    let kept = |memory_bytes| PoolSizes { memory_bytes, ..PoolSizes::default() }.heavy_resident_bytes(48);
+    // Forty-eight times 16 MiB are 768, a quarter of 3,072.
+    assert_eq!([0, 3_071 << 20, 3_072 << 20, u64::MAX].map(kept), [0, 0, 16 << 20, 16 << 20]);
 }

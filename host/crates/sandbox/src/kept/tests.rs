@@ -25,7 +25,7 @@ struct Site {
 impl Site {
     fn new() -> Self {
         let config = SandboxConfig {
-            pools: PoolSizes { fast: 4, heavy: 1 },
+            pools: PoolSizes { fast: 4, heavy: 1, memory_bytes: 0 },
             limits: Limits::default(),
             compiler: Compiler::in_process(),
             cache: None,
