@@ -19,8 +19,8 @@ use std::time::{Duration, Instant, SystemTime};
 /// What a power cut may take: lines of that time, or so many. A killed process loses only what was still waiting.
 const SYNC: Duration = Duration::from_secs(1);
 const SYNC_LINES: usize = 100;
-/// Lines of so long are written together. Whoever hands a line over to a thread that waits has to wake it, which costs a call more than the line does: so it
-/// is woken once in this time, and not for each line.
+/// Lines of so long are written together. Whoever hands a line over to a thread that waits has to wake it, which costs a call more than the line does: so while
+/// lines come it looks for them this often, and waits for one only after a time without any.
 const GATHER: Duration = Duration::from_millis(1);
 /// Lines that are taken from the queue at once.
 const GROUP_MAX: usize = 4_096;
@@ -44,6 +44,8 @@ pub(super) struct Writer {
     torn: bool,
     failing: bool,
     on_error: OnError,
+    /// Lines come: it will look for more before it waits.
+    is_busy: bool,
     /// Taken from the queue, and not written yet.
     group: Vec<Content>,
     /// Lines that are missing before the group.
@@ -86,6 +88,7 @@ impl Writer {
             torn: false,
             failing: false,
             on_error: config.on_error,
+            is_busy: false,
             group: Vec::new(),
             lost: 0,
             waiting: Vec::new(),
@@ -125,26 +128,36 @@ impl Writer {
         }
     }
 
-    /// Takes what waits; if nothing does, waits for it until it is time to flush. False when the last pen is gone.
+    /// Takes what has come; if nothing has, waits for it until it is time to flush. False when the last pen is gone.
     fn take(&mut self, messages: &Receiver<Message>) -> bool {
-        let patience = self.dirty_since.map_or(Duration::from_secs(3_600), |since| SYNC.saturating_sub(since.elapsed()));
-        match messages.recv_timeout(patience) {
-            Ok(message) => {
-                let is_waited_for = matches!(message, Message::Flush(_));
-                self.sort(message);
-                if !is_waited_for {
-                    std::thread::sleep(GATHER);
-                }
-            }
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return false,
+        if std::mem::take(&mut self.is_busy) {
+            std::thread::sleep(GATHER);
         }
+        if !self.drain(messages) {
+            let patience = self.dirty_since.map_or(Duration::from_secs(3_600), |since| SYNC.saturating_sub(since.elapsed()));
+            match messages.recv_timeout(patience) {
+                Ok(message) => {
+                    self.sort(message);
+                    self.drain(messages);
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return false,
+            }
+        }
+        self.is_busy = self.waiting.is_empty() && !self.group.is_empty();
+        true
+    }
+
+    /// Takes what waits. Says whether anything did.
+    fn drain(&mut self, messages: &Receiver<Message>) -> bool {
+        let mut any = false;
         while self.group.len() < GROUP_MAX
             && let Ok(message) = messages.try_recv()
         {
             self.sort(message);
+            any = true;
         }
-        true
+        any
     }
 
     /// Lets time go by before the next attempt, and takes what comes meanwhile. False when the last pen is gone.
