@@ -82,8 +82,8 @@ fn inspect_tells_what_is_asked_for_and_what_of_it_is_granted() {
     assert_eq!(
         report["granted"],
         json!([
-            { "grant": "own", "plugin": "a/sender", "tenants": null, "in_force": { "http": [], "config": [], "environment": [], "files": [], "files_write": [], "keyvalue": [], "scratch": [] } },
-            { "grant": "shared", "plugin": "sender", "tenants": ["a"], "in_force": { "http": ["GET,POST https://api.example.com"], "config": [], "environment": [], "files": [], "files_write": [], "keyvalue": [], "scratch": [] } },
+            { "grant": "own", "plugin": "a/sender", "tenants": null, "in_force": { "http": [], "config": [], "environment": [], "files": [], "files_write": [], "keyvalue": [], "reuse": [], "scratch": [] } },
+            { "grant": "shared", "plugin": "sender", "tenants": ["a"], "in_force": { "http": ["GET,POST https://api.example.com"], "config": [], "environment": [], "files": [], "files_write": [], "keyvalue": [], "reuse": [], "scratch": [] } },
         ])
     );
     let told = place.run(&["inspect", text(&sender)]);
