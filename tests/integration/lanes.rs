@@ -5,6 +5,7 @@
 use super::admin::Administered;
 use super::tenants::{ADA, House, NO_RATES, OTHER_ADA, Who};
 use crate::harness::http2::{DATA, END_HEADERS, END_STREAM, HEADERS, Http2, block};
+use crate::harness::raw::{Raw, message};
 use crate::harness::{Answer, Events, Modern, count, eventually, initialize_params, rpc, turn};
 use futures_util::future::join_all;
 use gatehouse_forge::{Signer, jwks};
@@ -12,6 +13,7 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use serde_json::{Value, json};
 use std::fs;
 use std::time::Duration;
+use tokio::io::AsyncWriteExt;
 
 const SOON: Duration = Duration::from_secs(60);
 
@@ -49,14 +51,21 @@ impl Crowd {
         self.admin.gateway.modern(request.header("authorization", self.bearer(who))).await
     }
 
-    /// Takes as much as it can get, until it is dropped.
+    /// Takes as much as it can get, until it is dropped. It costs its sender next to nothing, so that what is scarce is the gateway's.
     async fn flood(&self, who: Who) {
-        let large = Modern::call("echo", json!({ "message": "x", "more": "y".repeat(100_000) }));
+        let large = Modern::call("echo", json!({ "message": "x", "more": "y".repeat(100_000) })).header("authorization", self.bearer(who));
+        let head = large.headers.iter().map(|(name, value)| format!("{name}: {}\n", String::from_utf8_lossy(value)));
+        let head = head.fold("POST /mcp HTTP/1.1\nHost: localhost\n".to_owned(), |head, line| head + &line);
+        let request = message(&head, large.body.to_string());
         let flood = (0..8).map(async |_| {
-            loop {
-                let answer = self.asks(who, large.clone()).await;
-                assert!(answer.status < 500, "{answer:?}");
+            let (mut reader, mut writer) = Raw::connect(&self.admin.gateway.address()).await.0.into_split();
+            let mut answers = tokio::io::sink();
+            let send = async { while writer.write_all(&request).await.is_ok() {} };
+            tokio::select! {
+                () = send => {}
+                _ = tokio::io::copy(&mut reader, &mut answers) => {}
             }
+            panic!("the gateway ended a connection");
         });
         join_all(flood).await;
     }
@@ -151,12 +160,13 @@ async fn a_stop_reaches_those_that_are_aside() {
             (crowd.put_aside().await > 0.0).then_some(())
         })
         .await;
+        // On a connection that stays open and aside.
+        assert_eq!(crowd.asks(ADA, Modern::call("echo", json!({ "message": "here too" }))).await.tool_text(), "here too");
     };
     tokio::select! {
         () = crowd.flood(ADA) => {}
         () = put_aside => {}
     }
-    // Their connections are kept by the client, and are aside still.
     crowd.admin.gateway.terminate();
     let ended = async || {
         Some(crowd.admin.gateway.log()).filter(|log| log.contains("calls were still in flight") || log.contains("stopped; every call"))

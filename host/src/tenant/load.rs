@@ -60,7 +60,8 @@ impl Load {
         let cost_ns = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX).saturating_mul(PART) / processors;
         let before = self.forgotten_at_ns.load(Relaxed).max(now_ns);
         self.forgotten_at_ns.store(before.saturating_add(cost_ns).min(now_ns.saturating_add(DEBT_NS_MAX)), Relaxed);
-        let epoch = now_ns / EPOCH_NS;
+        // From one on: zero is that of whoever was never seen.
+        let epoch = now_ns / EPOCH_NS + 1;
         if let Some(crowd) = &self.crowd
             && self.epoch.swap(epoch, Relaxed) != epoch
         {
