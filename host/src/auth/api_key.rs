@@ -10,6 +10,7 @@ use crate::config::{KEY_ISSUER, KeyConfig};
 use crate::tenant::TenantId;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use data_encoding::HEXLOWER;
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
 use std::fmt;
@@ -65,8 +66,8 @@ impl NewApiKey {
         let mut secret = [0; SECRET_BYTES];
         getrandom::fill(&mut secret)?;
         let text = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode([&secret[..], &checksum(&secret)].concat()));
-        let digest: String = digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self { text, hash: format!("sha256:{digest}") })
+        let hash = format!("sha256:{}", HEXLOWER.encode(&digest(&text)));
+        Ok(Self { text, hash })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::chain::Hash;
 use super::event::Event;
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::borrow::Cow;
@@ -108,7 +109,7 @@ impl Record {
 
     /// SHA-256 in hexadecimal digits.
     pub fn digest(bytes: &[u8]) -> String {
-        Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+        HEXLOWER.encode(&Sha256::digest(bytes))
     }
 }
 

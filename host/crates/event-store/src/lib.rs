@@ -45,6 +45,7 @@ mod tests;
 pub use buckets::{Bucket, Change, Decide, Filled, KeyPage, Quota};
 
 use bytes::Bytes;
+use data_encoding::HEXLOWER;
 use std::fmt;
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -94,7 +95,7 @@ impl Partition {
     /// Its id as 32 hexadecimal digits.
     #[must_use]
     pub fn id_text(&self) -> String {
-        self.id.iter().map(|byte| format!("{byte:02x}")).collect()
+        HEXLOWER.encode(&self.id)
     }
 }
 

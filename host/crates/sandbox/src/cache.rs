@@ -7,6 +7,7 @@
 
 use crate::Digest;
 use crate::compile::MachineCode;
+use data_encoding::HEXLOWER;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest as _, Sha256};
 use std::fs::{self, OpenOptions, Permissions};
@@ -169,8 +170,7 @@ fn entry_name(component: &Digest, engine: &Engine) -> String {
     let mut hasher = ShaHasher(Sha256::new());
     hasher.write(component.as_bytes());
     engine.precompile_compatibility_hash().hash(&mut hasher);
-    let name = hasher.0.finalize();
-    name.iter().map(|byte| format!("{byte:02x}")).collect::<String>() + ".code"
+    HEXLOWER.encode(&hasher.0.finalize()) + ".code"
 }
 
 struct ShaHasher(Sha256);

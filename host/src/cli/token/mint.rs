@@ -2,6 +2,7 @@
 
 use crate::cli::{Failed, output};
 use clap::Args;
+use data_encoding::HEXLOWER;
 use serde_json::{Map, Value, json};
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -87,7 +88,7 @@ fn read(file: &Path) -> Result<SigningKey, Failed> {
 fn claims(arguments: &Arguments, now_s: u64, expires_at_s: u64) -> Result<Map<String, Value>, Failed> {
     let mut id = [0; 16];
     getrandom::fill(&mut id).map_err(|error| Failed { code: 71, message: format!("there is no randomness: {error}") })?;
-    let id: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
+    let id = HEXLOWER.encode(&id);
     let mut given = Map::new();
     for claim in &arguments.claims {
         let (name, value) = claim.split_once('=').ok_or_else(|| wrong(format!("--claim {claim}: must be NAME=VALUE")))?;

@@ -1,6 +1,7 @@
 //! Between the contract's words and the wire's.
 
 use crate::metrics;
+use data_encoding::HEXLOWER;
 use mcp::capability::{Capability, ClientCapabilities};
 use mcp::content::{Blob, Content, ResourceBody, ResourceContents, ResourceLink};
 use mcp::params::LogLevel;
@@ -191,7 +192,7 @@ pub(super) fn legacy_question(request: &InputRequest, revision: Revision) -> Jso
             let mut id = [0; 16];
             // Names this one page to this one client; without randomness all have one name.
             let _ = getrandom::fill(&mut id);
-            params.insert("elicitationId".to_owned(), id.iter().map(|byte| format!("{byte:02x}")).collect::<String>().into());
+            params.insert("elicitationId".to_owned(), HEXLOWER.encode(&id).into());
         }
         _ => {}
     }
