@@ -142,25 +142,33 @@ fn push_escape(out: &mut String, char: char) {
 /// Appends `value` as a JSON string, safe for [`json_line`] as it stands.
 pub(crate) fn push_string(out: &mut String, value: &str) {
     out.push('"');
-    let mut rest = value;
-    let special = |char: char| matches!(char, '"' | '\\') || char.is_control() || is_separator(char);
-    while let Some(at) = rest.find(special) {
-        let (plain, tail) = rest.split_at(at);
-        out.push_str(plain);
-        let mut chars = tail.chars();
-        match chars.next() {
-            Some('"') => out.push_str("\\\""),
-            Some('\\') => out.push_str("\\\\"),
-            Some('\n') => out.push_str("\\n"),
-            Some('\r') => out.push_str("\\r"),
-            Some('\t') => out.push_str("\\t"),
-            Some(other) => push_escape(out, other),
-            None => {}
+    let (mut written, mut at) = (0, 0);
+    while let Some(plain) = value.as_bytes().get(at..).and_then(|rest| rest.iter().position(|byte| may_begin_special(*byte))) {
+        at = at.saturating_add(plain);
+        let Some(char) = value.get(at..).and_then(|rest| rest.chars().next()) else { break };
+        let next = at.saturating_add(char.len_utf8());
+        if matches!(char, '"' | '\\') || char.is_control() || is_separator(char) {
+            out.push_str(value.get(written..at).unwrap_or_default());
+            match char {
+                '"' => out.push_str("\\\""),
+                '\\' => out.push_str("\\\\"),
+                '\n' => out.push_str("\\n"),
+                '\r' => out.push_str("\\r"),
+                '\t' => out.push_str("\\t"),
+                other => push_escape(out, other),
+            }
+            written = next;
         }
-        rest = chars.as_str();
+        at = next;
     }
-    out.push_str(rest);
+    out.push_str(value.get(written..).unwrap_or_default());
     out.push('"');
+}
+
+/// Whether a character that begins with this byte may have to be escaped. Most text has none, and is looked at byte by byte.
+fn may_begin_special(byte: u8) -> bool {
+    // The last two begin C1 controls and separators, and much else.
+    matches!(byte, 0..=0x1f | b'"' | b'\\' | 0x7f | 0xc2 | 0xe2)
 }
 
 /// A number as JSON: whole numbers without a fraction, `null` for what JSON cannot say.
