@@ -266,7 +266,9 @@ impl Exchange {
             Message::Notification(_) | Message::Response(_) => None,
         };
         let of_answer = id.clone();
-        contained(of_answer.as_ref(), self.known_message(id, message)).await
+        // In its place once: by value it would be moved by each future around it, and it is by far the largest.
+        let answer = Box::pin(self.known_message(id, message));
+        contained(of_answer.as_ref(), answer).await
     }
 
     /// One whose id is known, if it has one.

@@ -10,10 +10,10 @@ use mcp::{Era, Id};
 use std::panic::AssertUnwindSafe;
 
 /// The answer to the request of that id, whatever becomes of making it.
-pub(super) async fn contained(id: Option<&Id>, answer: impl Future<Output = Response<Body>>) -> Response<Body> {
-    // Nothing that the future was making is looked at again.
-    let answered = AssertUnwindSafe(answer).catch_unwind().await;
-    answered.unwrap_or_else(|_| error::response(id, &Failure::Internal, Era::Legacy))
+pub(super) fn contained(id: Option<&Id>, answer: impl Future<Output = Response<Body>>) -> impl Future<Output = Response<Body>> {
+    // Nothing that the future was making is looked at again. (An `async fn` would hold it twice: as its argument, and while it waits for it.)
+    let answered = AssertUnwindSafe(answer).catch_unwind();
+    answered.map(move |answered| answered.unwrap_or_else(|_| error::response(id, &Failure::Internal, Era::Legacy)))
 }
 
 #[cfg(test)]
