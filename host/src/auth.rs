@@ -4,6 +4,7 @@ mod admin;
 mod api_key;
 mod bearer;
 mod chain;
+mod kept;
 mod policy;
 mod remote;
 

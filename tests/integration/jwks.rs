@@ -84,7 +84,11 @@ async fn keys_rotate_without_a_refusal() {
     let together = futures_util::future::join_all((0..40).map(|_| shows(&gateway, &new))).await;
     assert!(together.iter().all(|status| *status == 200), "{together:?}");
     assert!(server.came() <= 3, "one fetch for all of them: {}", server.came());
-    assert_eq!(shows(&gateway, &old).await, 200);
+    // One and the same all the time: that it has counted before says nothing of now.
+    let token = old.token(&claims_of("one"));
+    for _ in 0..3 {
+        assert_eq!(show(&gateway, &token).await.status, 200);
+    }
     server.say(set(&[&new]));
     let began = Instant::now();
     eventually("the old key is refused", Duration::from_secs(5), async || {
@@ -92,6 +96,7 @@ async fn keys_rotate_without_a_refusal() {
         (shows(&gateway, &old).await == 401).then_some(())
     })
     .await;
+    assert_eq!(show(&gateway, &token).await.status, 401);
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
     // What is taken away altogether is taken away, and not a fault of the server's.
     server.say(Says::Body("{\"keys\":[]}".to_owned()));
@@ -300,12 +305,14 @@ async fn keys_count_for_a_while_without_their_server() {
     let signer = Signer::ed25519("k1", 7);
     let server = JwksServer::start(set(&[&signer]));
     let gateway = gateway(&[("one", server.url(), "jwks_refresh_s = 1\njwks_grace_s = 3")]).await;
-    assert_eq!(shows(&gateway, &signer).await, 200);
+    let token = signer.token(&claims_of("one"));
+    assert_eq!(show(&gateway, &token).await.status, 200);
     server.say(Says::Status(500, String::new()));
     let (began, before) = (Instant::now(), server.came());
     eventually("some fetches fail", Duration::from_secs(10), async || (server.came() >= before + 2).then_some(())).await;
     assert_eq!(shows(&gateway, &signer).await, 200, "the last set goes on");
     becomes("its time is over", Duration::from_secs(8), &gateway, &signer, 503).await;
+    assert_eq!(show(&gateway, &token).await.status, 503, "a token that has counted before, too");
     assert!(began.elapsed() > Duration::from_secs(2), "{:?}", began.elapsed());
     let ready = get(&gateway, "/readyz").await;
     assert_eq!((ready.status, &ready.messages[0]["issuers_without_keys"]), (200, &json!(1)), "others may have keys: {ready:?}");

@@ -1,10 +1,12 @@
 //! Callers by bearer tokens: each request shows one, made by a pinned issuer for the very address that it is sent to, or an API key.
 
 use super::api_key::{ApiKey, ApiKeys, Digest};
-use super::remote::Remote;
+use super::kept::{self, Kept};
+use super::remote::{self, Remote};
 use super::{Owner, Principal, chain::Voucher};
 use crate::config::{IssuerConfig, KeysConfig, TenantOf, TokenConfig};
 use crate::tenant::TenantId;
+use sha2::{Digest as _, Sha256};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -12,6 +14,9 @@ use token::{Algorithm, HeaderFault, Issuer, Key, KeySet, Refused, TokenTypes, Ve
 
 /// How long a request waits for an issuer's keys.
 const KEYS_WAIT: Duration = Duration::from_secs(5);
+/// So many tokens need not be verified again, each for so long, and never beyond its end.
+const VERIFIED_MAX: usize = 10_000;
+const VERIFIED_AGE_MAX: Duration = Duration::from_secs(300);
 
 /// The issuers whose tokens count, and the API keys.
 #[derive(Debug)]
@@ -19,7 +24,26 @@ pub struct Bearer {
     public_url: String,
     sources: Vec<Source>,
     keys: ApiKeys,
+    /// Tokens that were found to hold, by SHA-256 of each with the address that it was sent to. What does not hold is never kept, so nobody fills
+    /// this who has no tokens; and it ends with the settings that it was found by.
+    verified: Kept<Arc<Found>>,
 }
+
+/// What was found of a token.
+#[derive(Debug)]
+struct Found {
+    principal: Principal,
+    tenant: TenantId,
+    claims: Arc<str>,
+    expires_at_s: u64,
+    /// A clock that went back makes it one of the future, perhaps.
+    at_s: u64,
+    /// The set of keys that it was verified with; none for those of a file.
+    keys: Option<remote::Digest>,
+}
+
+/// What a token says, and the set of keys that it was verified with; none for those of a file.
+type Checked = (Verified, Option<remote::Digest>);
 
 /// Who shows something that counts.
 #[derive(Debug)]
@@ -190,7 +214,8 @@ impl Bearer {
     pub fn load(config: &TokenConfig, previous: Option<&Bearer>) -> Result<Self, IssuerError> {
         let remotes: Option<Vec<_>> = previous.map(|previous| previous.remotes().cloned().collect());
         let sources = config.issuers.iter().map(|config| source(config, remotes.as_deref())).collect::<Result<_, _>>()?;
-        Ok(Self { public_url: config.public_url.trim_end_matches('/').to_owned(), sources, keys: ApiKeys::new(&config.keys) })
+        let (public_url, keys) = (config.public_url.trim_end_matches('/').to_owned(), ApiKeys::new(&config.keys));
+        Ok(Self { public_url, sources, keys, verified: Kept::new(VERIFIED_MAX, VERIFIED_AGE_MAX) })
     }
 
     fn remotes(&self) -> impl Iterator<Item = &Arc<Remote>> {
@@ -254,7 +279,12 @@ impl Bearer {
             return Ok(Known::of_key(key));
         }
         let audience = self.resource(path);
-        let verified = match self.verify_now(token, &audience) {
+        let name = name(token, &audience);
+        let now_s = now_s().unwrap_or(0);
+        if let Some(found) = self.verified.get(&name, Instant::now()).filter(|found| self.holds(found, now_s)) {
+            return Ok(found.known());
+        }
+        let (verified, keys) = match self.verify_now(token, &audience) {
             Ok(verified) => verified,
             Err((refused, None)) => return Err(refused.into()),
             Err((refused, Some(remote))) => self.verify_later(token, &audience, refused, remote).await?,
@@ -265,8 +295,18 @@ impl Bearer {
             scopes: verified.scopes().iter().map(|scope| Arc::from(&**scope)).collect(),
         };
         let tenant = self.tenant(verified.issuer(), verified.claims_json()).ok_or(Unknown::Refused(Refusal::Tenant))?;
-        let (shown, expires_at_s) = (Shown::Token(verified.claims_json().into()), Some(verified.expires_at_s()));
-        Ok(Known { principal, tenant, shown, expires_at_s })
+        let (claims, expires_at_s) = (verified.claims_json().into(), verified.expires_at_s());
+        let found = Arc::new(Found { principal, tenant, claims, expires_at_s, at_s: now_s, keys });
+        self.verified.put(name, Arc::clone(&found), found.bytes(), Instant::now());
+        Ok(found.known())
+    }
+
+    /// Whether what was found of a token is what would be found now: until its end, and as long as its issuer has the same keys. Within the leeway
+    /// after its end it is looked at each time.
+    fn holds(&self, found: &Found, now_s: u64) -> bool {
+        let source = found.principal.issuer.as_deref().and_then(|issuer| self.source(issuer));
+        let keys = source.and_then(|source| source.remote.as_ref()).map(|remote| remote.now().map(|held| held.digest));
+        (found.at_s..found.expires_at_s).contains(&now_s) && keys.is_none_or(|keys| keys.is_some() && keys == found.keys)
     }
 
     /// Who it is whose token or key was verified before, by other rules.
@@ -307,28 +347,33 @@ impl Bearer {
     }
 
     /// With the keys that are here. A refusal comes with the issuer whose keys may be others by now.
-    fn verify_now(&self, token: &str, audience: &str) -> Result<Verified, (Refused, Option<&Arc<Remote>>)> {
-        let mut asked = None;
+    fn verify_now(&self, token: &str, audience: &str) -> Result<Checked, (Refused, Option<&Arc<Remote>>)> {
+        let (mut asked, mut digest) = (None, None);
         let find = |named: &str| {
             let source = self.source(named)?;
             asked = source.remote.as_ref();
             let keys = match &source.remote {
-                Some(remote) => remote.keys().unwrap_or_default(),
+                Some(remote) => {
+                    let held = remote.now();
+                    digest = held.as_ref().map(|held| held.digest);
+                    held.map(|held| held.keys.clone()).unwrap_or_default()
+                }
                 None => source.issuer.keys.clone(),
             };
             Some((&source.issuer, keys))
         };
         // A clock before 1970 makes every token one of the future.
-        token::verify_with(token, find, audience, now_s().unwrap_or(0)).map_err(|refused| {
+        let verified = token::verify_with(token, find, audience, now_s().unwrap_or(0)).map_err(|refused| {
             // A token that names no key gets another reason where there is none at all.
             let is_key_missing =
                 refused == Refused::KidUnknown || (refused == Refused::Algorithm && asked.is_some_and(|remote| remote.keys().is_none()));
             (refused, asked.filter(|_| is_key_missing))
-        })
+        })?;
+        Ok((verified, digest))
     }
 
     /// Once more, when a fetch has come to its end. Twice: the first one may have begun before the issuer had the key.
-    async fn verify_later(&self, token: &str, audience: &str, refused: Refused, remote: &Remote) -> Result<Verified, Unknown> {
+    async fn verify_later(&self, token: &str, audience: &str, refused: Refused, remote: &Remote) -> Result<Checked, Unknown> {
         let (deadline, mut refused) = (Instant::now() + KEYS_WAIT, refused);
         for _ in 0..2 {
             if !remote.renewed(deadline).await {
@@ -342,6 +387,23 @@ impl Bearer {
         }
         Err(if remote.keys().is_none() { Unknown::NoKeys } else { refused.into() })
     }
+}
+
+impl Found {
+    fn known(&self) -> Known {
+        let (principal, tenant) = (self.principal.clone(), self.tenant.clone());
+        Known { principal, tenant, shown: Shown::Token(Arc::clone(&self.claims)), expires_at_s: Some(self.expires_at_s) }
+    }
+
+    fn bytes(&self) -> usize {
+        let scopes: usize = self.principal.scopes.iter().map(|scope| scope.len() + size_of::<Arc<str>>()).sum();
+        size_of::<Self>() + self.claims.len() + scopes
+    }
+}
+
+/// What a token is kept under: a hash, so that no token lies about in memory, of all that it was verified for.
+fn name(token: &str, audience: &str) -> kept::Key {
+    Sha256::new().chain_update((audience.len() as u64).to_le_bytes()).chain_update(audience).chain_update(token).finalize().into()
 }
 
 fn now_s() -> Option<u64> {
@@ -402,4 +464,55 @@ pub(super) fn read(file: &Path) -> Result<Vec<u8>, String> {
         return Err(format!("it has {bytes} bytes; the limit is {FILE_BYTES_MAX}"));
     }
     std::fs::read(file).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bearer(keys: KeysConfig) -> Bearer {
+        let issuer = IssuerConfig {
+            name: "one".to_owned(),
+            issuer: "https://one.example".to_owned(),
+            keys,
+            audiences: Vec::new(),
+            access_tokens_only: false,
+            leeway_s: 30,
+            lifetime_max_s: 600,
+            tenant: TenantOf::One(TenantId::default()),
+        };
+        let config =
+            TokenConfig { public_url: "https://gate.example".to_owned(), issuers: vec![issuer], keys: Vec::new(), policies: Vec::new() };
+        Bearer::load(&config, None).unwrap()
+    }
+
+    /// Verified at 100, good until 200.
+    fn found(issuer: &str, keys: Option<remote::Digest>) -> Found {
+        let principal = Principal { issuer: Some(issuer.into()), ..Principal::default() };
+        Found { principal, tenant: TenantId::default(), claims: "{}".into(), expires_at_s: 200, at_s: 100, keys }
+    }
+
+    #[test]
+    fn what_was_found_holds_until_the_tokens_end_and_under_the_same_keys() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        std::io::Write::write_all(&mut file, data_encoding::BASE64.encode(&Sha256::digest("secret")).as_bytes()).unwrap();
+        let of_file = bearer(KeysConfig::Secret { file: file.path().to_owned(), kid: None });
+        let known = found("https://one.example", None);
+        for (now_s, holds) in [(99, false), (100, true), (199, true), (200, false), (0, false)] {
+            assert_eq!(of_file.holds(&known, now_s), holds, "{now_s}");
+        }
+        let second = Duration::from_secs(1);
+        let url = "http://127.0.0.1:9/".to_owned();
+        let served = bearer(KeysConfig::JwksUrl(crate::config::JwksUrl { url, ca_file: None, refresh: second, grace: second }));
+        for keys in [None, Some([0; 32])] {
+            assert!(!served.holds(&found("https://one.example", keys), 150), "no keys, and no tokens");
+        }
+    }
+
+    #[test]
+    fn a_token_has_one_name_for_each_address() {
+        let names = [name("ab", "c"), name("a", "bc"), name("abc", ""), name("b", "ca")];
+        assert!(names.iter().enumerate().all(|(at, one)| names.iter().skip(at + 1).all(|other| one != other)));
+        assert_eq!(name("ab", "c"), names[0]);
+    }
 }

@@ -15,10 +15,11 @@ pub(super) use credentials::Voucher;
 pub(super) use filters::{Filtered, Stopped};
 pub use filters::{ResultFilters, Withheld};
 
+use super::kept::{KeptCounts, Key};
 use crate::config::{AuthConfig, Config, PolicyConfig, PolicyMode, ServerId, TenantId};
 use crate::metrics;
 use crate::trace::Span;
-use cache::{Asked, Cache, CacheCounts};
+use cache::{Asked, Cache};
 use mcp::JsonLimits;
 use sandbox::{Action, Compartment, Decision, Denial, Digest, Fault, PolicyGuest, Question, Sandbox};
 use std::collections::{BTreeMap, HashMap};
@@ -46,7 +47,7 @@ struct Present {
     apart: BTreeMap<TenantId, PolicyGuest>,
     settings: String,
     /// What its decisions are kept under; none where they may hang on more than the question.
-    kept_as: Option<cache::Key>,
+    kept_as: Option<Key>,
 }
 
 /// All policies that are attached, of one generation: what they decided is forgotten with it.
@@ -265,8 +266,9 @@ impl Policies {
             return Ok(kept);
         }
         span.flag("gatehouse.policy.kept", false);
-        let decisions: Arc<[Decision]> =
-            self.sandbox.authorize(present.guest(tenant), present.settings.clone(), question.clone()).await?.into();
+        // Boxed, as in the rooms beside this one: where no policy is asked, and most requests ask none, its future is not carried along.
+        let asking = Box::pin(self.sandbox.authorize(present.guest(tenant), present.settings.clone(), question.clone()));
+        let decisions: Arc<[Decision]> = asking.await?.into();
         metrics::POLICY_DECISIONS.count("made");
         tracing::debug!(policy = %policy.name, kept = false, "a policy decided");
         if let Some(key) = key {
@@ -279,7 +281,7 @@ impl Policies {
 
 impl Drop for Policies {
     fn drop(&mut self) {
-        let CacheCounts { hits, misses } = self.cache.counts();
+        let KeptCounts { hits, misses } = self.cache.counts();
         if self.cache.is_on() && hits.saturating_add(misses) > 0 {
             tracing::info!(hits, misses, "policies are not asked any more; so often a decision was kept, so often it had to be made");
         }

@@ -10,7 +10,7 @@ use super::bearer::IssuerError;
 use crate::config::JwksUrl;
 use crate::metrics;
 use arc_swap::ArcSwapOption;
-use fetch::{Digest, Fetched};
+use fetch::Fetched;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,6 +26,9 @@ const ROUND: Duration = Duration::from_secs(10);
 const BACK_OFF_MIN: Duration = Duration::from_millis(500);
 /// A server that came back is asked again after this and the time of one fetch at the latest.
 const BACK_OFF_MAX: Duration = Duration::from_secs(8);
+
+/// SHA-256 of the text of a set of keys.
+pub(super) type Digest = [u8; 32];
 
 /// An issuer's keys, by URL.
 pub(super) struct Remote {
@@ -47,10 +50,10 @@ pub(super) struct Remote {
 }
 
 /// A set that was fetched.
-struct Held {
-    keys: KeySet,
-    /// Of its text, so that an equal one is not read again.
-    digest: Digest,
+pub(super) struct Held {
+    pub(super) keys: KeySet,
+    /// Of its text, so that an equal one is not read again: another set has another one.
+    pub(super) digest: Digest,
     good_until: Instant,
 }
 
@@ -100,7 +103,12 @@ impl Remote {
 
     /// The keys that count now; none if none were ever fetched, or not for so long that they are not believed any more.
     pub(super) fn keys(&self) -> Option<KeySet> {
-        self.held.load().as_ref().filter(|held| Instant::now() < held.good_until).map(|held| held.keys.clone())
+        self.now().map(|held| held.keys.clone())
+    }
+
+    /// The same as it is held.
+    pub(super) fn now(&self) -> Option<Arc<Held>> {
+        self.held.load_full().filter(|held| Instant::now() < held.good_until)
     }
 
     /// Whether a gateway that starts is waiting for its first set.

@@ -58,7 +58,7 @@ impl Policies {
                 }
                 continue;
             };
-            let said = self.sandbox.authenticate(&present.guest, present.settings.clone(), credentials.clone()).await;
+            let said = Box::pin(self.sandbox.authenticate(&present.guest, present.settings.clone(), credentials.clone())).await;
             let said = match (said, policy.mode) {
                 (Ok(said), PolicyMode::Enforce) => said,
                 (Ok(said), PolicyMode::DryRun) => {

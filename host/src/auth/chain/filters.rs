@@ -93,7 +93,8 @@ impl Policies {
         let mut changed = false;
         for policy in &filters {
             let span = policy.span(at.span, "call", call.what);
-            let verdict = self.sandbox.filter_call(&policy.guest, policy.present.settings.clone(), call.clone()).await;
+            let asking = self.sandbox.filter_call(&policy.guest, policy.present.settings.clone(), call.clone());
+            let verdict = Box::pin(asking).await;
             match &verdict {
                 Ok(verdict) => span.word("gatehouse.policy.verdict", word(verdict)),
                 Err(fault) => no_answer(&span, fault),
@@ -144,7 +145,7 @@ impl ResultFilters {
             let withheld = |reason: &str| Withheld(policy.blame(reason));
             let (guest, settings) = (&policy.guest, policy.present.settings.clone());
             let span = policy.span(&self.span, "result", self.call.what);
-            let verdict = self.sandbox.filter_result(guest, settings, self.call.clone(), reply.clone()).await;
+            let verdict = Box::pin(self.sandbox.filter_result(guest, settings, self.call.clone(), reply.clone())).await;
             match &verdict {
                 Ok(ResultVerdict::Pass) => span.word("gatehouse.policy.verdict", "pass"),
                 Ok(ResultVerdict::Replace(_)) => span.word("gatehouse.policy.verdict", "replace"),

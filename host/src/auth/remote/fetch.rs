@@ -1,5 +1,6 @@
 //! One request for a JWKS. The server may be anybody: it gets five seconds, may say 256 KiB, and nothing that it says leads elsewhere.
 
+use super::Digest;
 use sha2::{Digest as _, Sha256};
 use std::time::Duration;
 use token::limits::JWKS_BYTES_MAX;
@@ -13,9 +14,6 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 const HEAD_BYTES_MAX: usize = 16 << 10;
 /// Of the blocking pool's threads, for all issuers together: each may wait for a server for as long as the time-out.
 static THREADS: Semaphore = Semaphore::const_new(8);
-
-/// SHA-256 of a set's text.
-pub(super) type Digest = [u8; 32];
 
 /// What a server said.
 pub(super) enum Fetched {
