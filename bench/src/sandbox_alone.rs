@@ -27,7 +27,7 @@ pub(crate) struct Kind {
 
 /// In the order of what they cost. Those of Rust echo 100 bytes, the others do the little work of their smallest tool.
 pub(crate) const KINDS: [Kind; 6] = [
-    // Four pages of memory, all of them from the beginning: what the sandbox itself costs.
+    // Two pages of memory, all of them from the beginning, one module, and nothing of WASI: what the sandbox itself costs.
     Kind {
         name: COMPACT,
         file: "target/fixtures/compact.wasm",

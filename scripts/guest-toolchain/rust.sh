@@ -71,14 +71,25 @@ choose_rust_toolchain() {
   say "Rust guests with $("${RUSTC:-rustc}" --version | cut -d' ' -f1-2), path $RUST_PATH: $why"
 }
 
+# cargo_build SOURCES ARGUMENT...: cargo fetches within the build; its own retries are for single requests.
+cargo_build() {
+  CARGO_NET_RETRY=5 cargo build --quiet --release --locked --target "$RUST_TARGET" --manifest-path "$1/Cargo.toml" "${@:2}" ||
+    die "cargo failed in ${1#"$ROOT"/}. If it speaks of the lock file: cargo update --workspace --manifest-path ${1#"$ROOT"/}/Cargo.toml"
+}
+
 # build_rust_guests SOURCES OUT: SOURCES is a cargo workspace; each member that is a cdylib becomes a component.
 build_rust_guests() {
   [ -e "$1/Cargo.toml" ] || return 0
   choose_rust_toolchain
-  # cargo fetches within the build; its own retries are for single requests.
-  CARGO_NET_RETRY=5 cargo build --quiet --release --locked --target "$RUST_TARGET" --manifest-path "$1/Cargo.toml" ||
-    die "cargo failed in ${1#"$ROOT"/}. If it speaks of the lock file: cargo update --workspace --manifest-path ${1#"$ROOT"/}/Cargo.toml"
-  local manifest name
+  local manifest name together=(--workspace) alone=()
+  # Without the standard library, each by itself. Built together, all would get every feature that one of them asks of a crate, and `std` is a
+  # feature.
+  for manifest in "$1"/*/Cargo.toml; do
+    name=$(basename "$(dirname "$manifest")")
+    if grep -qsx '#!\[no_std\]' "$1/$name/src/lib.rs"; then together+=(--exclude "$name") alone+=("$name"); fi
+  done
+  cargo_build "$1" "${together[@]}"
+  for name in ${alone[@]+"${alone[@]}"}; do cargo_build "$1" -p "$name"; done
   for manifest in "$1"/*/Cargo.toml; do
     grep -q '"cdylib"' "$manifest" || continue
     name=$(basename "$(dirname "$manifest")")
