@@ -1,5 +1,6 @@
 //! Text without what terminals obey and people do not see: MCP has servers sanitize what tools give.
 
+use crate::text::position;
 use std::borrow::Cow;
 
 /// The text without escape sequences (ECMA-48), control characters other than tab, line feed and carriage return, and tag characters
@@ -8,7 +9,7 @@ use std::borrow::Cow;
 pub fn shown(text: &str) -> Cow<'_, str> {
     // Most texts have none of the bytes that these begin with.
     let may_begin = |byte: u8| matches!(byte, 0..=8 | 11 | 12 | 14..=31 | 0x7f | 0xc2 | 0xf3);
-    if !text.bytes().any(may_begin) || !text.chars().any(is_hidden) {
+    if position(text.as_bytes(), may_begin).is_none() || !text.chars().any(is_hidden) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len());

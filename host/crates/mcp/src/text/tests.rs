@@ -1,4 +1,4 @@
-use super::{JsonText, json_line, line, push_number, push_string};
+use super::{JsonText, json_line, line, position, push_number, push_string};
 use crate::json::{JsonErrorKind, JsonLimits};
 use proptest::prelude::*;
 
@@ -67,5 +67,17 @@ proptest! {
         prop_assert!(!line.contains(|char: char| char.is_control()));
         // The longest escape is `\u{10ffff}`.
         prop_assert!(line.chars().count() <= max * 10 + 1);
+    }
+}
+
+#[test]
+fn the_first_byte_is_found_wherever_it_is() {
+    for length in [0, 1, 31, 32, 33, 64, 100] {
+        assert_eq!(position(&vec![b'a'; length], |byte| byte == b'x'), None);
+        for at in 0..length {
+            let mut bytes = vec![b'a'; length];
+            bytes[at..].fill(b'x');
+            assert_eq!(position(&bytes, |byte| byte == b'x'), Some(at), "{length}");
+        }
     }
 }
