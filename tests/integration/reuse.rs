@@ -215,7 +215,9 @@ async fn another_generation_and_a_revocation_drop_them() {
     gateway.house.gateway.drop_in("misbehave", &version);
     let anew = async || (gateway.leaves(ADA, "2").await.is_empty()).then_some(());
     eventually("the new version", SOON, anew).await;
-    assert_eq!(gateway.leaves(ADA, "3").await, "2");
+    // What the first calls of it left may still go with what was there before.
+    let meets = async || (gateway.leaves(ADA, "3").await == "3").then_some(());
+    eventually("its calls meet", SOON, meets).await;
 }
 
 #[tokio::test]

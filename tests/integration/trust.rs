@@ -389,6 +389,9 @@ async fn l06_a_linked_plugin_directory_is_ignored() {
     let gateway = Gateway::with(Setup { fixtures: vec!["versioned"], ..Setup::default() }).await;
     let real = gateway.plugins.with_extension("real");
     fs::rename(&gateway.plugins, &real).expect("renamed");
+    // What is wrong is said again when it is something else.
+    until_logged(&gateway, "the plugin directory cannot be read; what is loaded stays").await;
+    assert!(gateway.log().contains("No such file or directory"), "{}", gateway.log());
     std::os::unix::fs::symlink(&real, &gateway.plugins).expect("a link");
     fs::write(real.join("looker.wasm"), looker(ONE)).expect("written");
     until_logged(&gateway, "it is a symbolic link, which is not followed").await;

@@ -237,9 +237,11 @@ impl Library {
             Ok(scanned) => scanned,
             Err(error) => {
                 self.read = None;
-                if self.unreadable.replace(error.to_string()).is_none() {
+                let (error, told) = (error.to_string(), self.unreadable.take());
+                if told.as_deref() != Some(&error) {
                     tracing::warn!(directory = %self.directory.display(), %error, "the plugin directory cannot be read; what is loaded stays");
                 }
+                self.unreadable = Some(error);
                 return;
             }
         };
