@@ -73,6 +73,11 @@ impl Report {
         (0..100_000).map(f64::from).find(|leak| self.growth(of, *leak).drift_kib() > drift_max_kib).unwrap_or(f64::INFINITY)
     }
 
+    /// The most that there ever was.
+    pub(super) fn peak(&self, of: impl Fn(&Sample) -> u64) -> u64 {
+        self.samples.iter().map(of).max().unwrap_or(0)
+    }
+
     fn over_load(&self, of: impl Fn(&Sample) -> f64) -> f64 {
         let (from, to) = self.loaded;
         let (Some(first), Some(last)) = (self.samples.get(from), self.samples.get(to - 1)) else { return 0.0 };
@@ -103,15 +108,15 @@ impl Report {
             [("RSS", |sample| sample.rss_kib), ("heap", |sample| sample.heap_kib), ("pools", |sample| sample.pools_kib)];
         for (name, of) in memory {
             let mib = |kib: u64| kib as f64 / 1024.0;
-            let (peak, slope) = (self.samples.iter().map(of).max().unwrap_or(0), self.growth(of, 0.0).mib_per_10_min());
+            let (peak, slope) = (self.peak(of), self.growth(of, 0.0).mib_per_10_min());
             let (name, base, peak, end) = (format!("{name}, MiB"), mib(of(&self.base)), mib(peak), mib(of(&self.end)));
             let _ = writeln!(text, "{name:<16} {base:>10.1} {peak:>10.1} {end:>10.1} {slope:>+14.2}");
         }
         let pooled = |sample: &Sample| sample.pooled_threads;
-        let peak = self.samples.iter().map(pooled).max().unwrap_or(0);
+        let peak = self.peak(pooled);
         let _ = writeln!(text, "{:<16} {:>10} {peak:>10} {:>10}", "threads, pooled", pooled(&self.base), pooled(&self.end));
         for (at, (name, base)) in self.base.countable().into_iter().enumerate() {
-            let peak = self.samples.iter().map(|sample| sample.countable()[at].1).max().unwrap_or(0);
+            let peak = self.peak(|sample| sample.countable()[at].1);
             let _ = writeln!(text, "{name:<16} {base:>10} {peak:>10} {:>10}", self.end.countable()[at].1);
         }
         let _ = writeln!(
