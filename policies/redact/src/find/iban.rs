@@ -2,7 +2,7 @@
 
 use super::{Places, byte};
 
-/// Countries and how many characters their numbers have, as registered.
+/// Countries in order, and how many characters their numbers have, as registered.
 const LENGTHS: &str = "AD24AE23AL28AT20AZ28BA20BE16BG22BH22BI27BR29BY28CH21CR22CY28CZ24DE22DJ27DK18DO28EE20EG29ES24FI18FK18FO18FR27GB22\
     GE22GI23GL18GR27GT28HN28HR21HU28IE22IL23IQ23IS26IT27JO30KW30KZ20LB28LC32LI21LT20LU20LV21LY25MC27MD24ME22MK19MN20MR27MT31MU30NI28\
     NL18NO15OM23PK24PL28PS29PT25QA29RO24RS22RU33SA24SC31SD18SE24SI19SK24SM27SO23ST25SV28TL23TN24TR26UA29VA22VG24XK20YE30";
@@ -26,6 +26,10 @@ pub(super) fn find(text: &str) -> Places {
 
 /// Where the number that begins here ends. Groups stand apart by one space.
 fn account_from(text: &str, start: usize) -> Option<usize> {
+    // Most words go on otherwise, and the table of countries is long.
+    if !matches!(byte(text, Some(start + 2)), b'0'..=b'9' | b' ') {
+        return None;
+    }
     let length = length(byte(text, Some(start)), byte(text, Some(start + 1)))?;
     // The first four characters are counted last, so they wait.
     let (mut head, mut head_weight, mut remainder) = (0_u32, 1_u32, 0_u32);
@@ -54,8 +58,10 @@ fn account_from(text: &str, start: usize) -> Option<usize> {
 
 fn length(first: u8, second: u8) -> Option<usize> {
     let country = [first.to_ascii_uppercase(), second.to_ascii_uppercase()];
-    let entry = LENGTHS.as_bytes().chunks_exact(4).find(|entry| entry.starts_with(&country))?;
-    core::str::from_utf8(entry.get(2..)?).ok()?.parse().ok()
+    let (entries, _) = LENGTHS.as_bytes().as_chunks::<4>();
+    let at = entries.binary_search_by_key(&country, |[first, second, ..]| [*first, *second]).ok()?;
+    let [_, _, tens, ones] = entries.get(at)?;
+    Some(usize::from(tens - b'0') * 10 + usize::from(ones - b'0'))
 }
 
 #[cfg(test)]
@@ -71,6 +77,7 @@ mod tests {
     #[test]
     fn the_table_is_whole() {
         assert_eq!(LENGTHS.len() % 4, 0);
+        assert!(LENGTHS.as_bytes().chunks_exact(4).is_sorted());
         for entry in LENGTHS.as_bytes().chunks_exact(4) {
             assert!((15..=34).contains(&length(entry[0], entry[1]).unwrap()), "{entry:?}");
         }

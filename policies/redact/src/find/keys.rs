@@ -24,13 +24,13 @@ pub(super) fn find_aws(text: &str, member: &str) -> Places {
     }
     let named = has_hint(member.as_bytes());
     let mut start = 0;
-    for run in text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '/' | '+'))) {
+    for run in text.as_bytes().split(|byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'+'))) {
         let end = start + run.len();
         if run.len() == AWS_SECRET_BYTES && is_mixed(run) && (named || has_hint(before(text, start))) {
             places.push((start, end));
         }
-        // Over the character that split it off.
-        start = end + text.get(end..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
+        // Over the byte that split it off.
+        start = end + 1;
     }
     places
 }
@@ -44,8 +44,8 @@ fn has_hint(bytes: &[u8]) -> bool {
 }
 
 /// A digest in hexadecimal has 40 characters too, and a word none of the digits.
-fn is_mixed(run: &str) -> bool {
-    let has = |is: fn(&u8) -> bool| run.as_bytes().iter().any(is);
+fn is_mixed(run: &[u8]) -> bool {
+    let has = |is: fn(&u8) -> bool| run.iter().any(is);
     has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_digit)
 }
 
