@@ -49,7 +49,7 @@ use crate::trace::Span;
 use event_store::EventStore;
 use mcp::capability::{ClientCapabilities, ListChanged, ServerCapabilities};
 use mcp::header::HeaderValues;
-use mcp::params::LogLevel;
+use mcp::params::{LogLevel, Params};
 use mcp::result::{CacheHints, CacheScope, Implementation, List};
 use mcp::{Era, JsonText, Notification, Request, Revision};
 use sandbox::Sandbox;
@@ -221,10 +221,10 @@ pub fn known(method: &str) -> &'static str {
 
 impl Rooms {
     /// Answers a request of either era; `initialize` has its own door, because it makes what the others need.
-    pub async fn request(self: &Arc<Self>, context: Context, request: &Request) -> Answer {
+    pub async fn request(self: &Arc<Self>, context: Context, request: &Request, params: &Params<'_>) -> Answer {
         let (span, era) = (context.span.clone(), context.revision.era());
         let (owner, server) = (context.caller.owner(), context.server.id.clone());
-        match self.dispatch(context, request).await {
+        match self.dispatch(context, request, params).await {
             Ok(answer) => {
                 span.otherwise(OUTCOME, metrics::Outcome::Ok.word());
                 answer
@@ -252,8 +252,7 @@ impl Rooms {
         }
     }
 
-    async fn dispatch(self: &Arc<Self>, context: Context, request: &Request) -> Result<Answer, Failure> {
-        let params = request.params.as_deref();
+    async fn dispatch(self: &Arc<Self>, context: Context, request: &Request, params: &Params<'_>) -> Result<Answer, Failure> {
         let offers = |list| context.server.offers(list);
         let (tools, resources, prompts) = (offers(List::Tools), offers(List::Resources), offers(List::Prompts));
         let now = |result: JsonText| Ok(Answer::Now(Ok(result)));

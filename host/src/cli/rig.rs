@@ -264,7 +264,7 @@ impl Rig {
             mirrored: MirroredHeaders(headers.into_iter().map(|(name, value)| (name.into(), value.into_bytes())).collect()),
         };
         let request = Request { id: Id::Number(1), method: "tools/call".into(), params: Some(raw(params)?) };
-        let end = match self.rooms.request(context, &request).await {
+        let end = match self.rooms.request(context, &request, &mcp::params::Params::of(request.params.as_deref())).await {
             Answer::Now(end) => end,
             Answer::Running(mut run) => loop {
                 match run.next().await {

@@ -7,13 +7,19 @@ use crate::method;
 use crate::trace::{Arrival, Span};
 use axum::http::HeaderMap;
 use mcp::meta::TraceContext;
+use mcp::params::Params;
 use mcp::{Id, Request, Revision};
 
 /// Nothing where no traces are recorded, or not this one. The parent stands in `_meta`, which is what the protocol says; a header counts where
 /// `_meta` names none.
-pub(super) fn span(arrival: Arrival, headers: &HeaderMap, request: &Request, (caller, server): (&Caller, &Server)) -> Span {
+pub(super) fn span(
+    arrival: Arrival,
+    headers: &HeaderMap,
+    (request, params): (&Request, &Params<'_>),
+    (caller, server): (&Caller, &Server),
+) -> Span {
     let parent = || {
-        let said = TraceContext::of_params(request.params.as_deref());
+        let said = TraceContext::of_params(params);
         if said.traceparent.is_some() { said } else { inbound::trace(headers) }
     };
     let span = arrival.request(method::known(&request.method), parent);

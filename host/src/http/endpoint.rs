@@ -29,6 +29,7 @@ use axum::routing::{any, get};
 use mcp::era::EraDecision;
 use mcp::jsonrpc::Outcome;
 use mcp::modern::Envelope;
+use mcp::params::Params;
 use mcp::{Body as Messages, Era, Id, JsonText, Message, Notification, Request, Response as McpResponse, Revision};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -273,31 +274,33 @@ impl Exchange {
 
     /// One whose id is known, if it has one.
     async fn known_message(self, id: Option<Id>, message: Message) -> Response<Body> {
-        let era = mcp::era::era(&message, inbound::version(&self.headers));
-        match (era, posted(message)) {
+        // Borrowed from here on: whoever looks at them sees the same.
+        let params = message.params();
+        let era = mcp::era::era(&message, &params, inbound::version(&self.headers));
+        match (era, posted(&message)) {
             (EraDecision::Refused(refusal), _) => error::response(id.as_ref(), &Failure::Ladder(refusal), Era::Modern),
             (EraDecision::Modern | EraDecision::Legacy { .. }, Err(failure)) => error::response(None, &failure, Era::Legacy),
-            (EraDecision::Modern, Ok(Posted::Request(request))) => self.modern(request).await,
+            (EraDecision::Modern, Ok(Posted::Request(request))) => self.modern(request, &params).await,
             // M4: the modern era defines no notification that a client posts. It is taken and dropped, so none can cancel by a guessed id.
             (EraDecision::Modern, Ok(Posted::Notification(_))) => accepted(),
             // M3: nothing of the host's own waits for one.
             (EraDecision::Modern, Ok(Posted::Response(_))) => unexpected_response(),
             (EraDecision::Legacy { .. }, Ok(Posted::Request(request))) if &*request.method == "initialize" => {
-                self.initialize(&request).await
+                self.initialize(request, &params).await
             }
-            (EraDecision::Legacy { header }, Ok(posted)) => self.legacy(posted, header).await,
+            (EraDecision::Legacy { header }, Ok(posted)) => self.legacy(posted, &params, header).await,
         }
     }
 
-    fn span(&self, request: &Request, revision: Revision) -> Span {
-        let span = arrived::span(self.arrival, &self.headers, request, (&self.caller, &self.server));
+    fn span(&self, request: &Request, params: &Params<'_>, revision: Revision) -> Span {
+        let span = arrived::span(self.arrival, &self.headers, (request, params), (&self.caller, &self.server));
         arrived::speaks(&span, revision);
         span
     }
 
-    async fn modern(self, request: Request) -> Response<Body> {
+    async fn modern(self, request: &Request, params: &Params<'_>) -> Response<Body> {
         // Rungs 1 to 5; the rest needs the method.
-        let envelope = match Envelope::read(&request, &inbound::modern(&self.headers)) {
+        let envelope = match Envelope::read(request, params, &inbound::modern(&self.headers)) {
             Ok(envelope) => envelope,
             Err(refusal) => return error::response(Some(&request.id), &Failure::Ladder(refusal), Era::Modern),
         };
@@ -305,7 +308,7 @@ impl Exchange {
             Ok(level) => level,
             Err(error) => return error::response(Some(&request.id), &error.into(), Era::Modern),
         };
-        let span = self.span(&request, envelope.revision);
+        let span = self.span(request, params, envelope.revision);
         let context = Context {
             caller: self.caller,
             server: self.server,
@@ -318,18 +321,18 @@ impl Exchange {
             span,
             mirrored: inbound::mirrored(&self.headers),
         };
-        let answer = self.front.rooms.request(context, &request).await;
-        respond(&self.front, answer, request.id, Era::Modern, self.accepts, self.cut).await
+        let answer = self.front.rooms.request(context, request, params).await;
+        respond(&self.front, answer, request.id.clone(), Era::Modern, self.accepts, self.cut).await
     }
 
-    async fn initialize(self, request: &Request) -> Response<Body> {
+    async fn initialize(self, request: &Request, params: &Params<'_>) -> Response<Body> {
         // A session id that comes with `initialize` is that of an older session, as a rule one that is over: a new one begins (2.1).
         let live = self.front.session(&self.caller, &self.server, &self.headers).is_ok();
         if live && self.front.rooms.legacy.stateful_sessions {
             return error::response(Some(&request.id), &Failure::AlreadyInitialized, Era::Legacy);
         }
-        let span = arrived::span(self.arrival, &self.headers, request, (&self.caller, &self.server));
-        match initialize(&self.front.rooms, &self.caller, &self.server, request).await {
+        let span = arrived::span(self.arrival, &self.headers, (request, params), (&self.caller, &self.server));
+        match initialize(&self.front.rooms, &self.caller, &self.server, params).await {
             Ok((result, session)) => {
                 session.iter().for_each(|session| arrived::speaks(&span, session.revision));
                 span.otherwise("gatehouse.outcome", "ok");
@@ -346,7 +349,7 @@ impl Exchange {
     }
 
     /// The legacy rungs (2.2). `header` is what the version header names: it stands in for a session's revision where there is none.
-    async fn legacy(self, posted: Posted, header: Option<Revision>) -> Response<Body> {
+    async fn legacy(self, posted: Posted<'_>, params: &Params<'_>, header: Option<Revision>) -> Response<Body> {
         let session = match self.legacy_session() {
             Ok(session) => session,
             Err(failure) => return error::response(posted.id(), &failure, Era::Legacy),
@@ -355,18 +358,18 @@ impl Exchange {
         let mut response = match posted {
             Posted::Request(request) => {
                 let accepts = self.legacy_accepts();
-                match (self.legacy_request(&request, revision, session.as_ref()).await, &session) {
+                match (self.legacy_request(request, params, revision, session.as_ref()).await, &session) {
                     (Answer::Running(run), Some(session)) => {
-                        legacy::respond(&self.front, session, request.id, run, accepts, self.cut).await
+                        legacy::respond(&self.front, session, request.id.clone(), run, accepts, self.cut).await
                     }
-                    (answer, _) => respond(&self.front, answer, request.id, Era::Legacy, accepts, self.cut).await,
+                    (answer, _) => respond(&self.front, answer, request.id.clone(), Era::Legacy, accepts, self.cut).await,
                 }
             }
             Posted::Notification(notification) => {
-                self.front.rooms.notification(session.as_deref(), &notification);
+                self.front.rooms.notification(session.as_deref(), notification);
                 accepted()
             }
-            Posted::Response(response) if answered(session.as_deref(), &response) => accepted(),
+            Posted::Response(response) if answered(session.as_deref(), response) => accepted(),
             Posted::Response(_) => unexpected_response(),
         };
         name_session(&mut response, session.as_deref());
@@ -386,7 +389,7 @@ impl Exchange {
         Accepts { events: self.accepts.events && !json_only, ..self.accepts }
     }
 
-    async fn legacy_request(&self, request: &Request, revision: Revision, session: Option<&Arc<Session>>) -> Answer {
+    async fn legacy_request(&self, request: &Request, params: &Params<'_>, revision: Revision, session: Option<&Arc<Session>>) -> Answer {
         let in_flight = match session.map(|session| self.front.rooms.sessions.begin(session, request.id.clone())).transpose() {
             Ok(in_flight) => in_flight,
             Err(NotBegun::IdInUse) => return Answer::Now(Err(Failure::IdInUse)),
@@ -405,15 +408,15 @@ impl Exchange {
             log_level: session.and_then(|session| session.log_level()),
             session: session.cloned(),
             in_flight,
-            span: self.span(request, revision),
+            span: self.span(request, params, revision),
             mirrored: MirroredHeaders::default(),
         };
-        self.front.rooms.request(context, request).await
+        self.front.rooms.request(context, request, params).await
     }
 
     /// A batch (M1, decision 6): its requests run side by side, and their answers come back as one array, without notifications.
     async fn batch(self, messages: Vec<Message>) -> Response<Body> {
-        let posted = messages.into_iter().map(posted).collect::<Result<Vec<_>, _>>();
+        let posted = messages.iter().map(posted).collect::<Result<Vec<_>, _>>();
         let (session, posted) = match self.batch_session().and_then(|session| Ok((session, posted?))) {
             Ok(found) => found,
             Err(failure) => return error::response(None, &failure, Era::Legacy),
@@ -425,7 +428,10 @@ impl Exchange {
         let answers = posted.iter().map(|posted| async {
             match posted {
                 Posted::Request(request) => {
-                    let end = match self.legacy_request(request, session.revision, Some(&session)).await {
+                    let end = match self
+                        .legacy_request(request, &Params::of(request.params.as_deref()), session.revision, Some(&session))
+                        .await
+                    {
                         Answer::Now(end) => end,
                         Answer::Running(mut run) => outbox::end(&mut *run).await,
                     };
@@ -464,15 +470,15 @@ impl Exchange {
 }
 
 /// What a client may post.
-enum Posted {
-    Request(Request),
-    Notification(Notification),
+enum Posted<'a> {
+    Request(&'a Request),
+    Notification(&'a Notification),
     /// To a question of the host's own (handshake era).
-    Response(McpResponse),
+    Response(&'a McpResponse),
 }
 
-impl Posted {
-    fn id(&self) -> Option<&Id> {
+impl<'a> Posted<'a> {
+    fn id(&self) -> Option<&'a Id> {
         match self {
             Self::Request(request) => Some(&request.id),
             Self::Notification(_) | Self::Response(_) => None,
@@ -480,7 +486,7 @@ impl Posted {
     }
 }
 
-fn posted(message: Message) -> Result<Posted, Failure> {
+fn posted(message: &Message) -> Result<Posted<'_>, Failure> {
     match message {
         Message::Request(request) => Ok(Posted::Request(request)),
         Message::Notification(notification) if notification.method.starts_with("notifications/") => Ok(Posted::Notification(notification)),

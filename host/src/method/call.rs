@@ -241,7 +241,7 @@ impl Start {
             spent: Arc::default(),
             share: about.caller.tenant().guests().clone(),
             claim: slot.take_claim(),
-            whose: about.whose(),
+            whose: if permit.is_reusing() { about.whose() } else { None },
         };
         let gate = Gate::new(&about.target, (rooms.json_limits, rooms.sanitize), rooms.limits.result_bytes, results);
         let wordless = gate.is_narrow();

@@ -3,12 +3,11 @@
 use super::call::{self, Completed, Completion, Target, begin};
 use super::{Answer, Context, Rooms};
 use crate::failure::Failure;
-use mcp::params::{CompleteParams, Input, Reference};
+use mcp::params::{CompleteParams, Input, Params, Reference};
 use mcp::result::CompleteResult;
-use serde_json::value::RawValue;
 use std::sync::Arc;
 
-pub(super) async fn completion_complete(rooms: &Arc<Rooms>, context: Context, params: Option<&RawValue>) -> Result<Answer, Failure> {
+pub(super) async fn completion_complete(rooms: &Arc<Rooms>, context: Context, params: &Params<'_>) -> Result<Answer, Failure> {
     let params = CompleteParams::read(params)?;
     let (of, guest) = match &params.reference {
         Reference::Prompt(name) => {

@@ -7,9 +7,9 @@ use crate::failure::Failure;
 use crate::session::Session;
 use crate::tenant::Quantity;
 use mcp::capability::ListChanged;
-use mcp::params::InitializeParams;
+use mcp::params::{InitializeParams, Params};
 use mcp::result::InitializeResult;
-use mcp::{JsonText, Request, Revision};
+use mcp::{JsonText, Revision};
 use std::sync::Arc;
 
 /// Answers the handshake. The session is none in stateless mode; if there is one, it is in the store before its name is told.
@@ -21,9 +21,9 @@ pub async fn initialize(
     rooms: &Rooms,
     caller: &Caller,
     server: &Server,
-    request: &Request,
+    params: &Params<'_>,
 ) -> Result<(JsonText, Option<Arc<Session>>), Failure> {
-    let params = InitializeParams::read(request.params.as_deref())?;
+    let params = InitializeParams::read(params)?;
     if rooms.draining.is_cancelled() {
         return Err(Failure::Draining);
     }
@@ -34,7 +34,7 @@ pub async fn initialize(
         let session = rooms.sessions.create((owner.clone(), at.cloned()), revision, params.capabilities, &ceilings).await;
         Some(session.map_err(|reason| {
             let failure = Failure::from(reason);
-            rooms.note_refusal(&owner, at, &failure, &request.method);
+            rooms.note_refusal(&owner, at, &failure, "initialize");
             failure
         })?)
     } else {

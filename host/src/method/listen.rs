@@ -10,7 +10,7 @@ use crate::task::Task;
 use crate::trace::Span;
 use mcp::Id;
 use mcp::listen::{ListKind, ListenParams};
-use serde_json::value::RawValue;
+use mcp::params::Params;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
@@ -24,7 +24,7 @@ use tokio::time::Instant;
 /// # Errors
 ///
 /// For parameters of a wrong shape, too many listeners, and tasks without their extension.
-pub(super) async fn listen(rooms: &Arc<Rooms>, mut context: Context, id: &Id, params: Option<&RawValue>) -> Result<Box<dyn Run>, Failure> {
+pub(super) async fn listen(rooms: &Arc<Rooms>, mut context: Context, id: &Id, params: &Params<'_>) -> Result<Box<dyn Run>, Failure> {
     let mut params = ListenParams::read(params)?;
     if !params.task_ids.is_empty() {
         task::declared(&context)?;

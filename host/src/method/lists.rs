@@ -10,9 +10,8 @@ use crate::catalog::Written;
 use crate::failure::Failure;
 use crate::keys::{About, Seal};
 use crate::outbox::End;
-use mcp::params::ListParams;
+use mcp::params::{ListParams, Params};
 use mcp::result::{List, ListResult};
-use serde_json::value::RawValue;
 
 /// How lists are cut.
 #[derive(Debug)]
@@ -70,7 +69,7 @@ impl<'a> Listed<'a> {
     }
 }
 
-pub(super) async fn list(rooms: &Rooms, context: &Context, list: List, params: Option<&RawValue>) -> End {
+pub(super) async fn list(rooms: &Rooms, context: &Context, list: List, params: &Params<'_>) -> End {
     let params = ListParams::read(params)?;
     let (principal, server) = (context.caller.principal(), context.server.id.as_ref().map(ToString::to_string));
     let about = About::of([

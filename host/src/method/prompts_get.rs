@@ -3,11 +3,10 @@
 use super::call::{self, Target, begin};
 use super::{Answer, Context, Rooms};
 use crate::failure::Failure;
-use mcp::params::GetPromptParams;
-use serde_json::value::RawValue;
+use mcp::params::{GetPromptParams, Params};
 use std::sync::Arc;
 
-pub(super) async fn prompts_get(rooms: &Arc<Rooms>, context: Context, params: Option<&RawValue>) -> Result<Answer, Failure> {
+pub(super) async fn prompts_get(rooms: &Arc<Rooms>, context: Context, params: &Params<'_>) -> Result<Answer, Failure> {
     let params = GetPromptParams::read(params)?;
     let unknown = || Failure::UnknownPrompt(params.name.clone());
     let prompt = Arc::clone(context.server.prompt(&params.name).ok_or_else(unknown)?);

@@ -3,11 +3,10 @@
 use super::call::{self, Target, begin};
 use super::{Answer, Context, Rooms};
 use crate::failure::Failure;
-use mcp::params::ReadResourceParams;
-use serde_json::value::RawValue;
+use mcp::params::{Params, ReadResourceParams};
 use std::sync::Arc;
 
-pub(super) async fn resources_read(rooms: &Arc<Rooms>, context: Context, params: Option<&RawValue>) -> Result<Answer, Failure> {
+pub(super) async fn resources_read(rooms: &Arc<Rooms>, context: Context, params: &Params<'_>) -> Result<Answer, Failure> {
     let params = ReadResourceParams::read(params)?;
     let unknown = || Failure::UnknownResource(params.uri.clone());
     let readable = context.server.readable(&params.uri).ok_or_else(unknown)?;

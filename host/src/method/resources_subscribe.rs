@@ -6,11 +6,10 @@ use crate::auth::Denied;
 use crate::failure::Failure;
 use crate::outbox::End;
 use crate::session::Session;
-use mcp::params::SubscribeParams;
-use serde_json::value::RawValue;
+use mcp::params::{Params, SubscribeParams};
 use std::sync::Arc;
 
-pub(super) async fn subscribe(rooms: &Rooms, context: &Context, params: Option<&RawValue>) -> End {
+pub(super) async fn subscribe(rooms: &Rooms, context: &Context, params: &Params<'_>) -> End {
     let session = session(context, "resources/subscribe")?;
     let uri = SubscribeParams::read(params)?.uri;
     let unknown = || Failure::UnknownResource(uri.clone());
@@ -31,7 +30,7 @@ pub(super) async fn subscribe(rooms: &Rooms, context: &Context, params: Option<&
 }
 
 /// What is not subscribed to is unsubscribed from already.
-pub(super) async fn unsubscribe(rooms: &Rooms, context: &Context, params: Option<&RawValue>) -> End {
+pub(super) async fn unsubscribe(rooms: &Rooms, context: &Context, params: &Params<'_>) -> End {
     let session = session(context, "resources/unsubscribe")?;
     if session.unsubscribe(&SubscribeParams::read(params)?.uri) {
         rooms.sessions.keep(session).await;

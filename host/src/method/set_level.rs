@@ -3,10 +3,9 @@
 use super::{Context, Rooms};
 use crate::failure::Failure;
 use crate::outbox::End;
-use mcp::params::SetLevelParams;
-use serde_json::value::RawValue;
+use mcp::params::{Params, SetLevelParams};
 
-pub(super) async fn set_level(rooms: &Rooms, context: &Context, params: Option<&RawValue>) -> End {
+pub(super) async fn set_level(rooms: &Rooms, context: &Context, params: &Params<'_>) -> End {
     // Without a session there is nothing to remember it by, and it was not announced.
     let session = context.session.as_ref().ok_or_else(|| Failure::MethodNotFound("logging/setLevel".into()))?;
     let level = SetLevelParams::read(params)?.level;

@@ -9,6 +9,7 @@ use crate::outbox::{End, Reply, Run};
 use crate::task::{Called, Change, NoTask, Resumed, Task, View};
 use crate::trace::Span;
 use mcp::capability::{Capability, ClientCapabilities};
+use mcp::params::Params;
 use mcp::task::{TaskParams, UpdateParams};
 use mcp::{JsonText, Revision};
 use sandbox::contract::Resume;
@@ -189,14 +190,14 @@ pub(super) fn declared(context: &Context) -> Result<(), Failure> {
     if declared { Ok(()) } else { Err(Failure::MissingCapability(extension)) }
 }
 
-pub(super) async fn get(rooms: &Rooms, context: &Context, params: Option<&RawValue>) -> End {
+pub(super) async fn get(rooms: &Rooms, context: &Context, params: &Params<'_>) -> End {
     declared(context)?;
     let task = rooms.task(context, &TaskParams::read(params)?.task_id).await?;
     let view = task.view().await;
     Ok(wire(&task, &view, rooms).detailed(&view.detail, context.revision, &rooms.implementation))
 }
 
-pub(super) async fn cancel(rooms: &Rooms, context: &Context, params: Option<&RawValue>) -> End {
+pub(super) async fn cancel(rooms: &Rooms, context: &Context, params: &Params<'_>) -> End {
     declared(context)?;
     let task = rooms.task(context, &TaskParams::read(params)?.task_id).await?;
     // What runs ends by this, and finds that its task has ended already.
@@ -205,7 +206,7 @@ pub(super) async fn cancel(rooms: &Rooms, context: &Context, params: Option<&Raw
     rooms.acknowledged(context.revision)
 }
 
-pub(super) async fn update(rooms: &Arc<Rooms>, context: Context, params: Option<&RawValue>) -> End {
+pub(super) async fn update(rooms: &Arc<Rooms>, context: Context, params: &Params<'_>) -> End {
     declared(&context)?;
     let params = UpdateParams::read(params)?;
     let task = rooms.task(&context, &params.task_id).await?;

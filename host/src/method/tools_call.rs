@@ -5,11 +5,10 @@ use super::{Answer, Context, Rooms};
 use crate::catalog::TaskNeed;
 use crate::failure::Failure;
 use mcp::capability::Capability;
-use mcp::params::CallToolParams;
-use serde_json::value::RawValue;
+use mcp::params::{CallToolParams, Params};
 use std::sync::Arc;
 
-pub(super) async fn tools_call(rooms: &Arc<Rooms>, context: Context, params: Option<&RawValue>) -> Result<Answer, Failure> {
+pub(super) async fn tools_call(rooms: &Arc<Rooms>, context: Context, params: &Params<'_>) -> Result<Answer, Failure> {
     let params = CallToolParams::read(params)?;
     let modern = context.revision.disconnect_cancels();
 

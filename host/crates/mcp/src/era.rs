@@ -1,10 +1,10 @@
 //! Which era a message belongs to: rows E1 to E4, M3 and M4 of 1.4. The body decides; the header is a cross-check.
 
 use crate::header::{HeaderValues, literal};
-use crate::jsonrpc::{Message, Notification, Request};
+use crate::jsonrpc::{Message, Request};
 use crate::modern::{HeaderFault, Refusal, VERSION_HEADER};
+use crate::params::Params;
 use crate::{Era, Revision, meta};
-use serde_json::value::RawValue;
 
 /// The road that a message takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,12 +20,12 @@ pub enum EraDecision {
     Refused(Refusal),
 }
 
-/// Decides the era of `message`, which came with `version` in `MCP-Protocol-Version`.
+/// Decides the era of `message`, whose parameters are `params`, and which came with `version` in `MCP-Protocol-Version`.
 #[must_use]
-pub fn era(message: &Message, version: HeaderValues<'_>) -> EraDecision {
+pub fn era(message: &Message, params: &Params<'_>, version: HeaderValues<'_>) -> EraDecision {
     match message {
-        Message::Request(request) => of_request(request, version),
-        Message::Notification(notification) => of_notification(notification, version),
+        Message::Request(request) => of_request(request, params, version),
+        Message::Notification(_) => of_notification(params, version),
         Message::Response(_) => match Named::read(version) {
             // M3, J26: the modern era has no server requests, hence nothing to respond to.
             Ok(Named::Modern(_)) => EraDecision::Refused(Refusal::UnexpectedResponse),
@@ -40,11 +40,10 @@ pub fn of_header(version: HeaderValues<'_>) -> EraDecision {
     without_claim(Named::read(version))
 }
 
-fn of_request(request: &Request, version: HeaderValues<'_>) -> EraDecision {
-    let params = request.params.as_deref();
+fn of_request(request: &Request, params: &Params<'_>, version: HeaderValues<'_>) -> EraDecision {
     let initialize = &*request.method == "initialize";
     // E1. For `initialize` the claim must hold, else it is a handshake.
-    if meta::claims_modern(params) && (!initialize || claim_holds(params)) {
+    if params.claim_modern() && (!initialize || claim_holds(params)) {
         return EraDecision::Modern;
     }
     match Named::read(version) {
@@ -60,9 +59,9 @@ fn of_request(request: &Request, version: HeaderValues<'_>) -> EraDecision {
 }
 
 /// M4.
-fn of_notification(notification: &Notification, version: HeaderValues<'_>) -> EraDecision {
+fn of_notification(params: &Params<'_>, version: HeaderValues<'_>) -> EraDecision {
     let named = Named::read(version);
-    if !meta::claims_modern(notification.params.as_deref()) {
+    if !params.claim_modern() {
         return match named {
             Ok(Named::Modern(_)) => EraDecision::Modern,
             other => without_claim(other),
@@ -92,11 +91,12 @@ fn unsupported(requested: &str) -> EraDecision {
 }
 
 /// Whether the envelope is well formed and names a modern revision.
-fn claim_holds(params: Option<&RawValue>) -> bool {
-    let version = meta::member(params, meta::PROTOCOL_VERSION)
+fn claim_holds(params: &Params<'_>) -> bool {
+    let version = params
+        .meta(meta::PROTOCOL_VERSION)
         .and_then(|raw| serde_json::from_str::<Box<str>>(raw.get()).ok())
         .and_then(|version| version.parse::<Revision>().ok());
-    let capabilities = meta::member(params, meta::CLIENT_CAPABILITIES);
+    let capabilities = params.meta(meta::CLIENT_CAPABILITIES);
     version.is_some_and(|revision| revision.era() == Era::Modern) && capabilities.is_some_and(|raw| crate::text::starts_object(raw.get()))
 }
 

@@ -6,7 +6,7 @@ mod parse;
 pub use id::{ID_BYTES_MAX, Id};
 pub use parse::{BATCH_MAX, ParseError, ParseErrorKind, parse};
 
-use crate::meta;
+use crate::params::Params;
 use serde_json::value::RawValue;
 
 /// A message with a method and an id: it wants an answer.
@@ -59,13 +59,13 @@ pub enum Message {
 }
 
 impl Message {
-    /// Whether `params._meta` has the key that makes a message modern, whatever its value (M1, M4, E1).
+    /// Its parameters; a response has none.
     #[must_use]
-    pub fn claims_modern(&self) -> bool {
+    pub fn params(&self) -> Params<'_> {
         match self {
-            Message::Request(request) => meta::claims_modern(request.params.as_deref()),
-            Message::Notification(notification) => meta::claims_modern(notification.params.as_deref()),
-            Message::Response(_) => false,
+            Message::Request(request) => Params::of(request.params.as_deref()),
+            Message::Notification(notification) => Params::of(notification.params.as_deref()),
+            Message::Response(_) => Params::default(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::jsonrpc::Id;
 use crate::members::Members;
 use crate::meta::{self, RequestMeta};
-use crate::params::ParamsError;
+use crate::params::{Params, ParamsError};
 use crate::result::List;
 use crate::text::{JsonText, Object};
 use crate::write;
@@ -90,10 +90,9 @@ impl ListenParams {
     ///
     /// # Errors
     /// The member that is missing or wrong.
-    pub fn read(params: Option<&RawValue>) -> Result<ListenParams, ParamsError> {
-        let outer = Members::of_params(params);
-        RequestMeta::of_members(&outer)?;
-        let wanted = outer.object("notifications")?.ok_or(ParamsError::missing("notifications"))?;
+    pub fn read(params: &Params<'_>) -> Result<ListenParams, ParamsError> {
+        RequestMeta::read(params)?;
+        let wanted = params.members.object("notifications")?.ok_or(ParamsError::missing("notifications"))?;
         let wanted = Members::of(wanted.get()).unwrap_or_default();
         let flag = |name: &str, error: ParamsError| match wanted.optional(name).map(RawValue::get) {
             None | Some("false") => Ok(false),
@@ -157,7 +156,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named() {
-        let read = |text: &str| ListenParams::read(Some(&serde_json::from_str::<Box<RawValue>>(text).expect("JSON")));
+        let read = |text: &str| ListenParams::read(&Params::of(Some(&serde_json::from_str::<Box<RawValue>>(text).expect("JSON"))));
         assert!(read("{}").is_err() && read(r#"{"notifications":[]}"#).is_err());
         for wrong in [r#""toolsListChanged":1"#, r#""promptsListChanged":"yes""#, r#""taskIds":[1]"#, r#""resourceSubscriptions":"a:b""#] {
             assert!(read(&format!("{{\"notifications\":{{{wrong}}}}}")).is_err(), "{wrong}");
@@ -170,7 +169,7 @@ mod tests {
     fn what_is_served_is_acknowledged() {
         let wanted = r#"{"notifications":{"toolsListChanged":true,"promptsListChanged":false,"resourcesListChanged":true,
             "resourceSubscriptions":["a:b"],"taskIds":["t"],"somethingNew":true}}"#;
-        let read = ListenParams::read(Some(&serde_json::from_str::<Box<RawValue>>(wanted).expect("JSON"))).expect("read");
+        let read = ListenParams::read(&Params::of(Some(&serde_json::from_str::<Box<RawValue>>(wanted).expect("JSON")))).expect("read");
         let said = String::from_utf8(read.acknowledged(&Id::Number(7))).expect("text");
         let served = r#"{"toolsListChanged":true,"resourcesListChanged":true,"resourceSubscriptions":["a:b"],"taskIds":["t"]}"#;
         assert!(said.contains(&format!("\"notifications\":{served}")) && said.contains("subscriptionId\":7"), "{said}");

@@ -16,11 +16,6 @@ impl<'a> Members<'a> {
         deserializer.deserialize_map(Collect).ok().map(Members)
     }
 
-    /// The members of parameters, which are an object or absent.
-    pub(crate) fn of_params(params: Option<&'a RawValue>) -> Members<'a> {
-        params.and_then(|raw| Members::of(raw.get())).unwrap_or_default()
-    }
-
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
         self.0.iter().map(|(key, value)| (key.as_ref(), *value))
     }

@@ -2,7 +2,7 @@
 
 use crate::jsonrpc::Id;
 use crate::members::Members;
-use crate::params::ParamsError;
+use crate::params::{Params, ParamsError};
 use crate::text::{JsonText, Object};
 use serde_json::value::RawValue;
 
@@ -23,18 +23,6 @@ pub const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
 pub const META_KEYS_MAX: usize = 64;
 /// The longest `_meta` of a request, in bytes as sent (`reliability.md` 5.1).
 pub const META_BYTES_MAX: usize = 16 * 1024;
-
-/// Whether `params._meta` has the key [`PROTOCOL_VERSION`], whatever its value.
-#[must_use]
-pub fn claims_modern(params: Option<&RawValue>) -> bool {
-    member(params, PROTOCOL_VERSION).is_some()
-}
-
-/// One member of `params._meta`.
-pub(crate) fn member<'a>(params: Option<&'a RawValue>, name: &str) -> Option<&'a RawValue> {
-    let meta = Members::of_params(params).get("_meta")?;
-    Members::of(meta.get())?.get(name)
-}
 
 /// A token that the client wants to see on progress notifications: a string or an integer, under the same rules as an
 /// [`Id`] (J24).
@@ -69,9 +57,9 @@ pub struct TraceContext {
 impl TraceContext {
     /// What `params._meta` says, whatever else is wrong with it: for who looks at a request before its method does.
     #[must_use]
-    pub fn of_params(params: Option<&RawValue>) -> TraceContext {
-        let raw = Members::of_params(params).get("_meta").filter(|raw| raw.get().len() <= META_BYTES_MAX);
-        let Some(members) = raw.and_then(|raw| Members::of(raw.get())) else { return TraceContext::default() };
+    pub fn of_params(params: &Params<'_>) -> TraceContext {
+        let is_short = params.members.get("_meta").is_some_and(|raw| raw.get().len() <= META_BYTES_MAX);
+        let Some(members) = params.meta.as_ref().filter(|_| is_short) else { return TraceContext::default() };
         let mut trace = TraceContext::default();
         members.iter().for_each(|(key, value)| trace.take(key, value));
         trace.whole()
@@ -116,28 +104,13 @@ impl TraceContext {
     }
 }
 
-/// What `_meta` claims about the request itself, unread: the modern ladder judges it, the legacy era ignores it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Claims {
-    /// [`PROTOCOL_VERSION`].
-    pub protocol_version: Option<JsonText>,
-    /// [`CLIENT_CAPABILITIES`].
-    pub client_capabilities: Option<JsonText>,
-    /// [`CLIENT_INFO`].
-    pub client_info: Option<JsonText>,
-    /// [`LOG_LEVEL`].
-    pub log_level: Option<JsonText>,
-}
-
-/// The `_meta` of a request.
+/// The `_meta` of a request, without what it claims about the request itself: the modern ladder judges that, and the legacy era ignores it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestMeta {
     /// Progress is wanted, under this token.
     pub progress_token: Option<ProgressToken>,
     /// Where the request belongs in a trace.
     pub trace: TraceContext,
-    /// What it claims about itself.
-    pub claims: Claims,
     /// All other members, without those that are reserved for the protocol: what a guest may see. Absent if empty.
     pub extra: Option<JsonText>,
 }
@@ -148,19 +121,14 @@ impl RequestMeta {
     /// # Errors
     /// It is no object, passes [`META_KEYS_MAX`] or [`META_BYTES_MAX`], or its `progressToken` is neither a string
     /// nor an integer.
-    pub fn of_params(params: Option<&RawValue>) -> Result<RequestMeta, ParamsError> {
-        RequestMeta::of_members(&Members::of_params(params))
-    }
-
-    pub(crate) fn of_members(params: &Members<'_>) -> Result<RequestMeta, ParamsError> {
+    pub fn read(params: &Params<'_>) -> Result<RequestMeta, ParamsError> {
         let mut meta = RequestMeta::default();
-        let Some(raw) = params.object("_meta")? else {
+        let (Some(raw), Some(members)) = (params.members.object("_meta")?, &params.meta) else {
             return Ok(meta);
         };
         if raw.get().len() > META_BYTES_MAX {
             return Err(ParamsError::wrong("_meta", "at most 16 KiB long"));
         }
-        let members = Members::of(raw.get()).unwrap_or_default();
         if members.len() > META_KEYS_MAX {
             return Err(ParamsError::wrong("_meta", "an object of at most 64 members"));
         }
@@ -173,10 +141,6 @@ impl RequestMeta {
                     meta.progress_token = Some(token.ok_or(wrong)?);
                 }
                 "traceparent" | "tracestate" | "baggage" => meta.trace.take(key, value),
-                PROTOCOL_VERSION => meta.claims.protocol_version = Some(value.into()),
-                CLIENT_CAPABILITIES => meta.claims.client_capabilities = Some(value.into()),
-                CLIENT_INFO => meta.claims.client_info = Some(value.into()),
-                LOG_LEVEL => meta.claims.log_level = Some(value.into()),
                 reserved if is_reserved(reserved) => {}
                 other => extra.splice(other, value.get()),
             }

@@ -5,14 +5,13 @@ mod refusal;
 pub use refusal::{HeaderFault, Refusal};
 
 use crate::Era;
+use crate::Revision;
 use crate::capability::ClientCapabilities;
 use crate::header::{self, HeaderValues};
 use crate::jsonrpc::Request;
-use crate::members::Members;
-use crate::meta::RequestMeta;
-use crate::params::{LogLevel, ParamsError};
+use crate::meta::{self, RequestMeta};
+use crate::params::{LogLevel, Params, ParamsError};
 use crate::result::Implementation;
-use crate::{JsonText, Revision};
 
 /// The header that repeats `pv`.
 pub const VERSION_HEADER: &str = "MCP-Protocol-Version";
@@ -43,6 +42,8 @@ pub struct Envelope {
     pub client_info: Option<Implementation>,
     /// Progress token, trace, and what is passed on to the guest.
     pub meta: RequestMeta,
+    /// What it says about log messages, if that is a level.
+    log_level: Option<Result<LogLevel, ()>>,
 }
 
 impl Envelope {
@@ -50,27 +51,24 @@ impl Envelope {
     ///
     /// # Errors
     /// The first rung that fails.
-    pub fn read(request: &Request, headers: &ModernHeaders<'_>) -> Result<Envelope, Refusal> {
-        let params = Members::of_params(request.params.as_deref());
-
+    pub fn read(request: &Request, params: &Params<'_>, headers: &ModernHeaders<'_>) -> Result<Envelope, Refusal> {
         // Rung 1: `_meta` holds `pv` and `cc`; all that is wrong with `_meta` itself belongs here (J24, J25).
-        let meta = RequestMeta::of_members(&params).map_err(Refusal::Meta)?;
-        let (Some(version), Some(capabilities)) = (&meta.claims.protocol_version, &meta.claims.client_capabilities) else {
-            return Err(Refusal::MetaMissing {
-                protocol_version: meta.claims.protocol_version.is_none(),
-                client_capabilities: meta.claims.client_capabilities.is_none(),
-            });
+        let meta = RequestMeta::read(params).map_err(Refusal::Meta)?;
+        let (version, capabilities) = (params.meta(meta::PROTOCOL_VERSION), params.meta(meta::CLIENT_CAPABILITIES));
+        let (Some(version), Some(capabilities)) = (version, capabilities) else {
+            return Err(Refusal::MetaMissing { protocol_version: version.is_none(), client_capabilities: capabilities.is_none() });
         };
-        let client_capabilities = parse(capabilities, ClientCapabilities::from_json)
+        let client_capabilities = ClientCapabilities::from_json(capabilities)
             .ok_or(Refusal::Meta(ParamsError::wrong("_meta.clientCapabilities", "an object")))?;
         let wrong_info = ParamsError::wrong("_meta.clientInfo", "an object with the strings name and version");
-        let client_info = match &meta.claims.client_info {
-            Some(info) => Some(parse(info, Implementation::from_json).ok_or(Refusal::Meta(wrong_info))?),
+        let client_info = match params.meta(meta::CLIENT_INFO) {
+            Some(info) => Some(Implementation::from_json(info).ok_or(Refusal::Meta(wrong_info))?),
             None => None,
         };
+        let log_level = params.meta(meta::LOG_LEVEL).map(|raw| LogLevel::from_json(raw.get()).ok_or(()));
 
         // Rung 2: the version header says what the body says. What is no string equals no header.
-        let version: Option<Box<str>> = serde_json::from_str(version.as_str()).ok();
+        let version: Option<Box<str>> = serde_json::from_str(version.get()).ok();
         let version = agree(VERSION_HEADER, headers.version, version, |bytes| header::literal(bytes).map(Into::into))?;
 
         // Rung 3: the method header is the method, byte for byte.
@@ -78,7 +76,7 @@ impl Envelope {
 
         // Rung 4: the name header is, decoded, what the method is about.
         if let Some(member) = name_member(&request.method) {
-            let name = params.get(member).and_then(|raw| serde_json::from_str(raw.get()).ok());
+            let name = params.members.get(member).and_then(|raw| serde_json::from_str(raw.get()).ok());
             agree(NAME_HEADER, headers.name, name, |bytes| header::decode(bytes).map(Into::into))?;
         }
 
@@ -93,7 +91,7 @@ impl Envelope {
             Ok(_) | Err(_) => return Err(Refusal::UnsupportedVersion { requested: version }),
         };
 
-        Ok(Envelope { revision, client_capabilities, client_info, meta })
+        Ok(Envelope { revision, client_capabilities, client_info, meta, log_level })
     }
 
     /// Rung 9, as far as `_meta` goes: the least level of log messages that this request wants. `None`: it wants none
@@ -102,13 +100,7 @@ impl Envelope {
     /// # Errors
     /// It is not one of the eight levels: -32602.
     pub fn log_level(&self) -> Result<Option<LogLevel>, ParamsError> {
-        match &self.meta.claims.log_level {
-            None => Ok(None),
-            Some(raw) => match LogLevel::from_json(raw.as_str()) {
-                Some(level) => Ok(Some(level)),
-                None => Err(ParamsError::wrong("_meta.logLevel", "a log level")),
-            },
-        }
+        self.log_level.transpose().map_err(|()| ParamsError::wrong("_meta.logLevel", "a log level"))
     }
 }
 
@@ -144,10 +136,6 @@ fn agree(
         Some(body) => refuse(HeaderFault::differs(&value, &body)),
         None => refuse(HeaderFault::Unmatched),
     }
-}
-
-fn parse<T>(text: &JsonText, read: impl Fn(&serde_json::value::RawValue) -> Option<T>) -> Option<T> {
-    serde_json::from_str(text.as_str()).ok().and_then(read)
 }
 
 #[cfg(test)]

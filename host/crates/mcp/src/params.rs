@@ -4,7 +4,7 @@
 use crate::capability::ClientCapabilities;
 use crate::jsonrpc::Id;
 use crate::members::Members;
-use crate::meta::RequestMeta;
+use crate::meta::{self, RequestMeta};
 use crate::result::Implementation;
 use crate::{ErrorCode, ErrorObject, JsonText};
 use serde_json::value::RawValue;
@@ -50,6 +50,35 @@ impl fmt::Display for ParamsError {
 
 impl std::error::Error for ParamsError {}
 
+/// The parameters of a message, taken apart once for everybody who looks at them.
+#[derive(Debug, Default)]
+pub struct Params<'a> {
+    pub(crate) members: Members<'a>,
+    /// Those of `_meta`, where that is an object.
+    pub(crate) meta: Option<Members<'a>>,
+}
+
+impl<'a> Params<'a> {
+    /// Of an object, or of a message without parameters: that is as good as an empty one.
+    #[must_use]
+    pub fn of(raw: Option<&'a RawValue>) -> Params<'a> {
+        let members = raw.and_then(|raw| Members::of(raw.get())).unwrap_or_default();
+        let meta = members.get("_meta").and_then(|meta| Members::of(meta.get()));
+        Params { members, meta }
+    }
+
+    /// One member of `_meta`.
+    pub(crate) fn meta(&self, name: &str) -> Option<&'a RawValue> {
+        self.meta.as_ref()?.get(name)
+    }
+
+    /// Whether `_meta` has the key that makes a message modern, whatever its value (M1, M4, E1).
+    #[must_use]
+    pub fn claim_modern(&self) -> bool {
+        self.meta(meta::PROTOCOL_VERSION).is_some()
+    }
+}
+
 /// The longest `arguments` of a call, in bytes as sent; beyond, the call is refused with
 /// [`ErrorObject::arguments_too_large`] (J23). The host checks it, because the limit may be set lower.
 pub const ARGUMENTS_BYTES_MAX: usize = 1 << 20;
@@ -87,13 +116,13 @@ impl CallToolParams {
     ///
     /// # Errors
     /// The member that is missing or wrong.
-    pub fn read(params: Option<&RawValue>) -> Result<CallToolParams, ParamsError> {
-        let members = Members::of_params(params);
+    pub fn read(params: &Params<'_>) -> Result<CallToolParams, ParamsError> {
+        let members = &params.members;
         Ok(CallToolParams {
             name: members.required_string("name")?,
             arguments: members.object("arguments")?.map(ToOwned::to_owned),
-            input: Input::of(&members)?,
-            meta: RequestMeta::of_members(&members)?,
+            input: Input::of(members)?,
+            meta: RequestMeta::read(params)?,
         })
     }
 }
@@ -112,9 +141,9 @@ impl ListParams {
     ///
     /// # Errors
     /// The member that is wrong.
-    pub fn read(params: Option<&RawValue>) -> Result<ListParams, ParamsError> {
-        let members = Members::of_params(params);
-        Ok(ListParams { cursor: members.string("cursor")?, meta: RequestMeta::of_members(&members)? })
+    pub fn read(params: &Params<'_>) -> Result<ListParams, ParamsError> {
+        let members = &params.members;
+        Ok(ListParams { cursor: members.string("cursor")?, meta: RequestMeta::read(params)? })
     }
 }
 
@@ -134,13 +163,9 @@ impl ReadResourceParams {
     ///
     /// # Errors
     /// The member that is missing or wrong.
-    pub fn read(params: Option<&RawValue>) -> Result<ReadResourceParams, ParamsError> {
-        let members = Members::of_params(params);
-        Ok(ReadResourceParams {
-            uri: members.required_string("uri")?,
-            input: Input::of(&members)?,
-            meta: RequestMeta::of_members(&members)?,
-        })
+    pub fn read(params: &Params<'_>) -> Result<ReadResourceParams, ParamsError> {
+        let members = &params.members;
+        Ok(ReadResourceParams { uri: members.required_string("uri")?, input: Input::of(members)?, meta: RequestMeta::read(params)? })
     }
 }
 
@@ -156,8 +181,8 @@ impl SubscribeParams {
     ///
     /// # Errors
     /// The member that is missing or wrong.
-    pub fn read(params: Option<&RawValue>) -> Result<SubscribeParams, ParamsError> {
-        Ok(SubscribeParams { uri: Members::of_params(params).required_string("uri")? })
+    pub fn read(params: &Params<'_>) -> Result<SubscribeParams, ParamsError> {
+        Ok(SubscribeParams { uri: params.members.required_string("uri")? })
     }
 }
 
@@ -179,13 +204,13 @@ impl GetPromptParams {
     ///
     /// # Errors
     /// The member that is missing or wrong.
-    pub fn read(params: Option<&RawValue>) -> Result<GetPromptParams, ParamsError> {
-        let members = Members::of_params(params);
+    pub fn read(params: &Params<'_>) -> Result<GetPromptParams, ParamsError> {
+        let members = &params.members;
         Ok(GetPromptParams {
             name: members.required_string("name")?,
             arguments: texts(members.object("arguments")?, "arguments")?,
-            input: Input::of(&members)?,
-            meta: RequestMeta::of_members(&members)?,
+            input: Input::of(members)?,
+            meta: RequestMeta::read(params)?,
         })
     }
 }
@@ -219,8 +244,8 @@ impl CompleteParams {
     ///
     /// # Errors
     /// The member that is missing or wrong.
-    pub fn read(params: Option<&RawValue>) -> Result<CompleteParams, ParamsError> {
-        let members = Members::of_params(params);
+    pub fn read(params: &Params<'_>) -> Result<CompleteParams, ParamsError> {
+        let members = &params.members;
         let inner = |name: &'static str| -> Result<Members<'_>, ParamsError> {
             let raw = members.object(name)?.ok_or(ParamsError::missing(name))?;
             Ok(Members::of(raw.get()).unwrap_or_default())
@@ -243,7 +268,7 @@ impl CompleteParams {
             argument: member("name")?,
             value: member("value")?,
             context: texts(settled, "context.arguments")?,
-            meta: RequestMeta::of_members(&members)?,
+            meta: RequestMeta::read(params)?,
         })
     }
 }
@@ -277,8 +302,8 @@ impl InitializeParams {
     ///
     /// # Errors
     /// The member that is missing or wrong.
-    pub fn read(params: Option<&RawValue>) -> Result<InitializeParams, ParamsError> {
-        let members = Members::of_params(params);
+    pub fn read(params: &Params<'_>) -> Result<InitializeParams, ParamsError> {
+        let members = &params.members;
         let capabilities = members.object("capabilities")?.and_then(ClientCapabilities::from_json);
         let client_info = members.object("clientInfo")?.ok_or(ParamsError::missing("clientInfo"))?;
         Ok(InitializeParams {
@@ -304,8 +329,8 @@ impl CancelledParams {
     ///
     /// # Errors
     /// The member that is missing or wrong.
-    pub fn read(params: Option<&RawValue>) -> Result<CancelledParams, ParamsError> {
-        let members = Members::of_params(params);
+    pub fn read(params: &Params<'_>) -> Result<CancelledParams, ParamsError> {
+        let members = &params.members;
         let id = members.optional("requestId").ok_or(ParamsError::missing("requestId"))?;
         Ok(CancelledParams {
             request_id: Id::from_json(id).ok_or(ParamsError::wrong("requestId", "an integer or a string"))?,
@@ -386,8 +411,8 @@ impl SetLevelParams {
     ///
     /// # Errors
     /// `level` is missing or not one of the eight.
-    pub fn read(params: Option<&RawValue>) -> Result<SetLevelParams, ParamsError> {
-        let members = Members::of_params(params);
+    pub fn read(params: &Params<'_>) -> Result<SetLevelParams, ParamsError> {
+        let members = &params.members;
         let raw = members.optional("level").ok_or(ParamsError::missing("level"))?;
         let level = LogLevel::from_json(raw.get()).ok_or(ParamsError::wrong("level", "a log level"))?;
         Ok(SetLevelParams { level })

@@ -3,7 +3,7 @@
 use crate::jsonrpc::Id;
 use crate::members::Members;
 use crate::meta;
-use crate::params::ParamsError;
+use crate::params::{Params, ParamsError};
 use crate::result::{Implementation, InputRequest, Shell};
 use crate::text::{JsonText, Object};
 use crate::{Revision, write};
@@ -140,8 +140,8 @@ impl TaskParams {
     ///
     /// # Errors
     /// The member that is missing or wrong.
-    pub fn read(params: Option<&RawValue>) -> Result<TaskParams, ParamsError> {
-        Ok(TaskParams { task_id: Members::of_params(params).required_string("taskId")? })
+    pub fn read(params: &Params<'_>) -> Result<TaskParams, ParamsError> {
+        Ok(TaskParams { task_id: params.members.required_string("taskId")? })
     }
 }
 
@@ -159,8 +159,8 @@ impl UpdateParams {
     ///
     /// # Errors
     /// The member that is missing or wrong.
-    pub fn read(params: Option<&RawValue>) -> Result<UpdateParams, ParamsError> {
-        let members = Members::of_params(params);
+    pub fn read(params: &Params<'_>) -> Result<UpdateParams, ParamsError> {
+        let members = &params.members;
         let task_id = members.required_string("taskId")?;
         let responses = members.object("inputResponses")?.ok_or(ParamsError::missing("inputResponses"))?;
         Ok(UpdateParams { task_id, answers: answers(responses)? })
@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         let raw = |text: &str| -> Box<RawValue> { serde_json::from_str(text).expect("JSON") };
-        let update = |text: &str| UpdateParams::read(Some(&raw(text)));
+        let update = |text: &str| UpdateParams::read(&Params::of(Some(&raw(text))));
         assert!(update(r#"{"taskId":"t","inputResponses":{"k":1}}"#).is_err() && update(r#"{"taskId":"t"}"#).is_err());
         assert_eq!(update(r#"{"taskId":"t","inputResponses":{"k":{"a":1}}}"#).expect("read").answers[0].1.as_str(), r#"{"a":1}"#);
     }

@@ -8,7 +8,8 @@ use mcp::listen::ListenParams;
 use mcp::meta::RequestMeta;
 use mcp::modern::{Envelope, ModernHeaders};
 use mcp::params::{
-    CallToolParams, CancelledParams, CompleteParams, GetPromptParams, InitializeParams, ListParams, ReadResourceParams, SetLevelParams,
+    CallToolParams, CancelledParams, CompleteParams, GetPromptParams, InitializeParams, ListParams, Params, ReadResourceParams,
+    SetLevelParams,
 };
 use mcp::task::{TaskParams, UpdateParams};
 use mcp::{Body, JsonLimits, JsonText, Request, Revision, write};
@@ -86,7 +87,7 @@ fn bodies_are_taken_or_refused() {
 /// Everything that is asked of a message on its way.
 fn one(message: &Message) -> String {
     for version in [HeaderValues::Absent, HeaderValues::Once(b"2025-11-25"), HeaderValues::Once(b"2026-07-28"), HeaderValues::Many] {
-        let _: EraDecision = era(message, version);
+        let _: EraDecision = era(message, &message.params(), version);
     }
     match message {
         Message::Request(request) => {
@@ -94,22 +95,22 @@ fn one(message: &Message) -> String {
             let back: Value = serde_json::from_slice(&answered).expect("an answer is JSON");
             let id: Value = serde_json::from_str(request.id.write().as_str()).expect("an id is JSON");
             assert_eq!(back.get("id"), Some(&id), "an id comes back as it came");
-            format!("{} {}", request.method, climbed(request))
+            format!("{} {}", request.method, climbed(request, &message.params()))
         }
         Message::Notification(notification) => {
-            format!("{} {}", notification.method, CancelledParams::read(notification.params.as_deref()).is_ok())
+            format!("{} {}", notification.method, CancelledParams::read(&message.params()).is_ok())
         }
         Message::Response(response) => format!("{}", matches!(response.outcome, Outcome::Result(_))),
     }
 }
 
-fn climbed(request: &Request) -> String {
+fn climbed(request: &Request, params: &Params<'_>) -> String {
     let headers = ModernHeaders {
         version: HeaderValues::Once(b"2026-07-28"),
         method: HeaderValues::Once(request.method.as_bytes()),
         name: HeaderValues::Once(b"echo"),
     };
-    let envelope = match Envelope::read(request, &headers) {
+    let envelope = match Envelope::read(request, params, &headers) {
         Ok(envelope) => {
             assert_eq!(envelope.revision, Revision::V2026_07_28);
             format!("{:?}", envelope.log_level())
@@ -119,8 +120,7 @@ fn climbed(request: &Request) -> String {
             format!("{:?}", std::mem::discriminant(&refusal))
         }
     };
-    let params = request.params.as_deref();
-    if let Ok(Some(shown)) = RequestMeta::of_params(params).map(|meta| meta.for_guest()) {
+    if let Ok(Some(shown)) = RequestMeta::read(params).map(|meta| meta.for_guest()) {
         let shown: Value = serde_json::from_str(shown.as_str()).expect("what a guest sees is JSON");
         let keys = shown.as_object().expect("an object").keys();
         assert!(keys.into_iter().all(|key| !mcp::meta::is_reserved(key)), "{shown}");

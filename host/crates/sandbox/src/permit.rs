@@ -35,6 +35,11 @@ impl Permit {
         self.grants.files.are_written()
     }
 
+    /// Whether its guest may answer several calls of one caller.
+    pub fn is_reusing(&self) -> bool {
+        self.grants.meeting().is_some()
+    }
+
     /// On what terms its guest has a scratch directory, if it has.
     pub fn scratch(&self) -> Option<&ScratchTerms> {
         self.grants.scratch.as_ref()

@@ -13,7 +13,7 @@ const UNKNOWN: HeaderValues<'static> = Once(b"2099-01-01");
 fn decide(members: &str, version: HeaderValues<'_>) -> EraDecision {
     let text = format!(r#"{{"jsonrpc":"2.0",{members}}}"#);
     match parse(text.as_bytes(), &JsonLimits::default()) {
-        Ok(Body::One(message)) => era(&message, version),
+        Ok(Body::One(message)) => era(&message, &message.params(), version),
         other => panic!("{text}: {other:?}"),
     }
 }

@@ -138,7 +138,7 @@ fn batch(text: &str) -> Result<Vec<Message>, ParseError> {
         let Ok(message) = message(element.get()) else {
             return fail(ParseErrorKind::BatchElement);
         };
-        if message.claims_modern() {
+        if message.params().claim_modern() {
             return fail(ParseErrorKind::ModernInBatch);
         }
         match &message {

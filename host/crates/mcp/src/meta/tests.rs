@@ -1,11 +1,12 @@
 use super::{ProgressToken, RequestMeta, compose, is_reserved};
 use crate::JsonText;
+use crate::params::Params;
 use serde_json::value::RawValue;
 
 fn read(meta: &str) -> Result<RequestMeta, String> {
     let params = format!(r#"{{"_meta":{meta}}}"#);
     let raw: &RawValue = serde_json::from_str(&params).unwrap();
-    RequestMeta::of_params(Some(raw)).map_err(|error| error.to_string())
+    RequestMeta::read(&Params::of(Some(raw))).map_err(|error| error.to_string())
 }
 
 /// J24.
@@ -81,17 +82,17 @@ fn a_trace_is_read_before_its_request_and_put_in_place_of_it() {
         ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b8-01");
     let params = format!(r#"{{"name":7,"_meta":{{"own":[1],"traceparent":"{parent}","tracestate":"a=1","baggage":"b=2","x/y":"z"}}}}"#);
     let raw: Box<serde_json::value::RawValue> = serde_json::from_str(&params).unwrap();
-    let read = TraceContext::of_params(Some(&raw));
+    let read = TraceContext::of_params(&Params::of(Some(&raw)));
     assert_eq!(
         (read.traceparent.as_deref(), read.tracestate.as_deref(), read.baggage.as_deref()),
         (Some(parent), Some("a=1"), Some("b=2"))
     );
-    assert_eq!(TraceContext::of_params(None), TraceContext::default());
+    assert_eq!(TraceContext::of_params(&Params::default()), TraceContext::default());
     assert_eq!(TraceContext::of_headers("nothing", Some("a=1")), TraceContext::default());
     assert_eq!(TraceContext::of_headers(parent, Some("a\nb")).tracestate, None);
 
     let own = TraceContext::of_headers(other, None);
-    let meta = super::RequestMeta::of_params(Some(&raw)).unwrap().for_guest();
+    let meta = super::RequestMeta::read(&Params::of(Some(&raw))).unwrap().for_guest();
     let put = own.put_into(meta.as_ref()).unwrap();
     assert_eq!(put.as_str(), format!(r#"{{"own":[1],"x/y":"z","baggage":"b=2","traceparent":"{other}"}}"#));
     assert_eq!(own.put_into(None).unwrap().as_str(), format!(r#"{{"traceparent":"{other}"}}"#));

@@ -1,6 +1,7 @@
 use super::{Envelope, HeaderFault, ModernHeaders, Refusal};
 use crate::header::HeaderValues::{self, Absent, Many, Once};
 use crate::jsonrpc::{Body, Message, Request, parse};
+use crate::params::Params;
 use crate::{ErrorCode, JsonLimits, Revision};
 
 const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
@@ -13,6 +14,10 @@ fn request(method: &str, params: &str) -> Request {
     }
 }
 
+fn envelope(request: &Request, headers: &ModernHeaders<'_>) -> Result<Envelope, Refusal> {
+    Envelope::read(request, &Params::of(request.params.as_deref()), headers)
+}
+
 fn claim(version: &str, capabilities: &str) -> String {
     format!(
         r#""_meta":{{"io.modelcontextprotocol/protocolVersion":{version},"io.modelcontextprotocol/clientCapabilities":{capabilities}}}"#
@@ -23,7 +28,7 @@ const GOOD: ModernHeaders<'static> = ModernHeaders { version: Once(b"2026-07-28"
 
 #[track_caller]
 fn refuses(params: &str, headers: ModernHeaders<'_>, code: ErrorCode, message: &str) {
-    let refusal = Envelope::read(&request("tools/call", params), &headers).unwrap_err();
+    let refusal = envelope(&request("tools/call", params), &headers).unwrap_err();
     let error = refusal.error();
     assert_eq!((error.code, &*error.message), (code, message));
 }
@@ -125,7 +130,7 @@ fn unsupported_versions_are_told_what_is_served() {
 #[track_caller]
 fn passes(method: &str, params: &str, name: HeaderValues<'_>) -> Envelope {
     let headers = ModernHeaders { method: Once(method.as_bytes()), name, ..GOOD };
-    Envelope::read(&request(method, params), &headers).unwrap()
+    envelope(&request(method, params), &headers).unwrap()
 }
 
 #[test]
@@ -138,7 +143,7 @@ fn names_by_method() {
     passes("tools/list", META, Once(b"whatever"));
     passes("initialize", META, Absent);
     let headers = ModernHeaders { method: Once(b"tools/list"), name: Many, ..GOOD };
-    let refusal = Envelope::read(&request("tools/list", META), &headers).unwrap_err();
+    let refusal = envelope(&request("tools/list", META), &headers).unwrap_err();
     assert_eq!(refusal, Refusal::Header { header: "Mcp-Name".into(), fault: HeaderFault::Repeated });
 }
 
