@@ -5,6 +5,9 @@
 
 #![no_std]
 
+#[cfg(all(target_family = "wasm", feature = "heap"))]
+mod heap;
+
 #[cfg(target_family = "wasm")]
 mod runtime {
     #![expect(unsafe_code, reason = "memory is handed to the host by address, as the component model wants it")]
@@ -14,11 +17,7 @@ mod runtime {
     use alloc::alloc::{Layout, alloc, realloc};
     use core::arch::wasm32::unreachable;
     use core::panic::PanicInfo;
-    use core::ptr::null_mut;
-    use dlmalloc::GlobalDlmalloc;
-
-    #[global_allocator]
-    static ALLOCATOR: GlobalDlmalloc = GlobalDlmalloc;
+    use core::ptr::{null_mut, without_provenance_mut};
 
     // For `memcpy` and its sisters alone, which compiled code calls by itself. The standard library would have named it.
     #[link(name = "c")]
@@ -36,7 +35,7 @@ mod runtime {
         let layout = |size| Layout::from_size_align(size, align).ok();
         let new = match (layout(old_size), size) {
             // Nothing needs no room, but its address has to be aligned.
-            (_, 0) => align as *mut u8,
+            (_, 0) => without_provenance_mut(align),
             (Some(old_layout), _) if old_layout.size() > 0 => unsafe { realloc(old, old_layout, size) },
             _ => layout(size).map_or(null_mut(), |layout| unsafe { alloc(layout) }),
         };
