@@ -2,6 +2,7 @@
 //! measures it.
 
 use crate::sandbox_alone::{House, KINDS, TOOLBOX, arguments, check};
+use sandbox::Growth;
 
 /// So many calls are counted together.
 const CALLS: u64 = 100;
@@ -14,7 +15,7 @@ const TOLERANCE_PERCENT: u64 = 10;
 #[test]
 fn a_call_takes_as_much_of_the_heap_as_ever() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let house = House::new().unwrap();
+    let house = House::new(Growth::Elided).unwrap();
     let kind = KINDS.iter().find(|kind| kind.name == TOOLBOX).unwrap();
     let guest = runtime.block_on(house.load(kind)).unwrap();
     let text = arguments(kind);

@@ -6,7 +6,9 @@ use crate::servers::existing;
 use anyhow::{Context, Result};
 use rustix::time::{ClockId, clock_gettime};
 use sandbox::contract::{Caller, ClientFeatures};
-use sandbox::{Asks, Authority, Call, Compiler, Finished, Grants, Guest, Limits, Outcome, PoolSizes, Sandbox, SandboxConfig, Share, Work};
+use sandbox::{
+    Asks, Authority, Call, Compiler, Finished, Grants, Growth, Guest, Limits, Outcome, PoolSizes, Sandbox, SandboxConfig, Share, Work,
+};
 use serde_json::{Value, json};
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
@@ -23,17 +25,19 @@ pub(crate) struct Kind {
     made_by: &'static str,
     tool: &'static str,
     arguments: fn() -> Value,
+    growth: Growth,
 }
 
 /// In the order of what they cost. Those of Rust echo 100 bytes, the others do the little work of their smallest tool.
-pub(crate) const KINDS: [Kind; 6] = [
-    // Two pages of memory, all of them from the beginning, one module, and nothing of WASI: what the sandbox itself costs.
+pub(crate) const KINDS: [Kind; 7] = [
+    // One page of memory, all of it from the beginning, one module, and nothing of WASI: what the sandbox itself costs.
     Kind {
         name: COMPACT,
         file: "target/fixtures/compact.wasm",
         made_by: "make fixtures",
         tool: "compact_echo",
         arguments: || json!({ "message": "x".repeat(100) }),
+        growth: Growth::Elided,
     },
     // Its memory does not grow either, but it is a MiB.
     Kind {
@@ -42,14 +46,25 @@ pub(crate) const KINDS: [Kind; 6] = [
         made_by: "make plugins",
         tool: "echo",
         arguments: || json!({ "message": "x".repeat(100) }),
+        growth: Growth::Elided,
     },
-    // As its toolchain makes it: its memory grows in each call.
+    // As its toolchain makes it: its memory would grow in each call.
     Kind {
         name: "Rust, as cargo makes it",
         file: "target/fixtures/mirrored.wasm",
         made_by: "make fixtures",
         tool: "mirrored",
         arguments: || json!({ "note": "x".repeat(100) }),
+        growth: Growth::Elided,
+    },
+    // And does.
+    Kind {
+        name: "Rust, growth not elided",
+        file: "target/fixtures/mirrored.wasm",
+        made_by: "make fixtures",
+        tool: "mirrored",
+        arguments: || json!({ "note": "x".repeat(100) }),
+        growth: Growth::AsItIs,
     },
     Kind {
         name: "C, as gatehouse build makes it",
@@ -57,6 +72,7 @@ pub(crate) const KINDS: [Kind; 6] = [
         made_by: "make plugins",
         tool: "draw_chart",
         arguments: || json!({ "labels": ["a", "b"], "values": [1, 2] }),
+        growth: Growth::Elided,
     },
     Kind {
         name: "JavaScript",
@@ -64,6 +80,7 @@ pub(crate) const KINDS: [Kind; 6] = [
         made_by: "make plugins",
         tool: "parse_csv",
         arguments: || json!({ "csv": "name,age\nAda,36" }),
+        growth: Growth::Elided,
     },
     Kind {
         name: "Python",
@@ -71,16 +88,17 @@ pub(crate) const KINDS: [Kind; 6] = [
         made_by: "make plugins",
         tool: "date_difference",
         arguments: || json!({ "from": "2026-01-01", "to": "2026-07-28" }),
+        growth: Growth::Elided,
     },
 ];
 
 pub(crate) async fn measure(report: &mut Report, each: Duration) -> Result<()> {
-    let house = Arc::new(House::new()?);
     let columns = [("CPU µs", 1), ("calls/s", 0), ("CPU µs, two", 1), ("calls/s, two", 0), ("of one", 2)];
     let title = "sandbox: a call in a fresh instance; without HTTP, on one thread and on two";
     let table = report.table(title, "guest", &columns, Shape::Bars(0));
     let mut compact = [f64::NAN; 5];
     for kind in &KINDS {
+        let house = Arc::new(House::new(kind.growth)?);
         let guest = house.load(kind).await?;
         let mut all = Vec::new();
         for _ in 0..ROUNDS {
@@ -106,14 +124,14 @@ pub(crate) struct House {
 }
 
 impl House {
-    pub(crate) fn new() -> Result<Self> {
+    pub(crate) fn new(growth: Growth) -> Result<Self> {
         let limits = Limits::default();
         let turns = fair::Places::new(std::thread::available_parallelism()?.get());
         let config = SandboxConfig {
             pools: PoolSizes::default(),
             limits,
             // Components of the project's own: no worker is needed to keep them apart.
-            compiler: Compiler::in_process(),
+            compiler: Compiler::in_process(growth),
             cache: None,
             turns,
             decision_wall: Duration::from_secs(1),

@@ -86,7 +86,10 @@ enum Command {
     /// Make API keys and tokens, and look into tokens
     Token(token::Arguments),
     #[command(name = COMPILE_WORKER, hide = true)]
-    CompileWorker,
+    CompileWorker {
+        #[arg(long)]
+        growth_elision: bool,
+    },
 }
 
 /// Where settings come from; flags win over the file.
@@ -193,7 +196,10 @@ pub fn main() -> ExitCode {
         Command::Policy(arguments) => policy::run(&arguments),
         Command::Usage(arguments) => usage::run(&arguments),
         Command::Token(arguments) => token::run(&arguments),
-        Command::CompileWorker => return ExitCode::from(u8::try_from(sandbox::run_worker()).unwrap_or(1)),
+        Command::CompileWorker { growth_elision } => {
+            let growth = if growth_elision { sandbox::Growth::Elided } else { sandbox::Growth::AsItIs };
+            return ExitCode::from(u8::try_from(sandbox::run_worker(growth)).unwrap_or(1));
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

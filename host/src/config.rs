@@ -62,6 +62,8 @@ pub struct Config {
     pub data_directory: PathBuf,
     /// Where compiled code is kept.
     pub code_cache_directory: PathBuf,
+    /// Whether components that make their memory grow in their first steps get it from the beginning.
+    pub growth_elision: bool,
     /// Where components are dropped.
     pub plugin_directory: PathBuf,
     /// Which of them are served.
@@ -293,6 +295,7 @@ impl Config {
                 ("gateway.sanitize", format!("{:?}", config.sanitize)),
                 ("gateway.data", format!("{:?}", config.data_directory)),
                 ("plugins.code_cache", format!("{:?}", config.code_cache_directory)),
+                ("plugins.growth_elision", format!("{:?}", config.growth_elision)),
                 ("legacy", format!("{:?}", config.legacy)),
                 ("store", format!("{:?}", config.store)),
                 ("journal", format!("{:?}", config.journal)),
@@ -345,6 +348,7 @@ impl Config {
         let plugins = root.section("plugins");
         let plugin_directory = plugins.text("directory");
         let code_cache_directory = plugins.text("code_cache");
+        let growth_elision = plugins.flag("growth_elision", true);
         let trust = trust::read(&plugins, base);
         plugins.end();
 
@@ -401,6 +405,7 @@ impl Config {
             gateway_policies,
             require_policy,
             watch_settings,
+            growth_elision,
             store: store_config,
             log: log_config,
             traces,

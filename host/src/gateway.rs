@@ -34,7 +34,7 @@ use event_store::{EventStore, OpenError};
 use house::House;
 use mcp::result::Implementation;
 use orders::Orders;
-use sandbox::{Authority, CacheError, CodeCache, Compiler, PoolSizes, Sandbox, SandboxConfig, SandboxError};
+use sandbox::{Authority, CacheError, CodeCache, Compiler, Growth, PoolSizes, Sandbox, SandboxConfig, SandboxError};
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -50,6 +50,8 @@ use upkeep::{Over, Stalled};
 
 /// The hidden command of this program that compiles one component from standard input.
 pub const COMPILE_WORKER: &str = "compile-worker";
+/// The same, where growth is elided.
+const COMPILE_WORKER_ELIDES: &str = "--growth-elision";
 /// The file that this process was started from, even when its name is another file's.
 const OWN_PROGRAM: &str = "/proc/self/exe";
 /// Connections that the kernel keeps waiting.
@@ -178,7 +180,9 @@ pub fn make_sandbox(config: &Config, kept: CodeIsKept) -> Result<(Arc<Sandbox>, 
     // This very program, whatever lies under its name by now: a newer one, put there for the next start, makes code that this one does not know, and
     // may not be executed by what the kernel was told at the start.
     std::fs::metadata(OWN_PROGRAM).map_err(StartError::Program)?;
-    let compiler = Compiler::worker(OWN_PROGRAM.into(), vec![COMPILE_WORKER.to_owned()], config.limits.plugins.compile_timeout);
+    let (growth, flag) = if config.growth_elision { (Growth::Elided, Some(COMPILE_WORKER_ELIDES)) } else { (Growth::AsItIs, None) };
+    let arguments = [COMPILE_WORKER].into_iter().chain(flag).map(str::to_owned).collect();
+    let compiler = Compiler::worker(OWN_PROGRAM.into(), arguments, growth, config.limits.plugins.compile_timeout);
     let calls = &config.limits.calls;
     let fast = u32::try_from(calls.in_flight_max).unwrap_or(u32::MAX);
     let pools = PoolSizes { fast, memory_bytes: calls.memory_bytes(), ..PoolSizes::default() };

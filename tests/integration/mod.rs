@@ -38,6 +38,7 @@ mod front;
 mod fuzz;
 mod given;
 mod grants;
+mod growth;
 mod guests;
 mod hardening;
 mod host_functions;

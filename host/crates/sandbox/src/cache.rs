@@ -6,7 +6,7 @@
 //! does not prove itself is deleted and made again.
 
 use crate::Digest;
-use crate::compile::MachineCode;
+use crate::compile::{Growth, MachineCode};
 use data_encoding::HEXLOWER;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest as _, Sha256};
@@ -91,8 +91,8 @@ impl CodeCache {
     }
 
     /// The code for this component and this engine, if it is there and proves itself.
-    pub(crate) fn get(&self, component: &Digest, engine: &Engine) -> Option<MachineCode> {
-        let name = entry_name(component, engine);
+    pub(crate) fn get(&self, component: &Digest, growth: Growth, engine: &Engine) -> Option<MachineCode> {
+        let name = entry_name(component, growth, engine);
         let path = self.directory.join(&name);
         let mut bytes = fs::read(&path).ok()?;
         let proven = bytes.get(..MAGIC.len()) == Some(MAGIC)
@@ -113,8 +113,8 @@ impl CodeCache {
     }
 
     /// Keeps code. A failure costs a later start time, nothing else, so it is only logged.
-    pub(crate) fn put(&self, component: &Digest, engine: &Engine, code: &MachineCode) {
-        let name = entry_name(component, engine);
+    pub(crate) fn put(&self, component: &Digest, growth: Growth, engine: &Engine, code: &MachineCode) {
+        let name = entry_name(component, growth, engine);
         let seal = self.mac(&name, &code.0).finalize().into_bytes();
         if let Err(error) = write_whole(&self.directory.join(&name), 0o400, &[MAGIC, &seal, &code.0]) {
             tracing::warn!(%error, "compiled code could not be kept; the component will be compiled again after a restart");
@@ -165,10 +165,11 @@ pub(crate) fn map(engine: &Engine, code: &MachineCode) -> wasmtime::Result<Compo
     unsafe { Component::deserialize(engine, &code.0) }
 }
 
-/// 64 hexadecimal digits: of the component, the engine's version and every setting that code depends on.
-fn entry_name(component: &Digest, engine: &Engine) -> String {
+/// 64 hexadecimal digits: of the component, what was done to it, the engine's version and every setting that code depends on.
+fn entry_name(component: &Digest, growth: Growth, engine: &Engine) -> String {
     let mut hasher = ShaHasher(Sha256::new());
     hasher.write(component.as_bytes());
+    growth.hash(&mut hasher);
     engine.precompile_compatibility_hash().hash(&mut hasher);
     HEXLOWER.encode(&hasher.0.finalize()) + ".code"
 }

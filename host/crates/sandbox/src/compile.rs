@@ -4,6 +4,7 @@
 //! with limits on its memory and processor time, low priority, no environment, no files and no connections but its pipes where the
 //! kernel can hold it to that, and a time limit from outside. The serving process only ever maps the result.
 
+mod elide;
 mod unsupported;
 
 use crate::engine;
@@ -56,10 +57,21 @@ impl MachineCode {
 /// Components that are compiled at a time: a small one does not have to wait for a language runtime.
 const AT_A_TIME: usize = 2;
 
+/// Whether a component that makes its memory grow in its first steps is written anew before it is compiled, so that it has that memory from the
+/// beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Growth {
+    /// It is: a fresh instance is cheaper, and the more so the more processors there are.
+    Elided,
+    /// It is compiled as it is.
+    AsItIs,
+}
+
 /// Where compiling happens.
 #[derive(Debug, Clone)]
 pub struct Compiler {
     place: Place,
+    growth: Growth,
     turns: Arc<Semaphore>,
 }
 
@@ -70,18 +82,23 @@ enum Place {
 }
 
 impl Compiler {
-    /// In a child process: `program` with `arguments` must call [`run_worker`]. It is killed after `wall`.
-    pub fn worker(program: PathBuf, arguments: Vec<String>, wall: Duration) -> Self {
-        Self::new(Place::Worker { program, arguments, wall })
+    /// In a child process: `program` with `arguments` must call [`run_worker`], with that `growth`. It is killed after `wall`.
+    pub fn worker(program: PathBuf, arguments: Vec<String>, growth: Growth, wall: Duration) -> Self {
+        Self::new(Place::Worker { program, arguments, wall }, growth)
     }
 
     /// In this process, on a thread for blocking work: for command-line tools and tests, where the file is the user's own.
-    pub fn in_process() -> Self {
-        Self::new(Place::InProcess)
+    pub fn in_process(growth: Growth) -> Self {
+        Self::new(Place::InProcess, growth)
     }
 
-    fn new(place: Place) -> Self {
-        Self { place, turns: Arc::new(Semaphore::new(AT_A_TIME)) }
+    fn new(place: Place, growth: Growth) -> Self {
+        Self { place, growth, turns: Arc::new(Semaphore::new(AT_A_TIME)) }
+    }
+
+    /// What becomes of components that make their memory grow.
+    pub(crate) fn growth(&self) -> Growth {
+        self.growth
     }
 
     /// Compiles. Cancel-safe: dropping the future kills the worker.
@@ -89,8 +106,9 @@ impl Compiler {
         let Ok(_turn) = self.turns.acquire().await else {
             return Err(CompileError::Died("the gateway is stopping".to_owned()));
         };
+        let growth = self.growth;
         match &self.place {
-            Place::InProcess => match tokio::task::spawn_blocking(move || precompile(&component)).await {
+            Place::InProcess => match tokio::task::spawn_blocking(move || precompile(&component, growth)).await {
                 Ok(done) => done.map(MachineCode).map_err(CompileError::Refused),
                 Err(error) => Err(CompileError::Died(error.to_string())),
             },
@@ -137,7 +155,7 @@ const REFUSED: i32 = 65;
 /// The body of the worker process: a component on standard input, its machine code on standard output. Returns the exit code.
 ///
 /// Takes its limits itself before it reads a byte, so that its parent needs no unsafe code to set them.
-pub fn run_worker() -> i32 {
+pub fn run_worker(growth: Growth) -> i32 {
     use rustix::process::{Resource, Rlimit, setpriority_process, setrlimit};
     let limit = |resource, value| {
         let _ = setrlimit(resource, Rlimit { current: Some(value), maximum: Some(value) });
@@ -159,7 +177,7 @@ pub fn run_worker() -> i32 {
         .take(crate::COMPONENT_BYTES_MAX + 1)
         .read_to_end(&mut component)
         .map_err(|error| (74, error.to_string()))
-        .and_then(|_| precompile(&component).map_err(|message| (REFUSED, message)))
+        .and_then(|_| precompile(&component, growth).map_err(|message| (REFUSED, message)))
         .and_then(|code| std::io::stdout().lock().write_all(&code).map_err(|error| (74, error.to_string())));
     match work {
         Ok(()) => 0,
@@ -180,15 +198,21 @@ fn give_up_files() -> Result<landlock::RestrictionStatus, landlock::RulesetError
 }
 
 /// The engine here has no pool: only what it compiles for counts, and that is the same everywhere.
-fn precompile(component: &[u8]) -> Result<Vec<u8>, String> {
+fn precompile(component: &[u8], growth: Growth) -> Result<Vec<u8>, String> {
     let engine = Engine::new(&engine::config()).map_err(|error| format!("{error:#}"))?;
     // A panic of the compiler is as good a refusal as any, and nothing of the engine is used after it.
-    let compiled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+    let contained = |work: &dyn Fn() -> Result<Vec<u8>, String>| {
+        let failed = || Err("the compiler failed on it with an internal error".to_owned());
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|_| failed())
+    };
+    let compiled = |component: &[u8]| {
         engine.precompile_component(component).map_err(|error| unsupported::explain(component).unwrap_or_else(|| format!("{error:#}")))
-    }));
-    match compiled {
-        Ok(done) => done,
-        Err(_) => Err("the compiler failed on it with an internal error".to_owned()),
+    };
+    let elided = || elide::elide(component).ok_or_else(String::new).and_then(|elided| compiled(&elided));
+    match growth {
+        // Why it is refused, if it is, is said of the bytes that its author knows.
+        Growth::Elided => contained(&elided).or_else(|_| contained(&|| compiled(component))),
+        Growth::AsItIs => contained(&|| compiled(component)),
     }
 }
 

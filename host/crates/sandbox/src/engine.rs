@@ -56,7 +56,7 @@ const STRICT_HEAVY_MAX: u32 = 16;
 /// Of a small guest's memory, what is reset by copying and stays with its place: as much as QuickJS has. Whatever is beyond it goes back to the kernel, which
 /// costs a system call that stops all processors, and a page fault for each page that the next guest touches. A guest of less is reset as far as it goes: one
 /// of 17 pages, as Rust's are by default, took 54 µs of processor time a call with 1 MiB of this, and 60 to 104 with two threads at once, and takes 38.
-const FAST_RESIDENT_BYTES: usize = 2 << 20;
+pub(crate) const FAST_RESIDENT_BYTES: usize = 2 << 20;
 /// The same of a language runtime's: as much as CPython has.
 const HEAVY_RESIDENT_BYTES: usize = 16 << 20;
 /// All places together keep such a part of what there is, or nothing.

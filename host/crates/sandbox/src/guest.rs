@@ -328,10 +328,10 @@ impl Sandbox {
 
     async fn code(&self, component: Arc<[u8]>, digest: Digest) -> Result<MachineCode, LoadError> {
         let Some(cache) = self.cache.clone() else { return Ok(self.compiler.compile(component).await?) };
-        let engine = self.shared.0.fast.engine.clone();
+        let (engine, growth) = (self.shared.0.fast.engine.clone(), self.compiler.growth());
         let found = blocking({
             let (cache, engine) = (Arc::clone(&cache), engine.clone());
-            move || cache.get(&digest, &engine)
+            move || cache.get(&digest, growth, &engine)
         })
         .await?;
         if let Some(code) = found {
@@ -339,7 +339,7 @@ impl Sandbox {
         }
         let code = self.compiler.compile(component).await?;
         blocking(move || {
-            cache.put(&digest, &engine, &code);
+            cache.put(&digest, growth, &engine, &code);
             code
         })
         .await

@@ -53,7 +53,7 @@ mod work;
 pub use bindings::contract;
 pub use cache::{CacheError, CodeCache};
 pub use call::{Call, Finished, Usage};
-pub use compile::{CompileError, Compiler, run_worker};
+pub use compile::{CompileError, Compiler, Growth, run_worker};
 pub use digest::Digest;
 pub use engine::{Compartment, PoolSizes, Profile, STRICT_CALLS_MAX, SandboxError};
 pub use events::{Change, EventReceiver, EventSender, GuestEvent, LogLevel, LogLine, Progress, Stream, events};

@@ -24,27 +24,27 @@ impl Fixture {
     }
 
     fn entry(&self) -> PathBuf {
-        self.directory.path().join("cache").join(entry_name(&self.component, &self.engine))
+        self.directory.path().join("cache").join(entry_name(&self.component, Growth::Elided, &self.engine))
     }
 
     fn get(&self, cache: &CodeCache) -> Option<Vec<u8>> {
-        cache.get(&self.component, &self.engine).map(|code| code.0)
+        cache.get(&self.component, Growth::Elided, &self.engine).map(|code| code.0)
     }
 }
 
 #[test]
 fn what_was_put_is_got_after_a_restart() {
     let fixture = Fixture::new();
-    fixture.cache().put(&fixture.component, &fixture.engine, &code(1));
+    fixture.cache().put(&fixture.component, Growth::Elided, &fixture.engine, &code(1));
     assert_eq!(fixture.get(&fixture.cache()), Some(code(1).0));
-    assert!(fixture.cache().get(&Digest::of(b"another"), &fixture.engine).is_none());
+    assert!(fixture.cache().get(&Digest::of(b"another"), Growth::Elided, &fixture.engine).is_none());
 }
 
 #[test]
 fn every_changed_byte_is_seen_and_the_entry_removed() {
     let fixture = Fixture::new();
     let cache = fixture.cache();
-    cache.put(&fixture.component, &fixture.engine, &code(1));
+    cache.put(&fixture.component, Growth::Elided, &fixture.engine, &code(1));
     let good = fs::read(fixture.entry()).expect("it is there");
     for at in (0..good.len()).step_by(7) {
         let mut bad = good.clone();
@@ -66,12 +66,12 @@ fn every_changed_byte_is_seen_and_the_entry_removed() {
 fn another_key_or_another_name_proves_nothing() {
     let (mine, other) = (Fixture::new(), Fixture::new());
     for fixture in [&mine, &other] {
-        fixture.cache().put(&fixture.component, &fixture.engine, &code(1));
+        fixture.cache().put(&fixture.component, Growth::Elided, &fixture.engine, &code(1));
     }
     fs::rename(other.entry(), mine.entry()).expect("moved");
     assert_eq!(mine.get(&mine.cache()), None);
-    mine.cache().put(&Digest::of(b"another"), &mine.engine, &code(2));
-    let another = mine.directory.path().join("cache").join(entry_name(&Digest::of(b"another"), &mine.engine));
+    mine.cache().put(&Digest::of(b"another"), Growth::Elided, &mine.engine, &code(2));
+    let another = mine.directory.path().join("cache").join(entry_name(&Digest::of(b"another"), Growth::Elided, &mine.engine));
     fs::rename(another, mine.entry()).expect("moved");
     assert_eq!(mine.get(&mine.cache()), None);
 }
@@ -81,7 +81,9 @@ fn another_key_or_another_name_proves_nothing() {
 fn other_settings_have_other_names() {
     let plain = Engine::new(&wasmtime::Config::new()).expect("an engine");
     let fixture = Fixture::new();
-    assert_ne!(entry_name(&fixture.component, &plain), entry_name(&fixture.component, &fixture.engine));
+    let name = |growth, engine| entry_name(&fixture.component, growth, engine);
+    assert_ne!(name(Growth::Elided, &plain), name(Growth::Elided, &fixture.engine));
+    assert_ne!(name(Growth::AsItIs, &plain), name(Growth::Elided, &plain));
 }
 
 #[test]
@@ -90,18 +92,18 @@ fn what_was_not_used_for_longest_goes_first() {
     let cache = CodeCache::open(&fixture.directory.path().join("cache"), 2_500).expect("a cache");
     let digests = [1, 2, 3].map(|n: u8| Digest::of(&[n]));
     let age = |digest: &Digest, seconds| {
-        let path = cache.directory.join(entry_name(digest, &fixture.engine));
+        let path = cache.directory.join(entry_name(digest, Growth::Elided, &fixture.engine));
         let then = SystemTime::now() - std::time::Duration::from_secs(seconds);
         fs::File::open(path).and_then(|file| file.set_modified(then)).expect("its own");
     };
     for (digest, seconds) in [(&digests[0], 300), (&digests[1], 200)] {
-        cache.put(digest, &fixture.engine, &code(1));
+        cache.put(digest, Growth::Elided, &fixture.engine, &code(1));
         age(digest, seconds);
     }
     // A use makes the first one young again.
-    assert!(cache.get(&digests[0], &fixture.engine).is_some());
-    cache.put(&digests[2], &fixture.engine, &code(1));
-    let kept = digests.map(|digest| cache.get(&digest, &fixture.engine).is_some());
+    assert!(cache.get(&digests[0], Growth::Elided, &fixture.engine).is_some());
+    cache.put(&digests[2], Growth::Elided, &fixture.engine, &code(1));
+    let kept = digests.map(|digest| cache.get(&digest, Growth::Elided, &fixture.engine).is_some());
     assert_eq!(kept, [true, false, true]);
     assert!(cache.directory.join(KEY_FILE).exists(), "the key is no entry");
 }

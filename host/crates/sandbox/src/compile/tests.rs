@@ -33,7 +33,7 @@ fn with_function(ty: &[u8], kind: u8) -> Vec<u8> {
 }
 
 fn refusal(component: &[u8]) -> Option<String> {
-    precompile(component).err()
+    precompile(component, Growth::Elided).err()
 }
 
 #[test]
@@ -89,14 +89,14 @@ fn what_is_no_component_is_refused() {
 #[tokio::test]
 async fn a_worker_that_hangs_is_killed_and_one_that_fails_is_told() {
     let component: Arc<[u8]> = component(5, &[1, 0, 1]).into();
-    let shell = |script: &str, wall| Compiler::worker("/bin/sh".into(), vec!["-c".to_owned(), script.to_owned()], wall);
+    let shell = |script: &str, wall| Compiler::worker("/bin/sh".into(), vec!["-c".to_owned(), script.to_owned()], Growth::Elided, wall);
     let minute = Duration::from_secs(60);
     let compile = async |script, wall| shell(script, wall).compile(Arc::clone(&component)).await.expect_err("no code").to_string();
     assert_eq!(compile("exec sleep 60", Duration::from_secs(1)).await, "compiling it was stopped after 1 s");
     assert_eq!(compile("cat >/dev/null; echo reason >&2; exit 65", minute).await, "it does not compile: reason");
     assert!(compile("cat >/dev/null; kill -9 $$", minute).await.contains("without an answer (signal: 9 (SIGKILL))"));
     assert!(compile("cat >/dev/null; exit 0", minute).await.contains("without an answer (exit status: 0)"), "no code is no success");
-    let nowhere = Compiler::worker("/nonexistent/program".into(), Vec::new(), minute).compile(Arc::clone(&component)).await;
+    let nowhere = Compiler::worker("/nonexistent/program".into(), Vec::new(), Growth::Elided, minute).compile(Arc::clone(&component)).await;
     assert!(matches!(nowhere, Err(CompileError::Worker(_))), "{nowhere:?}");
     let code = shell("cat", minute).compile(Arc::clone(&component)).await.expect("what it wrote");
     assert_eq!(code.0, &component[..]);
@@ -120,7 +120,7 @@ fn a_worker_has_no_files_and_no_connections() {
         let made = std::fs::write(path.join("new"), "x");
         let program = std::process::Command::new("/bin/sh").arg("-c").arg("exit 0").status().map(drop);
         let connected = std::net::TcpStream::connect(address).map(drop);
-        let code = precompile(&component(5, &[1, 0, 1]));
+        let code = precompile(&component(5, &[1, 0, 1]), Growth::Elided);
         (status.no_new_privs, [opened, made, program].map(denied), denied(connected), code.is_ok())
     });
     let (no_new_privs, no_files, no_connections, compiles) = given_up.join().expect("no panic");

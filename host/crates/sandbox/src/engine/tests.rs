@@ -1,6 +1,6 @@
 use super::*;
 use crate::survey::tests::{MODULE, component, section};
-use crate::{Asks, Compiler, Guest, Sandbox, SandboxConfig};
+use crate::{Asks, Compiler, Growth, Guest, Sandbox, SandboxConfig};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ fn sandbox() -> Sandbox {
     let config = SandboxConfig {
         pools: PoolSizes { fast: 4, heavy: 1, memory_bytes: 0 },
         limits: Limits::default(),
-        compiler: Compiler::in_process(),
+        compiler: Compiler::in_process(Growth::Elided),
         cache: None,
         turns: fair::Places::new(1),
         decision_wall: Duration::from_secs(5),

@@ -1,6 +1,6 @@
 use super::*;
 use crate::survey::tests::{MODULE, component, section};
-use crate::{Asks, Call, Compartment, Compiler, Finished, Grants, Guest, Permit, PoolSizes, Sandbox, SandboxConfig, Share, Work};
+use crate::{Asks, Call, Compartment, Compiler, Finished, Grants, Growth, Guest, Permit, PoolSizes, Sandbox, SandboxConfig, Share, Work};
 
 /// A component of four instances of a module with a memory of 5 MiB, which makes it a large one; its one function takes and gives nothing. `name`
 /// tells it from others.
@@ -27,7 +27,7 @@ impl Site {
         let config = SandboxConfig {
             pools: PoolSizes { fast: 4, heavy: 1, memory_bytes: 0 },
             limits: Limits::default(),
-            compiler: Compiler::in_process(),
+            compiler: Compiler::in_process(Growth::Elided),
             cache: None,
             turns: fair::Places::new(1),
             decision_wall: Duration::from_secs(5),
