@@ -215,6 +215,10 @@ pub(crate) fn config() -> Config {
         .async_stack_size(2 << 20)
         // Names of the guest's functions are no client's business, and unwinding costs 20 µs a trap.
         .wasm_backtrace_max_frames(None)
+        // So nobody reads where in the component an instruction came from, nor how the system's unwinder would pass a guest: an eighth of all
+        // that is kept of a small component.
+        .generate_address_map(false)
+        .native_unwind_info(false)
         // Proposals that bring risk and that no toolchain needs by default. Multi-memory stays on because the engine's own adapters between the
         // modules of one component use it; how many memories an instance may have is a limit of the pool and the store. Winch is not compiled in. Signals-based traps stay on:
         // without them the engine drops its Spectre masks.
