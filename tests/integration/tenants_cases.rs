@@ -52,8 +52,8 @@ async fn a_foreign_server_takes_as_long_as_none() {
 async fn a_thousand_calls_of_one_id_are_a_thousand_answers() {
     let _turn = turn().await;
     const CALLS: usize = 1_000;
-    let limits =
-        "[limits]\nconnections_per_address_max = 4000\ncalls_per_tenant_max = 1000\ncall_queue_timeout_ms = 60000\ncall_queue_max = 1000\n";
+    let limits = "[limits]\nconnections_per_address_max = 4000\ncalls_per_tenant_max = 1000\ncall_queue_timeout_ms = 60000\ncall_queue_max = 1000\n\
+         calls_computing_per_core_max = 1000\n";
     let house = House::with(&[], ("", "", &format!("{limits}{NO_RATES}"))).await;
     let tokens = [house.token(ADA, "/mcp"), house.token(OTHER_ADA, "/mcp")];
     let calls = (0..CALLS).map(async |at| {
