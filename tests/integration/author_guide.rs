@@ -19,6 +19,8 @@ fn follow(desk: &Desk, language: Language) {
     if desk.missing(language).is_some() {
         return;
     }
+    // Beside all other tests a component of Python's size may take longer to compile than it has by default.
+    fs::write(desk.path().join("gatehouse.toml"), "[limits]\ncompile_timeout_s = 600\n").expect("settings");
     for command in walk(language.word()) {
         let done = ran(desk.command("sh").args(["-e", "-c", &command]));
         assert_eq!(done.code, 0, "{command}: {done:?}");
