@@ -2,9 +2,9 @@
 
 use super::Plugin;
 use super::definition::{self, DefinitionError};
-use super::directory::{self, Owners, Stamp, Unread};
+use super::directory::{self, Owners, Read, Stamp, Unread};
 use super::side::Side;
-use super::trust::{Untrusted, Ward};
+use super::trust::{Signer, Untrusted, Ward};
 use super::watch::is_large;
 use crate::config::PluginLimits;
 use sandbox::{Compartment, CompileError, Guest, Lists, LoadError, Sandbox};
@@ -27,12 +27,25 @@ pub struct Loader {
     large: Arc<Semaphore>,
 }
 
+/// Leave to load one component, until it is dropped: a small one, or any.
+#[derive(Debug)]
+pub(super) struct Turn {
+    large: bool,
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+/// Who signed a file that is let in, or why it is not.
+type Admitted = Result<Option<Signer>, Box<Untrusted>>;
+
 /// Why a file is no plugin.
 #[derive(Debug, thiserror::Error)]
 pub enum PluginError {
     /// It cannot be read.
     #[error("it cannot be read: {0}")]
     Read(#[from] io::Error),
+    /// It is not the small file any more that its turn was for.
+    #[error("it grew while its turn came; it is read again")]
+    Grown,
     /// Its side file cannot be read.
     #[error("its side file cannot be read: {0}")]
     ReadSide(io::Error),
@@ -70,7 +83,7 @@ impl PluginError {
     /// The word for metrics.
     pub(super) fn word(&self) -> &'static str {
         match self {
-            Self::Read(_) | Self::ReadSide(_) => "unreadable",
+            Self::Read(_) | Self::ReadSide(_) | Self::Grown => "unreadable",
             Self::Exposed(_) => "permissions",
             Self::Untrusted(_) => "untrusted",
             Self::Load(error) => match error {
@@ -93,7 +106,7 @@ impl PluginError {
         match self {
             // What this crate finds wrong with a file comes as `Other`; the rest is the system's.
             Self::Read(error) | Self::ReadSide(error) => error.kind() != io::ErrorKind::Other,
-            Self::Load(LoadError::Compile(CompileError::Worker(_))) => true,
+            Self::Grown | Self::Load(LoadError::Compile(CompileError::Worker(_))) => true,
             Self::Load(_) | Self::Side(_) | Self::Definition(_) | Self::NameTaken { .. } | Self::Panicked => false,
             // Whatever makes it right changes the files, or the rules.
             Self::Exposed(_) | Self::Untrusted(_) => false,
@@ -128,35 +141,31 @@ impl Loader {
     }
 
     /// Waits until a component of that size may be loaded. Cancel-safe.
-    pub(super) async fn lane(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
-        let lane = if is_large(bytes) { &self.large } else { &self.small };
-        Arc::clone(lane).acquire_owned().await.ok()
+    pub(super) async fn turn(&self, bytes: u64) -> Turn {
+        let large = is_large(bytes);
+        let lane = if large { &self.large } else { &self.small };
+        Turn { large, _permit: Arc::clone(lane).acquire_owned().await.ok() }
     }
 
     pub(super) fn limits(&self) -> &PluginLimits {
         &self.limits
     }
 
-    /// Reads a file, compares it with what is approved and signed, compiles and checks it.
+    /// Reads a file, compares it with what is approved and signed, compiles and checks it. Whoever loads several at once waits for a `turn`.
     pub(super) async fn load(
         &self,
         name: Arc<str>,
         path: &Path,
         ward: Ward,
         owners: Owners,
+        turn: Option<Turn>,
     ) -> (Option<Stamp>, Result<Plugin, PluginError>) {
         let (path, wanted) = (path.to_owned(), Arc::clone(&name));
-        let read = tokio::task::spawn_blocking(move || {
-            let read = directory::read_plugin(&path, owners)?;
-            // To hash a large one takes its time. What is compiled is these very bytes, and nothing that is read again.
-            let admitted = ward.admit(&wanted, &read);
-            Ok((read, admitted))
-        });
-        let (read, admitted) = match read.await.map_err(|error| Unread::Component(io::Error::other(error))).flatten() {
-            Ok(read) => read,
-            Err(Unread::Component(error)) => return (None, Err(PluginError::Read(error))),
-            Err(Unread::Side(error)) => return (None, Err(PluginError::ReadSide(error))),
-            Err(Unread::Exposed(reason)) => return (None, Err(PluginError::Exposed(reason))),
+        let small = turn.as_ref().is_some_and(|turn| !turn.large);
+        let taken = tokio::task::spawn_blocking(move || take(&path, &wanted, &ward, owners, small)).await;
+        let (read, admitted) = match taken.unwrap_or_else(|error| Err(PluginError::Read(io::Error::other(error)))) {
+            Ok(taken) => taken,
+            Err(error) => return (None, Err(error)),
         };
         let made = match admitted {
             Ok(signer) => {
@@ -201,6 +210,22 @@ impl Loader {
     }
 }
 
+/// Reads a file that was perhaps `small` when it was looked at, and says whether it is let in, and as whose.
+fn take(path: &Path, name: &str, ward: &Ward, owners: Owners, small: bool) -> Result<(Read, Admitted), PluginError> {
+    let read = directory::read_plugin(path, owners).map_err(|unread| match unread {
+        Unread::Component(error) => PluginError::Read(error),
+        Unread::Side(error) => PluginError::ReadSide(error),
+        Unread::Exposed(reason) => PluginError::Exposed(reason),
+    })?;
+    // To copy one takes a while: perhaps only its beginning was there.
+    if small && is_large(read.component.len() as u64) {
+        return Err(PluginError::Grown);
+    }
+    // To hash a large one takes its time. What is compiled is these very bytes, and nothing that is read again.
+    let admitted = ward.admit(name, &read);
+    Ok((read, admitted))
+}
+
 /// Loads one named file, for the command line.
 ///
 /// # Errors
@@ -210,7 +235,7 @@ pub async fn load_file(loader: &Loader, path: &Path) -> Result<Plugin, PluginErr
     let name = name_of(path);
     // A link that somebody names is meant to be followed, unlike one that turns up in the directory.
     let path = tokio::fs::canonicalize(path).await?;
-    loader.load(name, &path, Ward::default(), Owners::Any).await.1
+    loader.load(name, &path, Ward::default(), Owners::Any, None).await.1
 }
 
 /// The same, where only what that ward lets pass is a plugin.
@@ -221,7 +246,7 @@ pub async fn load_file(loader: &Loader, path: &Path) -> Result<Plugin, PluginErr
 pub async fn load_trusted(loader: &Loader, path: &Path, ward: Ward) -> Result<Plugin, PluginError> {
     let name = name_of(path);
     let path = tokio::fs::canonicalize(path).await?;
-    let plugin = loader.load(name, &path, ward.clone(), Owners::Any).await.1?;
+    let plugin = loader.load(name, &path, ward.clone(), Owners::Any, None).await.1?;
     ward.judge(&plugin).map_err(PluginError::Untrusted)?;
     Ok(plugin)
 }
@@ -244,9 +269,28 @@ pub async fn load_each(
     let mut loaded = Vec::new();
     for (name, (path, _)) in directory::scan(directory)?.files {
         if wanted(&name) {
-            let plugin = loader.load(Arc::from(name.as_str()), &path, ward.clone(), Owners::Ours).await.1;
+            let plugin = loader.load(Arc::from(name.as_str()), &path, ward.clone(), Owners::Ours, None).await.1;
             loaded.push((name, plugin));
         }
     }
     Ok(loaded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_grew_meanwhile_keeps_no_small_one_waiting() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("copied.wasm");
+        let file = std::fs::File::create_new(&path).expect("its own");
+        let taken = |small| take(&path, "copied", &Ward::default(), Owners::Any, small);
+        file.set_len(1 << 20).expect("room");
+        assert!(taken(true).is_ok(), "as it was seen");
+        file.set_len(16 << 20).expect("room");
+        assert!(matches!(taken(true), Err(PluginError::Grown)), "it is another's turn");
+        assert!(taken(false).is_ok());
+        assert!(PluginError::Grown.is_passing(), "it is tried again");
+    }
 }

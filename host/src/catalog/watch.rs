@@ -279,9 +279,10 @@ impl Library {
             let (loader, name, path, seen) = (self.loader.clone(), name.clone(), file.path.clone(), file.stamp);
             let ward = self.ward.clone();
             self.loads.push(Box::pin(async move {
-                let _lane = loader.lane(seen.bytes()).await;
+                let turn = Some(loader.turn(seen.bytes()).await);
                 let began = Instant::now();
-                let loading = AssertUnwindSafe(loader.load(Arc::from(name.as_str()), &path, ward.clone(), Owners::Ours)).catch_unwind();
+                let load = loader.load(Arc::from(name.as_str()), &path, ward.clone(), Owners::Ours, turn);
+                let loading = AssertUnwindSafe(load).catch_unwind();
                 // What one file does to us is no reason to give up the others.
                 let (read, result) = loading.await.unwrap_or_else(|_| (None, Err(PluginError::Panicked)));
                 Done::Loaded(Box::new(Loaded { name, seen, began, read, ward, result }))
