@@ -137,8 +137,10 @@ impl Module {
     fn plan(&self) -> Option<Plan> {
         let [(pages, maximum)] = self.memories[..] else { return None };
         let is_usual = !self.is_odd && !self.imports_memory && self.defines == (true, true);
-        // Whoever has a page more than it speaks of uses that first.
-        let has_room = self.known_bytes.saturating_add(PAGE_BYTES) <= pages.saturating_mul(PAGE_BYTES);
+        // Whoever has a page more than it speaks of uses that first. One page holds no linker's usual stack, so somebody has thought of what the module
+        // needs, and to reset three of them would cost it more than anything else does.
+        let spare_bytes = pages.saturating_mul(PAGE_BYTES).saturating_sub(self.known_bytes);
+        let has_room = spare_bytes >= if pages == 1 { PAGE_BYTES / 4 } else { PAGE_BYTES };
         let fits = pages.saturating_add(PAGES) <= maximum.min(PAGES_MAX);
         (self.grows && is_usual && !has_room && fits).then_some(Plan { pages, ty: self.types, grow: self.functions, size: self.globals })
     }

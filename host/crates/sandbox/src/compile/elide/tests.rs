@@ -181,6 +181,7 @@ fn what_has_room_or_could_tell_stays_as_it_is() {
     assert!(elided(&[usual]) && elided(&[usual, usual]));
     for (what, made) in [
         ("a page beyond its stack", Made { pages: 2, ..usual }),
+        ("one page, made to measure", Made { stack: 49_152, ..usual }),
         ("a page beyond its data", Made { pages: 3, data: Some(131_000), ..usual }),
         ("no growth", Made { grows: false, ..usual }),
         ("a maximum", Made { maximum: Some(2), ..usual }),
@@ -190,6 +191,7 @@ fn what_has_room_or_could_tell_stays_as_it_is() {
         assert!(!elided(&[made]), "{what}");
     }
     for (what, made) in [
+        ("one page and little left of it", Made { stack: 49_153, ..usual }),
         ("data up to the end", Made { pages: 2, data: Some(131_000), ..usual }),
         ("a global that is no place, and data up to the end", Made { stack: -1, data: Some(65_000), ..usual }),
         ("room below the maximum", Made { maximum: Some(3), ..usual }),
