@@ -21,7 +21,7 @@ use crate::http::{
 use crate::journal::{Event, Journal, Kind};
 use crate::keys::{Keys, Purpose};
 use crate::keyvalue::KeyValues;
-use crate::method::{Dialogs, Pages, Rooms, Seen};
+use crate::method::{Dialogs, Pages, Rooms, Seen, Stages};
 use crate::revocation::{FileError, Revocations};
 use crate::scratch::Scratches;
 use crate::session::Sessions;
@@ -332,6 +332,7 @@ impl Gateway {
             json_limits: config.limits.json,
             sanitize: config.sanitize,
             tasks: tasks.clone(),
+            stages: Stages::default(),
             draining: draining.clone(),
             onlooker,
             learned: None,

@@ -19,6 +19,7 @@ mod resources_subscribe;
 mod revoked;
 mod seen;
 mod set_level;
+mod stages;
 mod task;
 mod tools_call;
 
@@ -28,6 +29,7 @@ pub use initialize::initialize;
 pub use lists::Pages;
 pub use revoked::Effect;
 pub use seen::Seen;
+pub use stages::Stages;
 
 use crate::auth::{Caller, Policy};
 use crate::catalog::{Catalog, Server};
@@ -111,6 +113,8 @@ pub struct Rooms {
     pub sanitize: bool,
     /// Whatever runs by itself: calls of streams and of tasks, and what watches over them.
     pub tasks: TaskTracker,
+    /// Where requests of the same time let each other pass.
+    pub stages: Stages,
     /// Fires when the gateway begins to stop.
     pub draining: CancellationToken,
     /// Whoever looks on, if anybody does: never in a gateway that was started to serve.
@@ -224,6 +228,7 @@ impl Rooms {
     pub async fn request(self: &Arc<Self>, context: Context, request: &Request, params: &Params<'_>) -> Answer {
         let (span, era) = (context.span.clone(), context.revision.era());
         let (owner, server) = (context.caller.owner(), context.server.id.clone());
+        self.stages.next().await;
         match self.dispatch(context, request, params).await {
             Ok(answer) => {
                 span.otherwise(OUTCOME, metrics::Outcome::Ok.word());

@@ -11,7 +11,7 @@ use crate::generation::Generation;
 use crate::journal::Journal;
 use crate::keys::{Keys, Purpose};
 use crate::keyvalue::KeyValues;
-use crate::method::{Answer, Context, Dialogs, MirroredHeaders, Pages, Rooms, Seen};
+use crate::method::{Answer, Context, Dialogs, MirroredHeaders, Pages, Rooms, Seen, Stages};
 use crate::outbox::Reply;
 use crate::revocation::Revocations;
 use crate::scratch::Scratches;
@@ -180,6 +180,7 @@ impl Rig {
             json_limits: config.limits.json,
             sanitize: config.sanitize,
             tasks: tokio_util::task::TaskTracker::new(),
+            stages: Stages::default(),
             draining: tokio_util::sync::CancellationToken::new(),
             onlooker: Some(onlooker),
             learned,

@@ -203,6 +203,7 @@ impl Front {
             Ok(bytes) => bytes,
             Err(reason) => return reason.into(),
         };
+        let _under_way = self.rooms.stages.begin();
         let exchange =
             Exchange { front: Arc::clone(self), caller, catalog: Arc::clone(&generation.catalog), server, headers, accepts, cut, arrival };
         let messages = mcp::jsonrpc::parse(&bytes, &self.limits.json);

@@ -305,7 +305,10 @@ impl CallRun {
                         return Step::Notification(notification);
                     }
                 }
-                ended = self.guest.ended() => self.ended = Some(Box::new(ended)),
+                ended = self.guest.ended() => {
+                    self.ended = Some(Box::new(ended));
+                    self.rooms.stages.next().await;
+                }
             }
         };
         self.in_flight = None;
