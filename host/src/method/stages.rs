@@ -3,6 +3,9 @@
 //! What one call runs through, its kernel's part included, is more code than a processor core keeps near (450 KB of 512 KiB, beside all data): one
 //! after the other, each request would fetch all of it again, and most of its processor time would be the waiting for that. So a request that
 //! has come to the end of a stage lets the others come there too, and finds the next stage's code where the one before it has left it.
+//!
+//! A request counts until the head of its answer is there, also while its guest waits for something: those who are ready meanwhile look around in
+//! vain, which is cheaper than to know better. It stands at the end of the ready ones twice, and waits for nobody who is not ready.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
