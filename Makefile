@@ -8,7 +8,7 @@ DATA ?= target/gatehouse-data
 LISTEN ?= 127.0.0.1:8080
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build dist plugins policies fixtures run test test-unit test-edge conformance soak fuzz crash powercut fulldisk check fmt neighbours overload bench clean
+.PHONY: help setup build plugins policies fixtures run test test-unit test-edge conformance soak fuzz crash powercut fulldisk check fmt neighbours overload bench profile clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,9 +18,6 @@ setup:
 
 build: setup ## Build target/release/gatehouse
 	$(CARGO) build --release --locked -p gatehouse
-
-dist: setup ## Build target/dist/gatehouse, which computes less at each call and takes several times as long to build
-	$(CARGO) build --profile dist --locked -p gatehouse
 
 # `gatehouse build` builds those in C and Go.
 plugins: build ## Build every example plugin as target/plugins/NAME.wasm
@@ -108,6 +105,9 @@ bench: PART =
 bench: build plugins policies fixtures ## Measure everything beside yardsticks in one run, hold it against bars, draw it into target/bench
 	$(CARGO) test --release --locked -p gatehouse-bench
 	$(CARGO) run --release --locked -p gatehouse-bench -- $(PART) $(SECONDS)
+
+profile: plugins policies fixtures ## Learn anew which code calls run through, for the compiler (host/gatehouse.profdata); then everything is built anew
+	@scripts/profile
 
 clean: ## Remove everything that was built
 	rm -rf target

@@ -14,7 +14,7 @@ const PUBLIC: &str = "https://gate.example";
 const ISSUER: &str = "https://login.example";
 const CONNECTIONS: usize = 16;
 /// It says yes to everybody with the scope, and no to all others.
-pub(crate) const SCOPES: &str = "settings = { rules = [{ scopes = [\"text:use\"], tools = [\"*\"] }] }";
+const SCOPES: &str = "settings = { rules = [{ scopes = [\"text:use\"], tools = [\"*\"] }] }";
 const CEDAR: &str =
     "settings = { policies = \"permit(principal, action, resource) when { principal.scopes.contains(\\\"text:use\\\") };\" }";
 const REDACT: &str = "settings = { classes = [\"email\"] }";
@@ -33,6 +33,14 @@ pub(crate) enum Shows {
     Key,
     Token(fn() -> Signer),
 }
+
+/// What most callers are: somebody with a token that was seen before, whom a policy lets in.
+pub(crate) const GUARDED: Row = Row {
+    name: "a token, EdDSA, and scopes",
+    shows: Shows::Token(|| Signer::ed25519("k", 1)),
+    policies: &[("scopes", SCOPES)],
+    kept: true,
+};
 
 pub(crate) async fn measure(report: &mut Report, each: Duration) -> Result<()> {
     let ed25519 = Shows::Token(|| Signer::ed25519("k", 1));

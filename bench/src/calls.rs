@@ -1,13 +1,12 @@
 //! Calls through the shipped binary, beside a bare route and beside the same tool behind the official SDK: what everything that a gateway is for
 //! costs on top.
 
-use crate::callers::{self, SCOPES, Shows};
+use crate::callers;
 use crate::load::{Measured, Request, rounds};
 use crate::report::{Column, Report, Shape};
 use crate::requests::{bare_echo, legacy_echo, legacy_stream, message, modern_call, modern_echo};
 use crate::servers::{Server, Setup};
 use anyhow::{Context, Result};
-use gatehouse_forge::Signer;
 use std::time::Duration;
 
 /// Of an echo.
@@ -69,10 +68,8 @@ impl Rows {
         let sdk = Server::sdk().await?;
         // Whoever calls without a token is one caller, with an event stream for each connection.
         let settings = format!("{NO_RATES}[limits]\nstreams_per_principal_max = 1000\n");
-        let plain = Server::start_gatehouse(&Setup { settings, fixtures: &["compact"] }).await?;
-        let row =
-            callers::Row { name: GUARDED, shows: Shows::Token(|| Signer::ed25519("k", 1)), policies: &[("scopes", SCOPES)], kept: true };
-        let (settings, header) = callers::prepare(&row)?;
+        let plain = Server::start_gatehouse(&Setup { settings, fixtures: &["compact"], ..Setup::default() }).await?;
+        let (settings, header) = callers::prepare(&callers::GUARDED)?;
         let guarded = Server::gatehouse_with(&settings.text).await?;
         // The bare one is its collector as well, which costs it little: a post for some hundred spans.
         let traces = format!("{NO_RATES}[traces]\nendpoint = \"http://{}\"\nqueue_max = 65536\n", bare.address());

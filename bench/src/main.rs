@@ -26,6 +26,7 @@ mod sandbox_alone;
 mod scale;
 mod servers;
 mod store;
+mod train;
 
 use anyhow::{Context, Result, bail};
 use conditions::Conditions;
@@ -91,6 +92,8 @@ fn main() -> Result<ExitCode> {
         // Processes that this one starts.
         "bare-route" => native::bare_route().map(|()| true)?,
         "sdk-route" => native::sdk_route().map(|()| true)?,
+        // What scripts/profile begins.
+        "train" => runtime.block_on(train::run_all(each(2.0)?)).map(|()| true)?,
         "abuse" => runtime.block_on(neighbours::abuse(rest))?,
         "neighbours" => runtime.block_on(neighbours::measure(each(10.0)?, rest.get(1..).unwrap_or_default()))?,
         "overload" => runtime.block_on(overload::measure(each(20.0)?))?,

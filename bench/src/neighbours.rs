@@ -104,7 +104,7 @@ impl House {
              [tenants.victim]\n[tenants.abuser]\n[quotas.principal]\ncalls_per_second_max = 200\n\
              [limits]\nbreaker_calls_min = 0\nconnections_per_address_max = 4000\n"
         );
-        let server = Server::start_gatehouse(&Setup { settings, fixtures: &["misbehave"] }).await?;
+        let server = Server::start_gatehouse(&Setup { settings, fixtures: &["misbehave"], ..Setup::default() }).await?;
         Ok(Self { server, victim: format!("Bearer {victim}"), abuser: format!("Bearer {abuser}"), _keys: keys })
     }
 

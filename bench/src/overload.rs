@@ -19,7 +19,8 @@ const BUSY: usize = 8;
 /// Says whether all bars were held.
 pub(crate) async fn measure(each: Duration) -> Result<bool> {
     let limits = "[limits]\nconnections_per_address_max = 8000\nconnections_max = 8000\n";
-    let server = Server::start_gatehouse(&Setup { settings: format!("{NO_RATES}{limits}"), fixtures: &["misbehave"] }).await?;
+    let server =
+        Server::start_gatehouse(&Setup { settings: format!("{NO_RATES}{limits}"), fixtures: &["misbehave"], ..Setup::default() }).await?;
     let client = Client::new(server.address());
     let request = calibrated(&server, &client).await?;
     let peak = peak(&client, &request, each).await?;

@@ -12,12 +12,21 @@ use tokio::process::{Child, Command};
 /// A gateway with a thousand plugins that are compiled for the first time takes this long, on a machine that is not much slower than those of today.
 const START_LIMIT: Duration = Duration::from_secs(600);
 
+/// A gateway that nobody asks for anything is at its end soon; this one writes a profile, too.
+const END_LIMIT: Duration = Duration::from_secs(60);
+
+/// Binaries, and what makes them.
+const SHIPPED: (&str, &str) = ("target/release/gatehouse", "make build");
+const INSTRUMENTED: (&str, &str) = ("target/instrumented/release/gatehouse", "make profile");
+
 /// What a gateway gets beside the text toolbox.
 #[derive(Default)]
 pub(crate) struct Setup {
     pub(crate) settings: String,
     /// Fixtures by name.
     pub(crate) fixtures: &'static [&'static str],
+    /// One that counts what it runs through, instead of the one that ships.
+    pub(crate) instrumented: bool,
 }
 
 /// A running server.
@@ -51,7 +60,7 @@ impl Server {
     }
 
     /// The same with more than settings.
-    pub(crate) async fn start_gatehouse(Setup { settings, fixtures }: &Setup) -> Result<Self> {
+    pub(crate) async fn start_gatehouse(Setup { settings, fixtures, instrumented }: &Setup) -> Result<Self> {
         let directory = tempfile::tempdir()?;
         let config = directory.path().join("gatehouse.toml");
         std::fs::write(&config, settings)?;
@@ -63,14 +72,29 @@ impl Server {
             let component = existing(&format!("target/fixtures/{name}.wasm"), "make fixtures")?;
             std::fs::copy(component, plugins.join(format!("{name}.wasm")))?;
         }
-        Self::start(serve(directory.path())?, Some(directory)).await
+        let binary = if *instrumented { INSTRUMENTED } else { SHIPPED };
+        let mut command = serve(binary, directory.path())?;
+        if *instrumented {
+            // It may write nowhere else.
+            command.env("LLVM_PROFILE_FILE", directory.path().join("data/counted.profraw"));
+        }
+        Self::start(command, Some(directory)).await
+    }
+
+    /// Lets it come to its end; what it leaves.
+    pub(crate) async fn end(mut self) -> Result<TempDir> {
+        let pid = i32::try_from(self.pid).ok().and_then(rustix::process::Pid::from_raw).context("a process")?;
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+        let status = tokio::time::timeout(END_LIMIT, self.child.wait()).await??;
+        anyhow::ensure!(status.success(), "the gateway ended with {status}");
+        self.directory.take().context("it has a directory")
     }
 
     /// Ends it, and starts another one in its place: with what lies in its directories by now.
     pub(crate) async fn again(mut self) -> Result<Self> {
         self.child.kill().await?;
         let directory = self.directory.take().context("it has a directory")?;
-        Self::start(serve(directory.path())?, Some(directory)).await
+        Self::start(serve(SHIPPED, directory.path())?, Some(directory)).await
     }
 
     async fn start(mut command: Command, directory: Option<TempDir>) -> Result<Self> {
@@ -150,9 +174,9 @@ impl Server {
     }
 }
 
-/// The shipped binary, with what lies in a directory.
-fn serve(directory: &Path) -> Result<Command> {
-    let mut command = Command::new(existing("target/release/gatehouse", "make build")?);
+/// A binary, with what lies in a directory.
+fn serve((binary, made_by): (&str, &str), directory: &Path) -> Result<Command> {
+    let mut command = Command::new(existing(binary, made_by)?);
     command.args(["serve", "--listen", "127.0.0.1:0", "--config"]).arg(directory.join("gatehouse.toml"));
     command.arg("--plugins").arg(directory.join("plugins")).arg("--data").arg(directory.join("data"));
     Ok(command)
@@ -160,7 +184,7 @@ fn serve(directory: &Path) -> Result<Command> {
 
 /// A key and the settings that let its owner in, by the shipped binary.
 pub(crate) fn api_key(place: &Path, name: &str, tenant: Option<&str>) -> Result<(String, String)> {
-    let binary = existing("target/release/gatehouse", "make build")?;
+    let binary = existing(SHIPPED.0, SHIPPED.1)?;
     let mut command = std::process::Command::new(binary);
     command.args(["token", "key", name, "--scope", "text:use", "--json"]).current_dir(place);
     if let Some(tenant) = tenant {
