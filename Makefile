@@ -34,8 +34,8 @@ run: build plugins ## Build everything, then serve the example plugins on http:/
 
 test: test-unit test-edge ## Run all tests, official clients included
 
-# Nothing is in the programs themselves or in examples of documentation, and the room that takes longest to optimise is tested as it is written: so
-# it is optimised once, where it ships.
+# There are no tests in the programs themselves or in examples of documentation. The room that takes longest to optimise is not optimised for its
+# unit tests, but once, where it ships.
 test-unit: setup
 	$(CARGO) test --release --locked --lib --config profile.release.package.gatehouse.opt-level=0 \
 		-p gatehouse -p gatehouse-event-store -p gatehouse-mcp -p gatehouse-sandbox -p gatehouse-token

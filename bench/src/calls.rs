@@ -66,9 +66,7 @@ impl Rows {
     async fn start() -> Result<Self> {
         let bare = Server::bare().await?;
         let sdk = Server::sdk().await?;
-        // Whoever calls without a token is one caller, with an event stream for each connection.
-        let settings = format!("{NO_RATES}[limits]\nstreams_per_principal_max = 1000\n");
-        let plain = Server::start_gatehouse(&Setup { settings, fixtures: &["compact"], ..Setup::default() }).await?;
+        let plain = Server::start_gatehouse(&plain()).await?;
         let (settings, header) = callers::prepare(&callers::GUARDED)?;
         let guarded = Server::gatehouse_with(&settings.text).await?;
         // The bare one is its collector as well, which costs it little: a post for some hundred spans.
@@ -96,7 +94,14 @@ impl Rows {
     }
 }
 
-async fn sessions(server: &Server) -> Result<Vec<String>> {
+/// Whoever calls without a token is one caller, with an event stream for each connection.
+pub(crate) fn plain() -> Setup {
+    let settings = format!("{NO_RATES}[limits]\nstreams_per_principal_max = 1000\n");
+    Setup { settings, fixtures: &["compact"], ..Setup::default() }
+}
+
+/// One for each connection.
+pub(crate) async fn sessions(server: &Server) -> Result<Vec<String>> {
     let mut all = Vec::new();
     for _ in 0..CONNECTIONS.into_iter().max().unwrap_or(1) {
         all.push(server.initialize().await?);

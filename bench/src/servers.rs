@@ -18,6 +18,8 @@ const END_LIMIT: Duration = Duration::from_secs(60);
 /// Binaries, and what makes them.
 const SHIPPED: (&str, &str) = ("target/release/gatehouse", "make build");
 const INSTRUMENTED: (&str, &str) = ("target/instrumented/release/gatehouse", "make profile");
+/// What an instrumented one leaves in its directory: it may write nowhere but below `data`.
+pub(crate) const COUNTED: &str = "data/counted.profraw";
 
 /// What a gateway gets beside the text toolbox.
 #[derive(Default)]
@@ -75,8 +77,7 @@ impl Server {
         let binary = if *instrumented { INSTRUMENTED } else { SHIPPED };
         let mut command = serve(binary, directory.path())?;
         if *instrumented {
-            // It may write nowhere else.
-            command.env("LLVM_PROFILE_FILE", directory.path().join("data/counted.profraw"));
+            command.env("LLVM_PROFILE_FILE", directory.path().join(COUNTED));
         }
         Self::start(command, Some(directory)).await
     }

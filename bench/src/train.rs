@@ -2,10 +2,10 @@
 //! `calls` measures, some of larger payloads, one connection and several. How fast it is says nothing: it counts each branch.
 
 use crate::callers;
-use crate::calls::{BYTES, NO_RATES};
+use crate::calls::{self, BYTES};
 use crate::load::{Request, run};
 use crate::requests::{legacy_echo, legacy_stream, message, modern_call, modern_echo};
-use crate::servers::{Server, Setup};
+use crate::servers::{COUNTED, Server, Setup};
 use anyhow::{Context, Result};
 use std::path::Path;
 use std::time::Duration;
@@ -14,15 +14,11 @@ const CONNECTIONS: usize = 16;
 
 /// Leaves a profile of each gateway in target/instrumented.
 pub(crate) async fn run_all(each: Duration) -> Result<()> {
-    let settings = format!("{NO_RATES}[limits]\nstreams_per_principal_max = 1000\n");
-    let plain = Server::start_gatehouse(&Setup { settings, fixtures: &["compact"], instrumented: true }).await?;
+    let plain = Server::start_gatehouse(&Setup { instrumented: true, ..calls::plain() }).await?;
     let (keys, header) = callers::prepare(&callers::GUARDED)?;
     let guarded = Server::start_gatehouse(&Setup { settings: keys.text.clone(), fixtures: &[], instrumented: true }).await?;
 
-    let mut sessions = Vec::new();
-    for _ in 0..CONNECTIONS {
-        sessions.push(plain.initialize().await?);
-    }
+    let sessions = calls::sessions(&plain).await?;
     let in_sessions = |request: fn(usize, &str) -> Request| sessions.iter().map(|one| request(BYTES, one)).collect();
     let compact = || vec![modern_call("compact_echo", &message(BYTES), None)];
     let work: [(&Server, usize, Vec<Request>); 9] = [
@@ -41,11 +37,9 @@ pub(crate) async fn run_all(each: Duration) -> Result<()> {
     }
     for (name, server) in [("plain", plain), ("guarded", guarded)] {
         let kept = server.end().await?;
-        let found = std::fs::read_dir(kept.path().join("data"))?.filter_map(Result::ok).map(|entry| entry.path());
-        let profile = found.into_iter().find(|path| path.extension().is_some_and(|is| is == "profraw"));
-        let profile = profile.context("the gateway left no profile: it was not built with GATEHOUSE_PROFILE=generate")?;
         let to = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../target/instrumented/{name}.profraw"));
-        std::fs::copy(profile, to)?;
+        let left = std::fs::copy(kept.path().join(COUNTED), to);
+        left.context("the gateway left no profile: it was not built with GATEHOUSE_PROFILE=generate")?;
     }
     Ok(())
 }
