@@ -80,6 +80,7 @@ pub(super) enum Work {
 }
 
 impl Queue {
+    /// Does not wake the writer: see [`Queue::wake`].
     pub(super) fn push(&self, tenant: Option<&TenantKey>, bytes: usize, write: Write) -> Result<(), StoreError> {
         let mut state = self.state.lock();
         let (writes_of, bytes_of) = tenant.and_then(|tenant| state.by_tenant.get(tenant)).copied().unwrap_or_default();
@@ -98,8 +99,12 @@ impl Queue {
         }
         state.bytes += bytes;
         state.writes.push_back(Waiting { write, tenant: tenant.cloned(), bytes });
-        self.changed.notify_one();
         Ok(())
+    }
+
+    /// There is something to write.
+    pub(super) fn wake(&self) {
+        self.changed.notify_one();
     }
 
     /// What came while the last group was written, or whatever comes first.
@@ -144,5 +149,26 @@ impl Queue {
     pub(super) fn close(&self) {
         self.state.lock().closed = true;
         self.changed.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Queue, Work, Write};
+    use std::time::Duration;
+    use tokio::sync::oneshot;
+
+    #[test]
+    fn what_is_queued_before_anybody_waits_is_written_together() {
+        let queue = Queue::default();
+        let work = std::thread::scope(|scope| {
+            let writer = scope.spawn(|| queue.next(Duration::from_secs(60)));
+            for _ in 0..3 {
+                queue.push(None, 0, Write::Sweep { answer: oneshot::channel().0 }).expect("there is room");
+            }
+            queue.wake();
+            writer.join().expect("no panic")
+        });
+        assert!(matches!(&work, Work::Group(group) if group.len() == 3), "{work:?}");
     }
 }
