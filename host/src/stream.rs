@@ -11,10 +11,11 @@ mod pump;
 pub use follow::{Follow, Next};
 pub use ids::{EventIds, Place};
 pub use places::{Counter, NoPlace, Taken};
-pub use pump::pump;
+pub use pump::begin;
 
 use bytes::Bytes;
 use event_store::{EventStore, Header, Kind, NewEvent, Partition, Seq, StoreError, StreamKey};
+use futures_util::future::{join, join_all};
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -37,6 +38,15 @@ const UNSTORED_MAX: usize = 1_000;
 
 /// The number of a session's standalone stream.
 pub const STANDALONE: u64 = 0;
+
+/// What is to become an event.
+#[derive(Debug, Clone)]
+pub struct Unwritten {
+    /// A whole message.
+    pub message: Bytes,
+    /// Nothing comes after it.
+    pub is_final: bool,
+}
 
 /// One event as it is shown.
 #[derive(Debug, Clone)]
@@ -131,7 +141,7 @@ impl Stream {
 
     /// Adds an event. Its place in the stream is that of this call; it is shown when the future is done, which waits for the disk, but not
     /// for long. The future has to be driven to its end.
-    pub fn write(self: &Arc<Self>, data: Bytes, is_final: bool) -> impl Future<Output = ()> + Send + 'static {
+    pub fn write(self: &Arc<Self>, Unwritten { message: data, is_final }: Unwritten) -> impl Future<Output = ()> + Send + 'static {
         let stream = Arc::clone(self);
         let mut state = self.state.lock();
         state.last += 1;
@@ -263,21 +273,34 @@ impl Streams {
         }
     }
 
-    /// Begins the stream of a request. `about` is the request's id as JSON: what is left to answer should the process die. If the store
-    /// cannot take it now, the stream lives without ids.
-    pub async fn begin(&self, partition: &Partition, about: Bytes) -> Arc<Stream> {
+    /// Begins the stream of a request, with what it says already; done when all of that is decided about. `about` is the request's id as
+    /// JSON: what is left to answer should the process die. If the store cannot take it now, the stream lives without ids.
+    pub async fn begin(&self, partition: &Partition, about: Bytes, said: Vec<Unwritten>) -> Arc<Stream> {
         // The process's own numbers: those of an earlier one never come again.
         let number = u64::from(self.store.incarnation()) << 32 | u64::from(self.counter.fetch_add(1, Ordering::Relaxed));
         let key = StreamKey { partition: partition.clone(), stream: number };
-        if !self.open(&key, about).await {
-            return Stream::new(key, None, self.keep, State::default());
+        let opening = self.open(&key, about);
+        let stream = Stream::new(key.clone(), Some(Arc::clone(&self.store)), self.keep, State::default());
+        let writes: Vec<_> = if self.kept { said.iter().map(|said| stream.write(said.clone())).collect() } else { Vec::new() };
+        // All of it is queued before anybody waits: one flush makes it durable.
+        let (opened, _) = join(opening, join_all(writes)).await;
+        if !opened {
+            let stream = Stream::new(key, None, self.keep, State::default());
+            join_all(said.into_iter().map(|said| stream.write(said))).await;
+            return stream;
         }
-        let stream = Stream::new(key, Some(Arc::clone(&self.store)), self.keep, State::default());
-        self.register(Arc::clone(&stream))
+        self.register(stream)
     }
 
-    async fn open(&self, key: &StreamKey, about: Bytes) -> bool {
-        self.kept && tokio::time::timeout(DISK_WAIT, self.store.open(key, about)).await.is_ok_and(|opened| opened.is_ok())
+    /// Queued when this is called; done when the store has said whether it did.
+    fn open(&self, key: &StreamKey, about: Bytes) -> impl Future<Output = bool> + Send + use<> {
+        let opening = self.kept.then(|| self.store.open(key, about));
+        async {
+            match opening {
+                Some(opening) => tokio::time::timeout(DISK_WAIT, opening).await.is_ok_and(|opened| opened.is_ok()),
+                None => false,
+            }
+        }
     }
 
     /// The session's standalone stream, begun if it was not.
@@ -325,7 +348,7 @@ impl Streams {
         let Some(header) = self.store.header(&key).await? else { return Ok(None) };
         let stream = Stream::of_header(key, Arc::clone(&self.store), self.keep, &header);
         if !header.complete {
-            stream.write(unknown_outcome(&header.about).into(), true).await;
+            stream.write(Unwritten { message: unknown_outcome(&header.about).into(), is_final: true }).await;
         }
         Ok(Some(stream))
     }

@@ -8,7 +8,7 @@ use super::{error, sse};
 use crate::failure::Failure;
 use crate::outbox::{Reply, Run};
 use crate::session::{Attached, Session};
-use crate::stream::{Follow, Next, Place, STANDALONE, Shown, Stream, Taken, pump};
+use crate::stream::{self, Follow, Next, Place, STANDALONE, Shown, Stream, Taken};
 use axum::body::Body;
 use axum::http::Response;
 use bytes::Bytes;
@@ -78,11 +78,10 @@ async fn begin(
     cut: Cut,
 ) -> Response<Body> {
     let streams = &front.rooms.streams;
-    let stream = streams.begin(&session.partition, id.write().into_string().into()).await;
-    let follow = stream.follow(streams, Some(0));
-    let connection_max = run.connection_max();
+    let (about, connection_max) = (id.write().into_string().into_bytes(), run.connection_max());
     let say = move |end| error::message(&id, end, Era::Legacy);
-    front.rooms.tasks.spawn(pump(Arc::clone(streams), stream, run, first, say, place));
+    let stream = stream::begin((streams, &front.rooms.tasks), (&session.partition, about), run, first, say, place).await;
+    let follow = stream.follow(streams, Some(0));
     let mut feed = Feed::new(front, session, follow, None);
     if let Some(limit) = connection_max.filter(|_| feed.priming.is_some()) {
         // A client that has no place to come back to keeps its connection.

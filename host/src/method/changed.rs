@@ -7,6 +7,7 @@ use super::Rooms;
 use crate::catalog::{Catalog, Server};
 use crate::config::ServerId;
 use crate::session::{Ending, Session};
+use crate::stream::Unwritten;
 use crate::tenant::{Tenant, TenantId};
 use bytes::Bytes;
 use mcp::listen::ListKind;
@@ -112,7 +113,7 @@ impl Rooms {
         let Some(stream) = self.streams.standalone_if_live(&session.partition) else { return };
         self.tasks.spawn(async move {
             for message in messages {
-                stream.write(message, false).await;
+                stream.write(Unwritten { message, is_final: false }).await;
             }
         });
     }
