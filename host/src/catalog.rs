@@ -9,6 +9,7 @@ mod file;
 mod given;
 mod grants;
 mod loader;
+mod names;
 mod pattern;
 mod refresh;
 mod server;
@@ -35,6 +36,7 @@ use crate::config::{Config, ServerId, TenantId};
 use grants::Granted;
 use mcp::mirrored::HeaderParameters;
 use mcp::{JsonText, Revision};
+use names::{Kind, Names};
 use sandbox::{Asks, Digest, Guest, Skipped};
 use side::Side;
 use std::collections::BTreeMap;
@@ -218,42 +220,34 @@ impl Plugin {
         (self.guest.digest(), self.side.as_ref().map(|side| side.digest))
     }
 
-    /// Without what `other` has something of the same name of; itself if that is nothing.
-    fn without(self: &Arc<Self>, other: &Self) -> Arc<Self> {
-        fn rest<T>(ours: &[Arc<T>], theirs: &[Arc<T>], name: impl Fn(&T) -> &str) -> Vec<Arc<T>> {
-            let theirs: std::collections::HashSet<_> = theirs.iter().map(|item| name(item)).collect();
-            ours.iter().filter(|item| !theirs.contains(name(item))).cloned().collect()
-        }
-        if self.clash(other).is_none() {
+    /// Everything that it offers: of which kind, and its name or address.
+    fn names(&self) -> impl Iterator<Item = (Kind, &str)> {
+        let tools = self.tools.iter().map(|tool| (Kind::Tool, &*tool.definition.name));
+        let prompts = self.prompts.iter().map(|prompt| (Kind::Prompt, &*prompt.definition.name));
+        let resources = self.resources.iter().map(|resource| (Kind::Resource, &*resource.definition.uri));
+        let templates = self.templates.iter().map(|template| (Kind::Template, &*template.definition.uri_template));
+        tools.chain(prompts).chain(resources).chain(templates)
+    }
+
+    /// Without what has one of those names; itself if that is nothing.
+    fn without(self: &Arc<Self>, names: &Names) -> Arc<Self> {
+        let rest = |kind: Kind| move |name: &str| !names.has(kind, name);
+        if self.names().all(|(kind, name)| !names.has(kind, name)) {
             return Arc::clone(self);
         }
+        let (tool, prompt, resource, template) = (rest(Kind::Tool), rest(Kind::Prompt), rest(Kind::Resource), rest(Kind::Template));
         Arc::new(Self {
             name: Arc::clone(&self.name),
             guest: self.guest.clone(),
-            tools: rest(&self.tools, &other.tools, |tool| &tool.definition.name),
-            resources: rest(&self.resources, &other.resources, |resource| &resource.definition.uri),
-            templates: rest(&self.templates, &other.templates, |template| &template.definition.uri_template),
-            prompts: rest(&self.prompts, &other.prompts, |prompt| &prompt.definition.name),
+            tools: self.tools.iter().filter(|one| tool(&one.definition.name)).cloned().collect(),
+            resources: self.resources.iter().filter(|one| resource(&one.definition.uri)).cloned().collect(),
+            templates: self.templates.iter().filter(|one| template(&one.definition.uri_template)).cloned().collect(),
+            prompts: self.prompts.iter().filter(|one| prompt(&one.definition.name)).cloned().collect(),
             skipped: self.skipped.clone(),
             side: self.side.clone(),
             signer: self.signer.clone(),
             approved: OnceLock::new(),
         })
-    }
-
-    /// What of this plugin has a name or address that something of another one has: its kind, and the name.
-    fn clash(&self, other: &Self) -> Option<(&'static str, String)> {
-        fn twice<'a, T>(ours: &'a [Arc<T>], theirs: &'a [Arc<T>], name: impl Fn(&'a T) -> &'a str) -> Option<String> {
-            let theirs: std::collections::HashSet<_> = theirs.iter().map(|item| name(item)).collect();
-            ours.iter().map(|item| name(item)).find(|name| theirs.contains(name)).map(ToOwned::to_owned)
-        }
-        let tool = twice(&self.tools, &other.tools, |tool| &tool.definition.name).map(|name| ("tool", name));
-        tool.or_else(|| Some(("prompt", twice(&self.prompts, &other.prompts, |prompt| &prompt.definition.name)?)))
-            .or_else(|| Some(("resource", twice(&self.resources, &other.resources, |resource| &resource.definition.uri)?)))
-            .or_else(|| {
-                let twice = twice(&self.templates, &other.templates, |template| &template.definition.uri_template)?;
-                Some(("resource template", twice))
-            })
     }
 }
 

@@ -1,6 +1,6 @@
 //! What lies in the plugin directories: one that all tenants share, and each tenant's own.
 
-use super::{Plugin, Refresh};
+use super::{Names, Plugin, Refresh};
 use crate::config::{Isolation, TenantConfig, TenantId};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -40,8 +40,9 @@ impl Shelves {
         let mut plugins: Plugins = shared.map(|(name, plugin)| (Arc::clone(name), Arc::clone(plugin))).collect();
         let Some(own) = self.own.get(&tenant.id) else { return plugins };
         plugins.retain(|name, _| !own.plugins.contains_key(name));
+        let names = Names::of(own.plugins.values());
         for plugin in plugins.values_mut() {
-            *plugin = own.plugins.values().fold(Arc::clone(plugin), |rest, own| rest.without(own));
+            *plugin = plugin.without(&names);
         }
         plugins.extend(own.plugins.iter().map(|(name, plugin)| (Arc::clone(name), Arc::clone(plugin))));
         plugins

@@ -9,7 +9,7 @@ use super::directory::{self, DirectoryId, Owners, Scan, Stamp};
 use super::file::File;
 use super::refresh::Refresh;
 use super::trust::{Trust, Untrusted, Ward, Why};
-use super::{Loader, Plugin, PluginError, Plugins, Shelf};
+use super::{Kind, Loader, Names, Plugin, PluginError, Plugins, Shelf};
 use crate::config::TenantId;
 use crate::metrics;
 use futures_util::stream::FuturesUnordered;
@@ -326,7 +326,7 @@ impl Library {
     fn take_listed(&mut self, listed: Listed) {
         let Listed { name, result } = listed;
         self.refresh.done(&name);
-        let checked = result.and_then(|plugin| match self.obstacle(&name, &plugin) {
+        let checked = result.and_then(|plugin| match self.obstacle(&plugin, &self.names()) {
             Some(error) => Err(error),
             None => Ok(plugin),
         });
@@ -355,24 +355,28 @@ impl Library {
 
     /// Lets those serve that can, and those no more that may not; tells of those that cannot, and publishes all of it as one generation.
     fn settle(&mut self, finished: bool) {
+        let mut names = self.names();
         // A new version can give up a name that another file waits for, and so can one that is not approved any more: this goes on until
         // nothing changes. What is approved comes first, so that nothing is missing in between.
         loop {
-            if let Some(name) = self.files.iter().find(|(name, _)| self.may_serve(name)).map(|(name, _)| name.clone()) {
+            if let Some(name) = self.files.iter().find(|(_, file)| self.may_serve(file, &names)).map(|(name, _)| name.clone()) {
                 self.order += 1;
                 if let Some(file) = self.files.get_mut(&name) {
+                    file.serving.iter().for_each(|before| names.remove(before));
                     file.serve(self.order);
+                    file.serving.iter().for_each(|now| names.add(now));
                 }
             } else if let Some((name, untrusted)) = self.files.keys().find_map(|name| Some((name.clone(), self.must_not_serve(name)?))) {
                 if let Some(file) = self.files.get_mut(&name) {
+                    file.serving.iter().for_each(|before| names.remove(before));
                     file.withdraw(&name, &untrusted);
                 }
             } else {
                 break;
             }
         }
-        let obstacle = |file: &File, name: &str| self.obstacle(name, file.candidate.as_ref()?);
-        let waiting: Vec<_> = self.files.iter().filter_map(|(name, file)| Some((name.clone(), obstacle(file, name)?))).collect();
+        let obstacle = |file: &File| self.obstacle(file.candidate.as_ref()?, &names);
+        let waiting: Vec<_> = self.files.iter().filter_map(|(name, file)| Some((name.clone(), obstacle(file)?))).collect();
         for (name, error) in waiting {
             if let Some(file) = self.files.get_mut(&name) {
                 file.waits(&error);
@@ -385,9 +389,8 @@ impl Library {
         self.publish();
     }
 
-    fn may_serve(&self, name: &str) -> bool {
-        let candidate = self.files.get(name).and_then(|file| file.candidate.as_ref());
-        candidate.is_some_and(|candidate| self.obstacle(name, candidate).is_none())
+    fn may_serve(&self, file: &File, names: &Names) -> bool {
+        file.candidate.as_ref().is_some_and(|candidate| self.obstacle(candidate, names).is_none())
     }
 
     /// Why what a file serves may not be served any more. While it is yet to be seen what lies there now, which may well be what is approved, it
@@ -403,19 +406,20 @@ impl Library {
         (untrusted.why == Why::NotApproved || !file.is_in_motion()).then_some(untrusted)
     }
 
-    /// Why a plugin cannot serve now: it may not, or has the name of something that another plugin serves.
-    fn obstacle(&self, name: &str, plugin: &Plugin) -> Option<PluginError> {
-        let untrusted = self.ward.judge(plugin).err().map(PluginError::Untrusted);
-        untrusted.or_else(|| self.clash(name, plugin))
+    /// Whose each name is, of all that serves.
+    fn names(&self) -> Names {
+        Names::of(self.files.values().filter_map(|file| file.serving.as_ref()))
     }
 
-    fn clash(&self, name: &str, plugin: &Plugin) -> Option<PluginError> {
-        let others = self.files.iter().filter(|(other, _)| *other != name);
-        let served = others.filter_map(|(other, file)| Some((other, file.serving.as_ref()?)));
-        served.into_iter().find_map(|(other, served)| {
-            let (kind, name) = plugin.clash(served)?;
-            Some(PluginError::NameTaken { kind, name, other: other.clone() })
-        })
+    /// Why a plugin cannot serve now: it may not, or has the name of something that another plugin serves.
+    fn obstacle(&self, plugin: &Plugin, names: &Names) -> Option<PluginError> {
+        let untrusted = self.ward.judge(plugin).err().map(PluginError::Untrusted);
+        let taken = |(kind, name, other): (Kind, &str, &str)| PluginError::NameTaken {
+            kind: kind.word(),
+            name: name.to_owned(),
+            other: other.to_owned(),
+        };
+        untrusted.or_else(|| names.clash(plugin).map(taken))
     }
 
     fn publish(&self) {
