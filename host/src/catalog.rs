@@ -231,18 +231,16 @@ impl Plugin {
 
     /// Without what has one of those names; itself if that is nothing.
     fn without(self: &Arc<Self>, names: &Names) -> Arc<Self> {
-        let rest = |kind: Kind| move |name: &str| !names.has(kind, name);
         if self.names().all(|(kind, name)| !names.has(kind, name)) {
             return Arc::clone(self);
         }
-        let (tool, prompt, resource, template) = (rest(Kind::Tool), rest(Kind::Prompt), rest(Kind::Resource), rest(Kind::Template));
         Arc::new(Self {
             name: Arc::clone(&self.name),
             guest: self.guest.clone(),
-            tools: self.tools.iter().filter(|one| tool(&one.definition.name)).cloned().collect(),
-            resources: self.resources.iter().filter(|one| resource(&one.definition.uri)).cloned().collect(),
-            templates: self.templates.iter().filter(|one| template(&one.definition.uri_template)).cloned().collect(),
-            prompts: self.prompts.iter().filter(|one| prompt(&one.definition.name)).cloned().collect(),
+            tools: self.tools.iter().filter(|one| !names.has(Kind::Tool, &one.definition.name)).cloned().collect(),
+            resources: self.resources.iter().filter(|one| !names.has(Kind::Resource, &one.definition.uri)).cloned().collect(),
+            templates: self.templates.iter().filter(|one| !names.has(Kind::Template, &one.definition.uri_template)).cloned().collect(),
+            prompts: self.prompts.iter().filter(|one| !names.has(Kind::Prompt, &one.definition.name)).cloned().collect(),
             skipped: self.skipped.clone(),
             side: self.side.clone(),
             signer: self.signer.clone(),

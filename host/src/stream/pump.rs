@@ -13,8 +13,8 @@ const WRITES_MAX: usize = 16;
 
 /// Begins the stream of a call that has said `first`. What drives the call to its end becomes one of `tasks`, if that is not there already.
 ///
-/// What the call says without being waited for goes to the disk in one piece with the stream itself, which for most calls is all that they
-/// say. `about` is the request's id; `say` puts the end into words; `place` is given back when the end is written.
+/// What the call says without being waited for goes to the disk in one piece with the stream itself. `about` is the request's id;
+/// `say` puts the end into words; `place` is given back when the end is written.
 pub async fn begin(
     (streams, tasks): (&Arc<Streams>, &TaskTracker),
     (partition, about): (&Partition, Vec<u8>),

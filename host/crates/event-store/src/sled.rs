@@ -73,9 +73,9 @@ impl SledStore {
             Some(reason) => Err(StoreError::Unavailable { maybe_applied: false, reason: reason.clone() }),
             None => self.shared.queue.push(tenant, bytes, write(answer)),
         };
-        let waker = Waker(Arc::clone(&self.shared));
+        let nudge = Nudge(Arc::clone(&self.shared));
         Box::pin(async move {
-            drop(waker);
+            drop(nudge);
             queued?;
             let gone = StoreError::Unavailable { maybe_applied: true, reason: "the store has been closed".to_owned() };
             answered.await.unwrap_or(Err(gone))
@@ -93,9 +93,9 @@ impl SledStore {
 }
 
 /// Wakes the writer as soon as somebody waits for a write, or has let go of it: until then there may come more to be written together.
-struct Waker(Arc<Shared>);
+struct Nudge(Arc<Shared>);
 
-impl Drop for Waker {
+impl Drop for Nudge {
     fn drop(&mut self) {
         self.0.queue.wake();
     }
