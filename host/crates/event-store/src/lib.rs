@@ -208,7 +208,7 @@ pub enum Durability {
     Fsync,
     /// The operating system has it: survives a killed process; a power cut may take the last moments.
     Os,
-    /// The process has it: a killed process may lose the last half second.
+    /// Nothing is promised. The back ends give what [`Durability::Os`] gives.
     None,
 }
 

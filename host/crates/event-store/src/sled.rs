@@ -1,8 +1,11 @@
 //! The durable back end, on sled 0.34.
 //!
+//! One thread writes everything, group by group. A group is durable when it lies in a log of our own ([`redo`]); in memory it is laid over the
+//! tree ([`table`]), and goes to sled later, many groups together.
+//!
 //! sled's own `flush` does not reach the disk (it asks for `sync_file_range`), and values that outgrow a page go to files that it never
-//! syncs. So: one thread writes everything, group by group, and after each group calls `fdatasync` itself on the database's log; values are
-//! cut small enough to stay in that log; nothing else of sled is used than one tree, ranges and batches.
+//! syncs. So the writer calls `fdatasync` itself on sled's log after each batch; values are cut small enough to stay in that log; nothing else
+//! of sled is used than one tree, ranges and batches.
 //!
 //! Reads take the database shared, the writer takes it alone until a group is durable: what is read is on the disk.
 
@@ -13,6 +16,8 @@ mod open;
 mod plan;
 mod queue;
 mod read;
+mod redo;
+mod table;
 mod walk;
 
 pub(crate) use compact::compact;
@@ -184,13 +189,13 @@ impl EventStore for SledStore {
 
     fn header(&self, stream: &StreamKey) -> Pending<Option<Header>> {
         let key = stream.clone();
-        self.read(Some(&stream.partition), Ok(None), move |database| read::header(&database.db, &key))
+        self.read(Some(&stream.partition), Ok(None), move |database| read::header(&database.table, &key))
     }
 
     fn read(&self, stream: &StreamKey, after: Seq, events_max: usize, bytes_max: usize) -> Pending<Page> {
         let key = stream.clone();
         self.read(Some(&stream.partition), Err(StoreError::Unknown), move |database| {
-            read::page(&database.db, &key, after, events_max, bytes_max)
+            read::page(&database.table, &key, after, events_max, bytes_max)
         })
     }
 
@@ -200,7 +205,7 @@ impl EventStore for SledStore {
 
     fn get(&self, partition: &Partition) -> Pending<Option<Record>> {
         let key = partition.clone();
-        self.read(Some(partition), Ok(None), move |database| read::record(&database.db, &key))
+        self.read(Some(partition), Ok(None), move |database| read::record(&database.table, &key))
     }
 
     fn remove(&self, partition: &Partition) -> Pending<()> {
@@ -209,21 +214,21 @@ impl EventStore for SledStore {
 
     fn list(&self, space: Space, after: Option<&Partition>, max: usize) -> Pending<Vec<(Partition, Record)>> {
         let after = after.cloned();
-        self.read(None, Ok(Vec::new()), move |database| read::records(&database.db, space, after.as_ref()).take(max).collect())
+        self.read(None, Ok(Vec::new()), move |database| read::records(&database.table, space, after.as_ref()).take(max).collect())
     }
 
     fn walk(&self, after: Option<Cursor>, max: usize) -> Pending<Walk> {
-        self.read(None, Ok(Walk::default()), move |database| walk::page(&database.db, after, max))
+        self.read(None, Ok(Walk::default()), move |database| walk::page(&database.table, after, max))
     }
 
     fn values(&self, bucket: &Bucket, keys: Vec<Bytes>, bytes_max: usize) -> Pending<Vec<Option<Bytes>>> {
         let bucket = bucket.clone();
-        self.read(None, Ok(Vec::new()), move |database| read::values(&database.db, &bucket, &keys, bytes_max))
+        self.read(None, Ok(Vec::new()), move |database| read::values(&database.table, &bucket, &keys, bytes_max))
     }
 
     fn keys(&self, bucket: &Bucket, after: u64, keys_max: usize, bytes_max: usize) -> Pending<KeyPage> {
         let bucket = bucket.clone();
-        self.read(None, Ok(KeyPage::default()), move |database| read::keys(&database.db, &bucket, after, keys_max, bytes_max))
+        self.read(None, Ok(KeyPage::default()), move |database| read::keys(&database.table, &bucket, after, keys_max, bytes_max))
     }
 
     fn change(&self, bucket: &Bucket, changes: Vec<Change>, limits: Filled) -> Pending<()> {
@@ -250,18 +255,18 @@ impl EventStore for SledStore {
     }
 
     fn usage(&self) -> Pending<Vec<(TenantKey, u64)>> {
-        self.read(None, Ok(Vec::new()), |database| read::usages(&database.db).collect())
+        self.read(None, Ok(Vec::new()), |database| read::usages(&database.table).collect())
     }
 
     fn statistics(&self) -> Pending<Statistics> {
         let shared = Arc::clone(&self.shared);
         // Bite by bite: counting takes long, and the writer waits for readers.
         Box::pin(async move {
-            let mut so_far = read_later(&shared, None, Ok(Statistics::default()), |database| read::usage(&database.db)).await?;
+            let mut so_far = read_later(&shared, None, Ok(Statistics::default()), Database::usage).await?;
             let mut from = Some(Vec::new());
             while let Some(key) = from.take() {
                 let none = Ok((Statistics::default(), None));
-                (so_far, from) = read_later(&shared, None, none, move |database| read::count(&database.db, &key, so_far)).await?;
+                (so_far, from) = read_later(&shared, None, none, move |database| read::count(&database.table, &key, so_far)).await?;
             }
             Ok(so_far)
         })

@@ -3,15 +3,23 @@
 use super::open::{Database, Lock, Opened};
 use super::plan::{Fault, Memo, Plan};
 use super::queue::{Work, Write};
-use super::{Shared, layout, open};
-use crate::{Durability, Start, StoreError, Swept};
+use super::{Shared, layout, open, read};
+use crate::{Durability, Start, Statistics, StoreError, Swept};
 use bytes::Bytes;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Between two attempts to open what could not be opened.
+/// Between two attempts to open what could not be opened, and without a write before sled gets what was written last.
 const RETRY: Duration = Duration::from_secs(2);
+/// Without a write while something is on its way to sled.
+const BREATH: Duration = Duration::from_millis(5);
+/// Of the redo log, before what it holds begins its way to sled. Twice as much is held in memory beside the tree.
+/// Tests see many turns.
+const TURN_BYTES: u64 = if cfg!(test) { 128 << 10 } else { 2 << 20 };
+/// Of changes that sled gets in one batch: a few milliseconds.
+const MOVED_AT_ONCE: usize = if cfg!(test) { 64 } else { 512 };
+const MOVED_BYTES: usize = 1 << 20;
 
 pub(super) struct Committer {
     pub(super) shared: Arc<Shared>,
@@ -49,26 +57,90 @@ impl Said {
     }
 }
 
+/// What is to be done for sled.
+enum Step {
+    /// Nothing, or not yet.
+    Rest,
+    /// Give it some of what is on its way.
+    Move,
+    /// Let what was written lately begin its way.
+    Turn,
+}
+
 impl Committer {
     pub(super) fn run(mut self) {
         loop {
-            let burying = self.shared.database.read().as_ref().is_some_and(|database| !database.doomed.is_empty());
-            match self.shared.queue.next(if burying { Duration::ZERO } else { RETRY }) {
-                Work::Group(group) => self.write(group),
+            match self.shared.queue.next(self.patience()) {
+                Work::Group(group) => {
+                    self.write(group);
+                    self.settle(false);
+                }
                 Work::Damage(generation, reason) => self.damaged(generation, &reason),
-                Work::Idle if burying => self.write(Vec::new()),
-                Work::Idle => {}
+                Work::Idle => {
+                    let burying = self.shared.database.read().as_ref().is_some_and(|database| !database.doomed.is_empty());
+                    if burying {
+                        self.write(Vec::new());
+                    }
+                    self.settle(!burying);
+                }
                 Work::Closed => break,
             }
             self.recover();
         }
         // Dropped here, so that the next process finds the lock free as soon as this thread has ended.
-        if let Some(database) = self.shared.database.write().take() {
-            let saved = database.save_clock(&self.shared.clock).and_then(|()| database.sync(Durability::Fsync));
-            if let Err(fault) = saved {
-                tracing::warn!(?fault, "the store's clock could not be saved");
+        if let Some(mut database) = self.shared.database.write().take() {
+            let closed = catch_unwind(AssertUnwindSafe(|| database.close(&self.shared.clock)));
+            if let Err(fault) = closed.unwrap_or_else(|_| Err(gave_up())) {
+                tracing::warn!(?fault, "the store was not closed in order: what it acknowledged is in its log");
             }
         }
+    }
+
+    /// How long nothing may come before something else is done.
+    fn patience(&self) -> Duration {
+        match self.shared.database.read().as_ref() {
+            Some(database) if !database.doomed.is_empty() => Duration::ZERO,
+            Some(database) if database.table.leaving() > 0 => BREATH,
+            _ => RETRY,
+        }
+    }
+
+    /// Gives sled what was written: bite by bite, because whoever writes meanwhile waits.
+    fn settle(&mut self, idle: bool) {
+        loop {
+            // Only this thread takes it away, or puts another one in its place.
+            let Some((generation, step)) = self.shared.database.read().as_ref().map(|database| (database.generation, database.step(idle)))
+            else {
+                return;
+            };
+            let done = match step {
+                Step::Rest => return,
+                Step::Move => self.move_some(),
+                Step::Turn => self.shared.database.write().as_mut().map_or(Ok(()), Database::turn),
+            };
+            if let Err(fault) = done {
+                self.failed(generation, fault);
+                return;
+            }
+            if idle {
+                return;
+            }
+        }
+    }
+
+    /// What is read meanwhile is the same wherever it lies; only while it is let go of here, nobody may read.
+    fn move_some(&self) -> Result<(), Fault> {
+        let durability = self.shared.settings.durability;
+        let moved = {
+            let guard = self.shared.database.read();
+            catch_unwind(AssertUnwindSafe(|| guard.as_ref().map(|database| database.move_some(durability))))
+        };
+        if let Some(last) = moved.map_err(|_| gave_up())?.transpose()?.flatten()
+            && let Some(database) = self.shared.database.write().as_mut()
+        {
+            database.table.left(&last);
+        }
+        Ok(())
     }
 
     /// Writes a group. Readers wait: they never see what might still be lost.
@@ -87,7 +159,7 @@ impl Committer {
             match written {
                 Ok(Ok(())) => None,
                 Ok(Err(fault)) => Some((database.generation, fault)),
-                Err(_) => Some((database.generation, Fault::Damaged("the database gave up on its own files".to_owned()))),
+                Err(_) => Some((database.generation, gave_up())),
             }
         };
         let Some((generation, fault)) = fault else {
@@ -95,6 +167,13 @@ impl Committer {
             self.memo.trim();
             return;
         };
+        let reason = self.failed(generation, fault);
+        // A write may be on the disk although this is not known.
+        said.into_iter().for_each(|said| said.refuse(StoreError::Unavailable { maybe_applied: true, reason: reason.clone() }));
+    }
+
+    /// Leaves a database that cannot be written to; gives the reason.
+    fn failed(&mut self, generation: u64, fault: Fault) -> String {
         let reason = match &fault {
             Fault::Refused(error) => error.to_string(),
             Fault::Disk(reason) | Fault::Damaged(reason) => reason.clone(),
@@ -103,8 +182,7 @@ impl Committer {
             Fault::Damaged(reason) => self.damaged(generation, &reason),
             Fault::Disk(_) | Fault::Refused(_) => self.close(reason.clone()),
         }
-        // A write may be on the disk although this is not known.
-        said.into_iter().for_each(|said| said.refuse(StoreError::Unavailable { maybe_applied: true, reason: reason.clone() }));
+        reason
     }
 
     /// Forgets the database, and everything about it that may not be so.
@@ -173,8 +251,7 @@ impl Committer {
 }
 
 fn commit(shared: &Shared, database: &mut Database, memo: &mut Memo, group: Vec<Write>, said: &mut Vec<Said>) -> Result<(), Fault> {
-    let tree: &sled::Tree = &database.db;
-    let mut plan = Plan::new(tree, memo, &mut database.doomed, &shared.settings, shared.clock.now());
+    let mut plan = Plan::new(&database.table, memo, &mut database.doomed, &shared.settings, shared.clock.now());
     let mut fault = None;
     for write in group {
         // After a fault the rest is only told.
@@ -219,35 +296,77 @@ fn commit(shared: &Shared, database: &mut Database, memo: &mut Memo, group: Vec<
         return Err(fault);
     }
     plan.go_on_burying()?;
-    plan.apply()?;
-    database.save_clock_sometimes(&shared.clock)?;
-    database.sync(shared.settings.durability)
+    plan.end();
+    if database.clock_saved.elapsed() >= Duration::from_secs(10) {
+        database.table.put(layout::CLOCK.to_vec(), layout::seal(layout::CLOCK, &shared.clock.write()));
+        database.clock_saved = Instant::now();
+    }
+    let (table, redo) = (&database.table, &mut database.redo);
+    table.record(|record| if record.is_empty() { Ok(()) } else { redo.keep(record, shared.settings.durability) })
+}
+
+/// What a panic of sled's says.
+fn gave_up() -> Fault {
+    Fault::Damaged("the database gave up on its own files".to_owned())
 }
 
 impl Database {
-    /// Makes what was applied as durable as it is to be.
-    pub(super) fn sync(&self, durability: Durability) -> Result<(), Fault> {
-        if durability != Durability::None {
-            self.db.flush()?;
+    /// What sled is to get now. What leaves has left by the time the next turn is half full, in bites that grow due; whoever is idle does not wait
+    /// for that.
+    fn step(&self, idle: bool) -> Step {
+        let (leaving, written) = (self.table.leaving(), self.redo.turn_bytes());
+        let full = written >= TURN_BYTES;
+        let (half, done) = (TURN_BYTES / 2, written.min(TURN_BYTES / 2));
+        let may_wait = self.left.saturating_mul((half - done) as usize) / half as usize;
+        match leaving {
+            0 if full || (idle && self.table.fresh() > 0) => Step::Turn,
+            0 => Step::Rest,
+            _ if full || idle || leaving >= may_wait + MOVED_AT_ONCE => Step::Move,
+            _ => Step::Rest,
         }
+    }
+
+    fn turn(&mut self) -> Result<(), Fault> {
+        self.redo.turn()?;
+        self.table.leave();
+        self.left = self.table.leaving();
+        Ok(())
+    }
+
+    /// For [`Table::left`](super::table::Table::left), the last key that sled has now.
+    fn move_some(&self, durability: Durability) -> Result<Option<Vec<u8>>, Fault> {
+        let last = self.table.move_some(MOVED_AT_ONCE, MOVED_BYTES)?;
+        self.sync(durability)?;
+        Ok(last)
+    }
+
+    /// Makes what sled was given as durable as its log was.
+    fn sync(&self, durability: Durability) -> Result<(), Fault> {
+        self.table.tree().flush()?;
         if durability == Durability::Fsync {
             self.log.sync_data().map_err(|error| Fault::Disk(error.to_string()))?;
         }
         Ok(())
     }
 
-    fn save_clock_sometimes(&mut self, clock: &crate::clock::Clock) -> Result<(), Fault> {
-        if self.clock_saved.elapsed() < Duration::from_secs(10) {
-            return Ok(());
+    /// Gives sled all of it; the log is empty then.
+    fn close(&mut self, clock: &crate::clock::Clock) -> Result<(), Fault> {
+        for last_turn in [false, true] {
+            while let Some(last) = self.table.move_some(MOVED_AT_ONCE, MOVED_BYTES)? {
+                self.table.left(&last);
+            }
+            if last_turn {
+                self.table.tree().insert(layout::CLOCK, layout::seal(layout::CLOCK, &clock.write()))?;
+            }
+            self.sync(Durability::Fsync)?;
+            self.turn()?;
         }
-        self.save_clock(clock)?;
-        self.clock_saved = Instant::now();
-        Ok(())
+        self.redo.turn()
     }
 
-    pub(super) fn save_clock(&self, clock: &crate::clock::Clock) -> Result<(), Fault> {
-        let value = layout::seal(layout::CLOCK, &clock.write());
-        self.db.insert(layout::CLOCK, value)?;
-        Ok(())
+    /// What tenants keep, and what the disk has.
+    pub(super) fn usage(&self) -> Result<Statistics, Fault> {
+        let usage = read::usage(&self.table)?;
+        Ok(Statistics { disk_bytes: usage.disk_bytes + self.redo.disk_bytes(), ..usage })
     }
 }

@@ -1,6 +1,6 @@
 //! Writing a database anew: sled's files grow with what was overwritten, and only a fresh one is as small as what it holds.
 
-use super::open::{Lock, open_database, read_format};
+use super::open::{Lock, open_database, read_format, recover};
 use super::plan::Fault;
 use crate::{Compacted, OpenError, Settings};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -24,6 +24,8 @@ pub(crate) fn compact(directory: &Path, settings: &Settings, progress: &mut dyn 
     }
     let copied = (|| {
         let (from, to) = (open_database(&old, settings)?, open_database(&new, settings)?);
+        // Whatever happens now, it stays in its log until the copy takes the place of both.
+        recover(&old, &from)?;
         let (mut batch, mut entries, mut waiting) = (sled::Batch::default(), 0, 0);
         for entry in from.iter() {
             let (key, value) = entry?;

@@ -1,12 +1,15 @@
 //! Opening the database: who may, whether it is one of ours, and what happens to one that is damaged.
 //!
-//! A store's directory holds `FORMAT` (what wrote it), `LOCK` (who has it open), `sled` (the database), and what was set aside.
+//! A store's directory holds `FORMAT` (what wrote it), `LOCK` (who has it open), `sled` (the database, with our redo log beside sled's files), and
+//! what was set aside.
 
 use super::plan::{self, Fault, Memo};
 use super::queue::Queue;
+use super::redo::Redo;
+use super::table::Table;
 use super::{Committer, READERS_MAX, Shared, SledStore, layout};
 use crate::clock::Clock;
-use crate::{Durability, EventStore, Health, OpenError, Partition, Settings, Start};
+use crate::{EventStore, Health, OpenError, Partition, Settings, Start};
 use parking_lot::{Mutex, RwLock};
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -18,9 +21,12 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::Semaphore;
 
-const FORMAT: u32 = 1;
+/// 2 has a redo log: whoever does not know of it would leave out what it holds.
+const FORMAT: u32 = 2;
 /// Recovery reads the whole log; a database that needs longer than this is not going to open.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(300);
+/// Changes of one batch.
+const RECOVERED_AT_ONCE: usize = 1_000;
 /// A closed database lets go of its files when the last of its threads has ended.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// For a lock that is about to be let go.
@@ -31,7 +37,8 @@ const ASIDE_MAX: usize = 3;
 /// An open database.
 #[derive(Debug)]
 pub(super) struct Database {
-    pub(super) db: sled::Db,
+    pub(super) table: Table,
+    pub(super) redo: Redo,
     /// A handle of our own to sled's log, to sync it.
     pub(super) log: File,
     /// Partitions that were removed while their streams are still being taken away.
@@ -39,6 +46,8 @@ pub(super) struct Database {
     /// Tells it from the one that took its place.
     pub(super) generation: u64,
     pub(super) clock_saved: Instant,
+    /// Changes that began their way to sled when the redo log's turn began.
+    pub(super) left: usize,
 }
 
 /// The right to open the directory. Ends with the process at the latest, however that ends.
@@ -108,10 +117,10 @@ impl Opened {
             *lock = Some(Lock::take(directory)?);
         }
         let mut quarantined = None;
-        if format.is_none() {
-            if directory.join("sled").exists() {
-                quarantined = Some(set_aside(directory, "nothing says which version wrote it").map_err(fail)?);
-            }
+        if format.is_none() && directory.join("sled").exists() {
+            quarantined = Some(set_aside(directory, "nothing says which version wrote it").map_err(fail)?);
+        }
+        if format.is_none_or(|format| format < FORMAT) {
             write_format(directory).map_err(fail)?;
         }
         let attempt = || match open_database(&directory.join("sled"), settings) {
@@ -213,9 +222,31 @@ fn is_locked(error: &sled::Error) -> bool {
     matches!(error, sled::Error::Io(io) if io.to_string().contains("could not acquire lock"))
 }
 
+/// Gives sled what a process that ended too soon has left in the redo log; the newest epoch of that. Not synced yet.
+pub(super) fn recover(directory: &Path, db: &sled::Db) -> Result<u64, Fault> {
+    let (changes, newest_epoch) = Redo::read(directory)?;
+    if !changes.is_empty() {
+        tracing::info!(changes = changes.len(), "the store was not closed; what was written last is taken from its log");
+    }
+    for changes in changes.chunks(RECOVERED_AT_ONCE) {
+        let mut batch = sled::Batch::default();
+        for (key, value) in changes {
+            match value {
+                Some(value) => batch.insert(key.as_slice(), value.as_slice()),
+                None => batch.remove(key.as_slice()),
+            }
+        }
+        db.apply_batch(batch)?;
+    }
+    Ok(newest_epoch)
+}
+
 /// Reads what the writer has to know, and writes down that a new life has begun.
 fn begin(directory: &Path, db: sled::Db, clock: &Clock, incarnation: &AtomicU32) -> Result<(Database, Memo), Fault> {
     let begun = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| -> Result<_, Fault> {
+        let directories = [directory.join("sled"), directory.to_owned()];
+        let [sleds, _] = &directories;
+        let newest_epoch = recover(sleds, &db)?;
         if let Some(saved) = db.get(layout::CLOCK)? {
             clock.resume(layout::unseal(layout::CLOCK, &saved)?);
         }
@@ -231,16 +262,19 @@ fn begin(directory: &Path, db: sled::Db, clock: &Clock, incarnation: &AtomicU32)
         incarnation.store(now, Ordering::Relaxed);
         let value = layout::seal(layout::INCARNATION, &now.to_be_bytes());
         db.insert(layout::INCARNATION, value)?;
-        let (memo, doomed) = (Memo::load(&db)?, plan::doomed(&db)?);
+        db.insert(layout::CLOCK, layout::seal(layout::CLOCK, &clock.write()))?;
         let disk = |error: io::Error| Fault::Disk(error.to_string());
-        let log = File::open(directory.join("sled/db")).map_err(disk)?;
-        let database = Database { db, log, doomed, generation: 0, clock_saved: Instant::now() };
-        database.save_clock(clock)?;
-        database.sync(Durability::Fsync)?;
-        database.log.sync_all().map_err(disk)?;
-        for directory in [directory.join("sled"), directory.to_owned()] {
+        let log = File::open(sleds.join("db")).map_err(disk)?;
+        // Also of what was recovered: only then its log may begin anew.
+        db.flush()?;
+        log.sync_all().map_err(disk)?;
+        let redo = Redo::begin(sleds, newest_epoch)?;
+        for directory in directories {
             File::open(directory).and_then(|directory| directory.sync_all()).map_err(disk)?;
         }
+        let table = Table::new(db);
+        let (memo, doomed) = (Memo::load(&table)?, plan::doomed(&table)?);
+        let database = Database { table, redo, log, doomed, generation: 0, clock_saved: Instant::now(), left: 0 };
         Ok((database, memo))
     }));
     begun.unwrap_or_else(|_| Err(Fault::Damaged("the database gave up on its own files".to_owned())))

@@ -1,12 +1,12 @@
-//! What each operation changes: worked out against the tree and what the group has changed already, gathered in one batch.
+//! What each operation changes: worked out against what is there and what the group has changed already.
 //!
-//! A group's operations see each other through [`Live`], which holds the streams that were written to lately. If the batch then cannot be
-//! made durable, all of it is forgotten together with the open database.
+//! If that then cannot be made durable, all of it is forgotten together with the open database.
 
 mod entries;
 
 use super::layout::{self, CHUNK_BYTES, Damage, Head, Target};
 use super::read;
+use super::table::Table;
 use crate::limits::{self, ABOUT_BYTES_MAX, SWEEP_MAX};
 use crate::{Filled, Kind, NewEvent, Partition, Record, Seq, Settings, StoreError, StoreTime, StreamKey, Swept, TenantKey};
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -86,7 +86,7 @@ pub(super) struct Memo {
 
 impl Memo {
     /// What tenants keep, read when the database is opened.
-    pub(super) fn load(tree: &sled::Tree) -> Result<Self, Fault> {
+    pub(super) fn load(tree: &Table) -> Result<Self, Fault> {
         let mut memo = Self::default();
         for usage in read::usages(tree) {
             let (tenant, bytes) = usage?;
@@ -110,33 +110,30 @@ impl Memo {
 }
 
 /// Partitions that were removed while their streams are still being taken away.
-pub(super) fn doomed(tree: &sled::Tree) -> Result<HashSet<Partition>, Fault> {
+pub(super) fn doomed(tree: &Table) -> Result<HashSet<Partition>, Fault> {
     tree.scan_prefix([layout::DOOMED]).keys().map(|key| Ok(layout::read_doomed_key(&key?)?)).collect()
 }
 
 /// One group of operations.
 pub(super) struct Plan<'g> {
-    tree: &'g sled::Tree,
+    tree: &'g Table,
     memo: &'g mut Memo,
     doomed: &'g mut HashSet<Partition>,
     settings: &'g Settings,
     now: StoreTime,
-    batch: sled::Batch,
     /// Tenants whose usage is to be written.
     touched: HashSet<TenantKey>,
-    /// Something that is read from the tree waits in the batch.
-    stale: bool,
 }
 
 impl<'g> Plan<'g> {
     pub(super) fn new(
-        tree: &'g sled::Tree,
+        tree: &'g Table,
         memo: &'g mut Memo,
         doomed: &'g mut HashSet<Partition>,
         settings: &'g Settings,
         now: StoreTime,
     ) -> Self {
-        Self { tree, memo, doomed, settings, now, batch: sled::Batch::default(), touched: HashSet::new(), stale: false }
+        Self { tree, memo, doomed, settings, now, touched: HashSet::new() }
     }
 
     pub(super) fn open(&mut self, key: &StreamKey, about: &[u8]) -> Result<(), Fault> {
@@ -146,8 +143,7 @@ impl<'g> Plan<'g> {
             let same = head.about == about;
             return if same { Ok(()) } else { Err(StoreError::Conflict { last: head.last }.into()) };
         }
-        self.freshen()?;
-        if !self.tree.contains_key(layout::part(&layout::record(&key.partition), 0))? {
+        if !self.tree.contains_key(&layout::part(&layout::record(&key.partition), 0))? {
             return Err(StoreError::Unknown.into());
         }
         let (tenant, cost) = (&key.partition.tenant, limits::stream_cost(about.len()));
@@ -205,7 +201,6 @@ impl<'g> Plan<'g> {
         if self.doomed.contains(partition) {
             return Err(StoreError::Unknown.into());
         }
-        self.freshen()?;
         let old = read::record(self.tree, partition)?;
         let old_cost = old.as_ref().map_or(0, |old| limits::record_cost(old.data.len()));
         let cost = limits::record_cost(record.data.len());
@@ -219,7 +214,6 @@ impl<'g> Plan<'g> {
         self.put_sealed(layout::expiry(record.expires, &Target::Partition(partition.clone())), &[]);
         self.add(&partition.tenant, cost);
         self.subtract(&partition.tenant, old_cost);
-        self.stale = true;
         Ok(())
     }
 
@@ -229,7 +223,6 @@ impl<'g> Plan<'g> {
 
     /// As `remove`; how many keys that were so far.
     fn take_away(&mut self, partition: &Partition) -> Result<usize, Fault> {
-        self.freshen()?;
         if let Some(record) = read::record(self.tree, partition)? {
             self.delete_record(partition, &record);
             self.subtract(&partition.tenant, limits::record_cost(record.data.len()));
@@ -246,7 +239,7 @@ impl<'g> Plan<'g> {
         if let Some(partition) = self.doomed.iter().next().cloned()
             && self.bury(&partition)?.1
         {
-            self.batch.remove(layout::partition(layout::DOOMED, &partition));
+            self.tree.remove(layout::partition(layout::DOOMED, &partition));
             self.doomed.remove(&partition);
         }
         Ok(!self.doomed.is_empty())
@@ -254,10 +247,9 @@ impl<'g> Plan<'g> {
 
     /// Takes some of a partition's streams away: how many keys, and whether that was all.
     fn bury(&mut self, partition: &Partition) -> Result<(usize, bool), Fault> {
-        self.freshen()?;
         let prefix = layout::partition(layout::STREAM, partition);
         let mut keys = 0;
-        for entry in self.tree.scan_prefix(&prefix) {
+        for entry in self.tree.scan_prefix(prefix.clone()) {
             if keys > BURIED_AT_ONCE {
                 return Ok((keys, false));
             }
@@ -270,7 +262,6 @@ impl<'g> Plan<'g> {
     }
 
     pub(super) fn sweep(&mut self) -> Result<Swept, Fault> {
-        self.freshen()?;
         let due = layout::expiry_after(self.now);
         let (mut swept, mut keys) = (Swept::default(), 0);
         for key in self.tree.range(vec![layout::EXPIRY]..due).keys().take(SWEEP_MAX) {
@@ -284,14 +275,13 @@ impl<'g> Plan<'g> {
                     }
                 }
                 (at, Target::Stream(stream)) => {
-                    self.freshen()?;
                     if let Some(head) = read::head(self.tree, &stream)?.filter(|head| head.expires == Some(at)) {
                         keys += self.delete_stream(&stream, &head)?;
                         swept.streams += 1;
                     }
                 }
             }
-            self.batch.remove(key);
+            self.tree.remove(key.to_vec());
             if keys > SWEPT_AT_ONCE {
                 swept.more = true;
                 break;
@@ -301,22 +291,15 @@ impl<'g> Plan<'g> {
         Ok(swept)
     }
 
-    /// Puts into the tree what was gathered. Not on the disk yet.
-    pub(super) fn apply(&mut self) -> Result<(), Fault> {
+    /// The last word of a group: how much tenants keep now.
+    pub(super) fn end(mut self) {
         for tenant in std::mem::take(&mut self.touched) {
             let key = layout::tenant(layout::USAGE, &tenant);
             match self.memo.usage.get(&tenant) {
                 Some(bytes) => self.put_sealed(key, &bytes.to_be_bytes()),
-                None => self.batch.remove(key),
+                None => self.tree.remove(key),
             }
         }
-        self.stale = false;
-        Ok(self.tree.apply_batch(std::mem::take(&mut self.batch))?)
-    }
-
-    /// Before something is read from the tree.
-    fn freshen(&mut self) -> Result<(), Fault> {
-        if self.stale { self.apply() } else { Ok(()) }
     }
 
     /// Whether the stream is there; it is in the memo then.
@@ -327,7 +310,6 @@ impl<'g> Plan<'g> {
         if self.memo.streams.contains_key(key) {
             return Ok(true);
         }
-        self.freshen()?;
         let Some(head) = read::head(self.tree, key)? else { return Ok(false) };
         let mut ring = VecDeque::new();
         for event in read::events(self.tree, key, Seq(0)) {
@@ -359,7 +341,7 @@ impl<'g> Plan<'g> {
 
     fn put_sealed(&mut self, key: Vec<u8>, payload: &[u8]) {
         let value = layout::seal(&key, payload);
-        self.batch.insert(key, value);
+        self.tree.put(key, value);
     }
 
     /// Takes a stream's oldest events away. The caller writes its head.
@@ -374,7 +356,7 @@ impl<'g> Plan<'g> {
         for (seq, bytes) in taken {
             let prefix = layout::event(key, seq);
             for number in 0..layout::parts(limits::event_bytes(bytes)) {
-                self.batch.remove(layout::part(&prefix, number));
+                self.tree.remove(layout::part(&prefix, number));
             }
         }
         self.subtract(&key.partition.tenant, freed);
@@ -385,27 +367,25 @@ impl<'g> Plan<'g> {
     fn delete_stream(&mut self, key: &StreamKey, head: &Head) -> Result<usize, Fault> {
         let mut keys = 3;
         for found in self.tree.scan_prefix(layout::stream(layout::EVENT, key)).keys() {
-            self.batch.remove(found?);
+            self.tree.remove(found?.to_vec());
             keys += 1;
         }
-        self.batch.remove(layout::stream(layout::STREAM, key));
-        self.batch.remove(layout::age(head.created, key));
+        self.tree.remove(layout::stream(layout::STREAM, key));
+        self.tree.remove(layout::age(head.created, key));
         if let Some(expires) = head.expires {
-            self.batch.remove(layout::expiry(expires, &Target::Stream(key.clone())));
+            self.tree.remove(layout::expiry(expires, &Target::Stream(key.clone())));
         }
         self.memo.streams.remove(key);
         self.subtract(&key.partition.tenant, head.bytes + limits::stream_cost(head.about.len()));
-        self.stale = true;
         Ok(keys)
     }
 
     fn delete_record(&mut self, partition: &Partition, record: &Record) {
         let prefix = layout::record(partition);
         for number in 0..layout::parts(record.data.len()) {
-            self.batch.remove(layout::part(&prefix, number));
+            self.tree.remove(layout::part(&prefix, number));
         }
-        self.batch.remove(layout::expiry(record.expires, &Target::Partition(partition.clone())));
-        self.stale = true;
+        self.tree.remove(layout::expiry(record.expires, &Target::Partition(partition.clone())));
     }
 
     fn add(&mut self, tenant: &TenantKey, bytes: u64) {
@@ -460,7 +440,6 @@ impl<'g> Plan<'g> {
         if self.memo.full.contains(tenant) {
             return Ok(());
         }
-        self.apply()?;
         let mut freed = 0;
         for entry in self.tree.scan_prefix(layout::tenant(layout::AGE, tenant)).keys() {
             if freed >= wanted {
@@ -482,7 +461,7 @@ impl<'g> Plan<'g> {
             let age = layout::age(live.head.created, &key);
             if bare {
                 // It will never have more to give.
-                self.batch.remove(age);
+                self.tree.remove(age);
             }
             if count > 0 {
                 freed += self.evict(&key, count)?;

@@ -110,9 +110,9 @@ impl Queue {
     /// What came while the last group was written, or whatever comes first.
     pub(super) fn next(&self, patience: Duration) -> Work {
         let mut state = self.state.lock();
-        if state.writes.is_empty() && state.damage.is_none() && !state.closed {
-            self.changed.wait_for(&mut state, patience);
-        }
+        // Who is woken for what it has taken already goes on waiting.
+        let nothing = |state: &mut State| state.writes.is_empty() && state.damage.is_none() && !state.closed;
+        self.changed.wait_while_for(&mut state, nothing, patience);
         if let Some((generation, reason)) = state.damage.take() {
             return Work::Damage(generation, reason);
         }

@@ -2,6 +2,7 @@
 
 use super::layout::{self, BucketHead, Damage, Head, Placed};
 use super::plan::Fault;
+use super::table::{Entries, Table};
 use crate::limits;
 use crate::{
     Bucket, Event, Filled, Header, KeyPage, Page, Partition, Record, Seq, Space, Statistics, StoreError, StoreTime, StreamKey, TenantKey,
@@ -15,7 +16,7 @@ pub(super) const RECORD_HEADER: usize = 8;
 
 /// Puts together what was cut into parts.
 pub(super) struct Values {
-    entries: sled::Iter,
+    entries: Entries,
     header_bytes: usize,
 }
 
@@ -28,7 +29,7 @@ pub(super) struct Value {
 }
 
 impl Values {
-    pub(super) fn new(entries: sled::Iter, header_bytes: usize) -> Self {
+    pub(super) fn new(entries: Entries, header_bytes: usize) -> Self {
         Self { entries, header_bytes }
     }
 
@@ -77,18 +78,18 @@ impl Iterator for Values {
     }
 }
 
-pub(super) fn head(tree: &sled::Tree, stream: &StreamKey) -> Result<Option<Head>, Fault> {
+pub(super) fn head(tree: &Table, stream: &StreamKey) -> Result<Option<Head>, Fault> {
     let key = layout::stream(layout::STREAM, stream);
     let Some(value) = tree.get(&key)? else { return Ok(None) };
     Ok(Some(Head::read(layout::unseal(&key, &value)?)?))
 }
 
-pub(super) fn header(tree: &sled::Tree, stream: &StreamKey) -> Result<Option<Header>, Fault> {
+pub(super) fn header(tree: &Table, stream: &StreamKey) -> Result<Option<Header>, Fault> {
     Ok(head(tree, stream)?.map(Header::from))
 }
 
 /// A stream's events after a place, in order.
-pub(super) fn events(tree: &sled::Tree, stream: &StreamKey, after: Seq) -> impl Iterator<Item = Result<Event, Fault>> + use<> {
+pub(super) fn events(tree: &Table, stream: &StreamKey, after: Seq) -> impl Iterator<Item = Result<Event, Fault>> + use<> {
     let stream_bytes = layout::stream(layout::EVENT, stream).len();
     let first = layout::event(stream, Seq(after.0.saturating_add(1)));
     let last = layout::part(&layout::event(stream, Seq(u64::MAX)), u16::MAX);
@@ -100,7 +101,7 @@ pub(super) fn events(tree: &sled::Tree, stream: &StreamKey, after: Seq) -> impl 
     })
 }
 
-pub(super) fn page(tree: &sled::Tree, stream: &StreamKey, after: Seq, events_max: usize, bytes_max: usize) -> Result<Page, Fault> {
+pub(super) fn page(tree: &Table, stream: &StreamKey, after: Seq, events_max: usize, bytes_max: usize) -> Result<Page, Fault> {
     let head = head(tree, stream)?.filter(|head| after <= head.last).ok_or(StoreError::Unknown)?;
     let (mut events, mut bytes, mut end) = (Vec::new(), 0, true);
     for event in self::events(tree, stream, after) {
@@ -120,7 +121,7 @@ pub(super) fn read_record(value: Value) -> Result<(Partition, Record), Fault> {
     Ok((layout::read_record_key(&value.prefix)?, Record { data: value.data.into(), expires }))
 }
 
-pub(super) fn record(tree: &sled::Tree, partition: &Partition) -> Result<Option<Record>, Fault> {
+pub(super) fn record(tree: &Table, partition: &Partition) -> Result<Option<Record>, Fault> {
     let mut values = Values { entries: tree.scan_prefix(layout::record(partition)), header_bytes: RECORD_HEADER };
     let Some(value) = values.next() else { return Ok(None) };
     let (found, record) = read_record(value?)?;
@@ -129,7 +130,7 @@ pub(super) fn record(tree: &sled::Tree, partition: &Partition) -> Result<Option<
 
 /// All records of a space, after one.
 pub(super) fn records(
-    tree: &sled::Tree,
+    tree: &Table,
     space: Space,
     after: Option<&Partition>,
 ) -> impl Iterator<Item = Result<(Partition, Record), Fault>> + use<> {
@@ -144,8 +145,8 @@ pub(super) fn records(
 const COUNTED_AT_ONCE: usize = 5_000;
 
 /// Counts some of what is there, from a key on: reads keys, no values. Gives the key to go on at.
-pub(super) fn count(db: &sled::Db, from: &[u8], mut so_far: Statistics) -> Result<(Statistics, Option<Vec<u8>>), Fault> {
-    let mut keys = db.range(from..).keys();
+pub(super) fn count(tree: &Table, from: &[u8], mut so_far: Statistics) -> Result<(Statistics, Option<Vec<u8>>), Fault> {
+    let mut keys = tree.range(from.to_vec()..).keys();
     for key in keys.by_ref().take(COUNTED_AT_ONCE) {
         let key = key?;
         let first_part = u64::from(key.ends_with(&[0, 0]));
@@ -161,33 +162,33 @@ pub(super) fn count(db: &sled::Db, from: &[u8], mut so_far: Statistics) -> Resul
 }
 
 /// How full each bucket is, of all tenants.
-pub(super) fn buckets(tree: &sled::Tree) -> impl Iterator<Item = Result<(Bucket, Filled), Fault>> + use<> {
+pub(super) fn buckets(tree: &Table) -> impl Iterator<Item = Result<(Bucket, Filled), Fault>> + use<> {
     tree.scan_prefix([layout::BUCKET]).map(|entry| {
         let (key, value) = entry?;
         Ok((layout::read_bucket_key(&key)?, BucketHead::read(layout::unseal(&key, &value)?)?.filled))
     })
 }
 
-pub(super) fn bucket(tree: &sled::Tree, bucket: &Bucket) -> Result<BucketHead, Fault> {
+pub(super) fn bucket(tree: &Table, bucket: &Bucket) -> Result<BucketHead, Fault> {
     let key = layout::bucket(layout::BUCKET, bucket);
     let Some(value) = tree.get(&key)? else { return Ok(BucketHead::default()) };
     Ok(BucketHead::read(layout::unseal(&key, &value)?)?)
 }
 
-pub(super) fn placed(tree: &sled::Tree, bucket: &Bucket, name: &[u8]) -> Result<Option<Placed>, Fault> {
+pub(super) fn placed(tree: &Table, bucket: &Bucket, name: &[u8]) -> Result<Option<Placed>, Fault> {
     let key = layout::key(bucket, name);
     let Some(value) = tree.get(&key)? else { return Ok(None) };
     Ok(Some(Placed::read(layout::unseal(&key, &value)?)?))
 }
 
 /// The value at a place where there is one.
-pub(super) fn value(tree: &sled::Tree, bucket: &Bucket, placed: Placed) -> Result<Bytes, Fault> {
+pub(super) fn value(tree: &Table, bucket: &Bucket, placed: Placed) -> Result<Bytes, Fault> {
     let prefix = layout::place(layout::VALUE, bucket, placed.place);
-    let value = Values { entries: tree.scan_prefix(&prefix), header_bytes: 0 }.next().ok_or(Damage)??;
+    let value = Values { entries: tree.scan_prefix(prefix.clone()), header_bytes: 0 }.next().ok_or(Damage)??;
     if value.prefix == prefix && value.data.len() as u64 == placed.bytes { Ok(value.data.into()) } else { Err(Damage.into()) }
 }
 
-pub(super) fn values(tree: &sled::Tree, bucket: &Bucket, keys: &[Bytes], bytes_max: usize) -> Result<Vec<Option<Bytes>>, Fault> {
+pub(super) fn values(tree: &Table, bucket: &Bucket, keys: &[Bytes], bytes_max: usize) -> Result<Vec<Option<Bytes>>, Fault> {
     let placed = keys.iter().map(|key| placed(tree, bucket, key)).collect::<Result<Vec<_>, _>>()?;
     // Before any of them is read: one key may be named as often as somebody likes.
     let bytes = placed.iter().flatten().fold(0, |sum: usize, placed| sum.saturating_add(placed.value_bytes()));
@@ -196,7 +197,7 @@ pub(super) fn values(tree: &sled::Tree, bucket: &Bucket, keys: &[Bytes], bytes_m
 }
 
 /// A bucket's keys after a place, in order, with their places.
-pub(super) fn places(tree: &sled::Tree, bucket: &Bucket, after: u64) -> impl Iterator<Item = Result<(u64, Bytes), Fault>> + use<> {
+pub(super) fn places(tree: &Table, bucket: &Bucket, after: u64) -> impl Iterator<Item = Result<(u64, Bytes), Fault>> + use<> {
     let [first, last] = [after.saturating_add(1), u64::MAX].map(|place| layout::place(layout::PLACE, bucket, place));
     tree.range(first..=last).map(|entry| {
         let (key, value) = entry?;
@@ -204,7 +205,7 @@ pub(super) fn places(tree: &sled::Tree, bucket: &Bucket, after: u64) -> impl Ite
     })
 }
 
-pub(super) fn keys(tree: &sled::Tree, bucket: &Bucket, after: u64, keys_max: usize, bytes_max: usize) -> Result<KeyPage, Fault> {
+pub(super) fn keys(tree: &Table, bucket: &Bucket, after: u64, keys_max: usize, bytes_max: usize) -> Result<KeyPage, Fault> {
     let (mut page, mut bytes, mut last) = (KeyPage::default(), 0, after);
     for found in places(tree, bucket, after) {
         let (place, key) = found?;
@@ -219,7 +220,7 @@ pub(super) fn keys(tree: &sled::Tree, bucket: &Bucket, after: u64, keys_max: usi
 }
 
 /// What each tenant keeps.
-pub(super) fn usages(tree: &sled::Tree) -> impl Iterator<Item = Result<(TenantKey, u64), Fault>> + use<> {
+pub(super) fn usages(tree: &Table) -> impl Iterator<Item = Result<(TenantKey, u64), Fault>> + use<> {
     tree.scan_prefix([layout::USAGE]).map(|entry| {
         let (key, value) = entry?;
         Ok((layout::read_usage_key(&key)?, layout::Reader(layout::unseal(&key, &value)?).number()?))
@@ -227,10 +228,10 @@ pub(super) fn usages(tree: &sled::Tree) -> impl Iterator<Item = Result<(TenantKe
 }
 
 /// What each tenant keeps, and what the disk has.
-pub(super) fn usage(db: &sled::Db) -> Result<Statistics, Fault> {
-    let mut bytes_by_tenant = usages(db).collect::<Result<Vec<_>, _>>()?;
+pub(super) fn usage(tree: &Table) -> Result<Statistics, Fault> {
+    let mut bytes_by_tenant = usages(tree).collect::<Result<Vec<_>, _>>()?;
     bytes_by_tenant.sort();
-    let mut buckets = buckets(db).collect::<Result<Vec<_>, _>>()?;
+    let mut buckets = buckets(tree).collect::<Result<Vec<_>, _>>()?;
     buckets.sort_by(|(one, _), (other, _)| one.cmp(other));
-    Ok(Statistics { backend: "sled", buckets, bytes_by_tenant, disk_bytes: db.size_on_disk()?, ..Statistics::default() })
+    Ok(Statistics { backend: "sled", buckets, bytes_by_tenant, disk_bytes: tree.tree().size_on_disk()?, ..Statistics::default() })
 }

@@ -3,12 +3,13 @@
 use super::layout::{self, Damage, Head};
 use super::plan::Fault;
 use super::read::{self, Values};
+use super::table::Table;
 use crate::{Cursor, Item, StreamKey, Walk};
 
 /// What is walked through, in this order.
 const KINDS: [u8; 4] = [layout::RECORD, layout::STREAM, layout::EVENT, layout::VALUE];
 
-pub(super) fn page(tree: &sled::Tree, after: Option<Cursor>, max: usize) -> Result<Walk, Fault> {
+pub(super) fn page(tree: &Table, after: Option<Cursor>, max: usize) -> Result<Walk, Fault> {
     let mut walk = Walk::default();
     let begin = after.map_or_else(|| vec![layout::RECORD], |Cursor(key)| key);
     let at = begin.first().copied().unwrap_or(layout::RECORD);
@@ -36,7 +37,7 @@ fn header_bytes(kind: u8) -> usize {
 }
 
 /// Where to go on, and the next thing. What is damaged takes one entry, whatever it was.
-fn next(tree: &sled::Tree, kind: u8, values: &mut Values) -> Option<(Vec<u8>, Item)> {
+fn next(tree: &Table, kind: u8, values: &mut Values) -> Option<(Vec<u8>, Item)> {
     // The smallest key that is greater.
     let behind = |key: &[u8]| [key, &[0]].concat();
     if kind == layout::STREAM {
@@ -68,7 +69,7 @@ fn event(value: read::Value) -> Result<Item, Fault> {
 }
 
 /// A value with the key that it stands under: both have to know of each other.
-fn entry(tree: &sled::Tree, value: read::Value) -> Result<Item, Fault> {
+fn entry(tree: &Table, value: read::Value) -> Result<Item, Fault> {
     let (bucket, place) = layout::read_place_key(&value.prefix)?;
     let (_, key) = read::places(tree, &bucket, place.saturating_sub(1)).next().ok_or(Damage)??;
     let placed = read::placed(tree, &bucket, &key)?.ok_or(Damage)?;

@@ -60,7 +60,7 @@ async fn a_newer_format_is_left_alone() {
     let (store, directory) = durable();
     drop(store);
     let path = directory.path().join("store");
-    fs::write(path.join("FORMAT"), "gatehouse store 2\n").expect("written");
+    fs::write(path.join("FORMAT"), "gatehouse store 3\n").expect("written");
     let listing = || {
         let mut all: Vec<_> = fs::read_dir(&path).expect("read").map(|entry| entry.expect("entry").file_name()).collect();
         all.sort();
@@ -68,7 +68,7 @@ async fn a_newer_format_is_left_alone() {
     };
     let before = listing();
     let error = crate::sled(&path, small(), Start::Degraded).expect_err("refused");
-    assert_eq!(error, OpenError::Newer { path: path.clone(), found: 2, known: 1 });
+    assert_eq!(error, OpenError::Newer { path: path.clone(), found: 3, known: 2 });
     assert_eq!(before, listing());
     // What says nothing is not believed to be ours.
     fs::write(path.join("FORMAT"), "something else").expect("written");
@@ -149,6 +149,66 @@ async fn damage_is_never_served() {
         quarantined += u32::from(store.health().quarantined.is_some());
     }
     println!("{quarantined} of 40 were set aside");
+}
+
+fn copy_files(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("made");
+    for entry in fs::read_dir(from).expect("read").map(|entry| entry.expect("entry")) {
+        match entry.file_type().expect("a type").is_file() {
+            true => drop(fs::copy(entry.path(), to.join(entry.file_name())).expect("copied")),
+            false => copy_files(&entry.path(), &to.join(entry.file_name())),
+        }
+    }
+}
+
+/// What was acknowledged lies in the log first: it is found again by whoever opens what a killed process has left, or compacts it; and if the log
+/// is damaged, that is said.
+#[tokio::test]
+async fn what_only_the_log_holds_is_found() {
+    const EVENTS: u64 = 50;
+    let (store, directory) = durable();
+    let key = stream(&session("acme", 1), 1);
+    store.put(&key.partition, record("record", u64::MAX)).await.expect("put");
+    store.open(&key, Bytes::from_static(b"about")).await.expect("opened");
+    for seq in 1..=EVENTS {
+        store.append(&key, message(seq, seq.to_string())).await.expect("appended");
+    }
+    let left = tempfile::tempdir().expect("a directory");
+    copy_files(&directory.path().join("store"), left.path());
+    drop(store);
+    let log = fs::read(left.path().join("sled/redo-0")).expect("read");
+    assert!(log.windows(5).any(|bytes| bytes == b"about"), "not so small a turn");
+
+    let mut found_damage = 0;
+    for round in 0..17_usize {
+        let path = tempfile::tempdir().expect("a directory");
+        let path = path.path().join("store");
+        copy_files(left.path(), &path);
+        let mut changed = log.clone();
+        // One in each third record; the first rounds change nothing.
+        let flipped = round > 1;
+        if flipped {
+            changed[round * 3 * 512 + 20 + round] ^= 1;
+        }
+        fs::write(path.join("sled/redo-0"), changed).expect("written");
+        if round == 1 {
+            crate::compact(&path, &small(), &mut |_| {}).expect("compacted");
+        }
+        let store = open(&path).expect("opened, whatever is in it");
+        let page = store.read(&key, Seq(0), usize::MAX, usize::MAX).await;
+        if flipped {
+            found_damage += u32::from(store.health().quarantined.is_some());
+            assert_eq!(page, Err(StoreError::Unknown), "round {round}: an empty store is in its place");
+            continue;
+        }
+        let found: Vec<_> = page.expect("there").events.into_iter().map(|event| (event.seq.0, event.data)).collect();
+        assert_eq!(found, (EVENTS - 4..=EVENTS).map(|seq| (seq, seq.to_string().into())).collect::<Vec<_>>());
+        // Once more: now sled has it.
+        drop(store);
+        let store = open(&path).expect("opened");
+        assert_eq!(store.header(&key).await.expect("read").expect("there").last, Seq(EVENTS));
+    }
+    assert_eq!(found_damage, 15);
 }
 
 /// Compaction leaves everything but what was overwritten.

@@ -10,7 +10,6 @@ use bytes::Bytes;
 impl Plan<'_> {
     pub(in super::super) fn change(&mut self, bucket: &Bucket, changes: Vec<Change>, limits: Filled) -> Result<(), Fault> {
         let last = limits::last(changes, self.settings.event_bytes_max)?;
-        self.freshen()?;
         let old = read::bucket(self.tree, bucket)?;
         let mut new = old;
         // All of it is worked out before anything is written: it may be too much.
@@ -54,7 +53,6 @@ impl Plan<'_> {
     }
 
     pub(in super::super) fn decide(&mut self, bucket: &Bucket, key: Bytes, decide: Decide, limits: Filled) -> Result<Option<Bytes>, Fault> {
-        self.freshen()?;
         let old = read::placed(self.tree, bucket, &key)?.map(|placed| read::value(self.tree, bucket, placed)).transpose()?;
         let Some(value) = decide.decide(old.as_deref()) else { return Ok(old) };
         self.change(bucket, vec![Change::Set(key, value.clone())], limits)?;
@@ -63,7 +61,6 @@ impl Plan<'_> {
 
     /// Whether there is more to clear.
     pub(in super::super) fn clear(&mut self, bucket: &Bucket) -> Result<bool, Fault> {
-        self.freshen()?;
         let old = read::bucket(self.tree, bucket)?;
         let (mut new, mut more) = (old, false);
         for (count, found) in read::places(self.tree, bucket, 0).enumerate() {
@@ -86,7 +83,7 @@ impl Plan<'_> {
         let key = layout::bucket(layout::BUCKET, bucket);
         match new {
             Some(new) => self.put_sealed(key, &new.write()),
-            None => self.batch.remove(key),
+            None => self.tree.remove(key),
         }
         let (old, new) = (old.filled, new.unwrap_or_default().filled);
         let sum = self.memo.buckets.entry(bucket.tenant().clone()).or_default();
@@ -96,18 +93,17 @@ impl Plan<'_> {
         };
         self.add(bucket.tenant(), new.bytes);
         self.subtract(bucket.tenant(), old.bytes);
-        self.stale = true;
     }
 
     fn remove_key(&mut self, bucket: &Bucket, key: &[u8], placed: Placed) {
-        self.batch.remove(layout::key(bucket, key));
-        self.batch.remove(layout::place(layout::PLACE, bucket, placed.place));
+        self.tree.remove(layout::key(bucket, key));
+        self.tree.remove(layout::place(layout::PLACE, bucket, placed.place));
     }
 
     fn remove_value(&mut self, bucket: &Bucket, placed: Placed) {
         let prefix = layout::place(layout::VALUE, bucket, placed.place);
         for number in 0..layout::parts(placed.value_bytes()) {
-            self.batch.remove(layout::part(&prefix, number));
+            self.tree.remove(layout::part(&prefix, number));
         }
     }
 }
