@@ -5,7 +5,7 @@
 
 use crate::harness::process::{Counted, counted};
 use crate::harness::raw::{self, Raw};
-use crate::harness::{Gateway, Modern, turn};
+use crate::harness::{Gateway, Modern, count, turn};
 use perf_event::events::Hardware;
 use perf_event::{Builder, Counter};
 use rustix::io::Errno;
@@ -30,6 +30,11 @@ const SYSTEM_CALLS_MAX: f64 = 16.0;
 /// 238,000 where this was written; 271,000 built without the profile, as other compilers do. They make others of the same source, and processors
 /// differ in what they have instructions for: hence the room.
 const INSTRUCTIONS_MAX: f64 = 290_000.0;
+
+/// Calls that answer with an event stream, one after the other.
+const STREAMS: u32 = 200;
+/// One each, and a few for what the gateway writes by itself.
+const SYNCS_MAX: f64 = 1.5;
 
 /// A connection, and an echo on it.
 struct Echo {
@@ -91,8 +96,30 @@ async fn an_echo_faults_waits_and_asks_the_kernel_no_more_than_it_did() {
         Ok(all) => check("instructions", all as f64 / f64::from(ECHOES), INSTRUCTIONS_MAX),
         Err(why) => println!("instructions are not counted: {why}"),
     }
-    match system_calls(&gateway, &mut echo).await {
-        Ok(each) => check("system calls", each, SYSTEM_CALLS_MAX),
+    match system_calls(&gateway, echo.times(ECHOES)).await {
+        Ok(table) => check("system calls", f64::from(counted_calls(&table, "total")) / f64::from(ECHOES), SYSTEM_CALLS_MAX),
+        Err(why) => println!("system calls are not counted: {why}"),
+    }
+}
+
+/// Opening the stream, what the call says, and its end become durable together: a disk is slower than all else on a call's way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_waits_for_the_disk_once() {
+    let _turn = turn().await;
+    let gateway = Gateway::start().await;
+    let session = gateway.session("2025-11-25").await;
+    let streams = async {
+        for id in 0..STREAMS {
+            let answer = gateway.legacy(Some(&session), count(id, 1, 0)).await;
+            assert!(answer.is_stream() && answer.notifications().len() == 1, "{answer:?}");
+        }
+    };
+    match system_calls(&gateway, streams).await {
+        Ok(table) => {
+            let syncs = f64::from(counted_calls(&table, "fdatasync")) / f64::from(STREAMS);
+            println!("a stream: {syncs:.2} fdatasync");
+            assert!((1.0..SYNCS_MAX).contains(&syncs), "a stream waited {syncs:.2} times for the disk");
+        }
         Err(why) => println!("system calls are not counted: {why}"),
     }
 }
@@ -123,8 +150,9 @@ impl Instructions {
     }
 }
 
-/// Of each echo, as `strace` counts them where there is one, and where it may.
-async fn system_calls(gateway: &Gateway, echo: &mut Echo) -> Result<f64, String> {
+/// The system calls that are made meanwhile, as `strace` counts them where there is one, and where it may: `number name` a line, and their sum at
+/// the end.
+async fn system_calls(gateway: &Gateway, work: impl Future<Output = ()>) -> Result<String, String> {
     let table = gateway.data().join("strace");
     let pid = gateway.pid();
     let mut strace = Command::new("strace");
@@ -139,14 +167,19 @@ async fn system_calls(gateway: &Gateway, echo: &mut Echo) -> Result<f64, String>
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    echo.times(ECHOES).await;
+    work.await;
     let tracer = rustix::process::Pid::from_raw(i32::try_from(strace.id()).expect("a pid")).expect("not 0");
     rustix::process::kill_process(tracer, rustix::process::Signal::INT).map_err(|error| error.to_string())?;
     strace.wait().map_err(|error| error.to_string())?;
     let text = fs::read_to_string(&table).map_err(|error| error.to_string())?;
     println!("{text}");
-    let total = text.lines().find_map(|line| line.trim().strip_suffix(" total")?.trim().parse::<u32>().ok());
-    Ok(f64::from(total.ok_or("strace gave no sum")?) / f64::from(ECHOES))
+    Ok(text)
+}
+
+/// How many of a name are in such a table.
+fn counted_calls(table: &str, name: &str) -> u32 {
+    let number = |line: &str| line.trim().strip_suffix(name)?.trim().parse().ok();
+    table.lines().find_map(number).unwrap_or_default()
 }
 
 /// All its threads.
