@@ -2,9 +2,9 @@
 //! `calls` measures, some of larger payloads, one connection and several. How fast it is says nothing: it counts each branch.
 
 use crate::callers;
-use crate::calls::{self, BYTES};
+use crate::calls::{self, BYTES, compact_echo};
 use crate::load::{Request, run};
-use crate::requests::{legacy_echo, legacy_stream, message, modern_call, modern_echo};
+use crate::requests::{legacy_echo, legacy_stream, modern_echo};
 use crate::servers::{COUNTED, Server, Setup};
 use anyhow::{Context, Result};
 use std::path::Path;
@@ -16,12 +16,12 @@ const CONNECTIONS: usize = 16;
 pub(crate) async fn run_all(each: Duration) -> Result<()> {
     let plain = Server::start_gatehouse(&Setup { instrumented: true, ..calls::plain() }).await?;
     let (keys, header) = callers::prepare(&callers::GUARDED)?;
-    let guarded = Server::start_gatehouse(&Setup { settings: keys.text.clone(), fixtures: &[], instrumented: true }).await?;
+    let guarded = Server::start_gatehouse(&Setup { instrumented: true, ..calls::guarded(&keys) }).await?;
 
     let sessions = calls::sessions(&plain).await?;
     let in_sessions = |request: fn(usize, &str) -> Request| sessions.iter().map(|one| request(BYTES, one)).collect();
-    let compact = || vec![modern_call("compact_echo", &message(BYTES), None)];
-    let work: [(&Server, usize, Vec<Request>); 9] = [
+    let compact = || vec![compact_echo(None)];
+    let work: [(&Server, usize, Vec<Request>); 10] = [
         (&plain, CONNECTIONS, vec![modern_echo(BYTES, None)]),
         (&plain, CONNECTIONS, compact()),
         (&plain, 1, compact()),
@@ -31,6 +31,7 @@ pub(crate) async fn run_all(each: Duration) -> Result<()> {
         (&plain, 4, vec![modern_echo(10 << 10, None)]),
         (&plain, 1, vec![modern_echo(1 << 19, None)]),
         (&guarded, CONNECTIONS, vec![modern_echo(BYTES, header.as_deref())]),
+        (&guarded, CONNECTIONS, vec![compact_echo(header.as_deref())]),
     ];
     for (server, connections, requests) in work {
         run(server, &requests, connections, each).await?;
