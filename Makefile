@@ -38,6 +38,7 @@ test: test-unit test-edge ## Run all tests, official clients included
 # unit tests, but once, where it ships.
 test-unit: setup
 	$(CARGO) test --release --locked --lib --config profile.release.package.gatehouse.opt-level=0 \
+		--config profile.release.package.gatehouse.codegen-units=16 \
 		-p gatehouse -p gatehouse-event-store -p gatehouse-mcp -p gatehouse-sandbox -p gatehouse-token
 	$(CARGO) test $(NATIVE_POLICIES) --lib
 
@@ -103,7 +104,8 @@ overload: build plugins fixtures ## Ask for three times what the machine can do,
 bench: SECONDS =
 bench: PART =
 bench: build plugins policies fixtures ## Measure everything beside yardsticks in one run, hold it against bars, draw it into target/bench
-	$(CARGO) test --release --locked -p gatehouse-bench
+	$(CARGO) build --release --locked -p gatehouse-bench-sandbox
+	$(CARGO) test --release --locked -p gatehouse-bench-sandbox
 	$(CARGO) run --release --locked -p gatehouse-bench -- $(PART) $(SECONDS)
 
 profile: plugins policies fixtures ## Learn anew which code calls run through, for the compiler (host/gatehouse.profdata); then everything is built anew

@@ -6,8 +6,6 @@
 
 #![expect(clippy::disallowed_methods, reason = "the bans are about the serving process; this one ends with its tasks")]
 
-#[cfg(test)]
-mod allocations;
 mod callers;
 mod calls;
 mod chart;
@@ -34,9 +32,7 @@ use report::Report;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// The gateway's own allocator: for the sandbox alone, and for the routes that calls are compared with.
-// A test counts with one of its own.
-#[cfg(not(test))]
+/// The gateway's own allocator, for the routes that calls are compared with.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

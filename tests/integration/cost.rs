@@ -1,7 +1,7 @@
 //! What a request costs, in numbers that no clock has a part in: they are the same on a slow machine and on a busy one, and need no right but to
 //! look at a process of one's own. A change that makes each call fault, wait or ask the kernel once more is seen here, before anybody measures.
 //!
-//! Heap allocations are counted in `bench/src/allocations.rs`, where the sandbox runs in the test's own process.
+//! Heap allocations are counted in `bench/sandbox/src/allocations.rs`, where the sandbox runs in the test's own process.
 
 use crate::harness::process::{Counted, counted};
 use crate::harness::raw::{self, Raw};

@@ -1,7 +1,7 @@
 //! What a call takes of the heap: a number that no clock and no other process changes, so that a call that costs more than yesterday is seen before anybody
 //! measures it.
 
-use crate::sandbox_alone::{House, KINDS, TOOLBOX, arguments, check};
+use crate::{House, KINDS, TOOLBOX, arguments, check};
 use sandbox::Growth;
 
 /// So many calls are counted together.
