@@ -176,9 +176,9 @@ impl Front {
                     Err(response) => return unread(&headers, *response),
                 };
                 return if method == Method::GET {
-                    self.get(caller, &server, &headers, cut).await
+                    Box::pin(self.get(caller, &server, &headers, cut)).await
                 } else {
-                    self.delete(&caller, &server, &headers).await
+                    Box::pin(self.delete(&caller, &server, &headers)).await
                 };
             }
             Method::OPTIONS if cors && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD) => return preflight(&headers),
@@ -211,7 +211,7 @@ impl Front {
         drop(bytes);
         match messages {
             Ok(Messages::One(message)) => exchange.message(message).await,
-            Ok(Messages::Batch(messages)) => exchange.batch(messages).await,
+            Ok(Messages::Batch(messages)) => Box::pin(exchange.batch(messages)).await,
             Err(error) => {
                 let id = error.id.clone();
                 error::response(id.as_ref(), &Failure::Body(error), Era::Legacy)
@@ -268,7 +268,8 @@ impl Exchange {
             Message::Notification(_) | Message::Response(_) => None,
         };
         let of_answer = id.clone();
-        // In its place once: by value it would be moved by each future around it, and it is by far the largest.
+        // In its place once: by value it would be moved by each future around it, and it is by far the largest. For the same reason what is not
+        // on the way of most calls has a place of its own, in there and around it.
         let answer = Box::pin(self.known_message(id, message));
         contained(of_answer.as_ref(), answer).await
     }
@@ -287,9 +288,9 @@ impl Exchange {
             // M3: nothing of the host's own waits for one.
             (EraDecision::Modern, Ok(Posted::Response(_))) => unexpected_response(),
             (EraDecision::Legacy { .. }, Ok(Posted::Request(request))) if &*request.method == "initialize" => {
-                self.initialize(request, &params).await
+                Box::pin(self.initialize(request, &params)).await
             }
-            (EraDecision::Legacy { header }, Ok(posted)) => self.legacy(posted, &params, header).await,
+            (EraDecision::Legacy { header }, Ok(posted)) => Box::pin(self.legacy(posted, &params, header)).await,
         }
     }
 

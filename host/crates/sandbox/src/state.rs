@@ -5,6 +5,7 @@ use crate::bindings::gatehouse::tool::tool_types;
 use crate::events::{Change, EventSender, GuestEvent, LogLevel, LogLine, Progress, Stream};
 use crate::fault::Resource;
 use crate::files::{FileRefusals, Files};
+use crate::grants::Environment;
 use crate::kept::Kept;
 use crate::keyvalue::{Keeper, KeyValue};
 use crate::learn::Learner;
@@ -47,7 +48,10 @@ pub(crate) struct State {
     pub(crate) learner: Option<Arc<dyn Learner>>,
     events: Option<EventSender>,
     config: Arc<WasiConfigVariables>,
-    wasi: WasiCtx,
+    environment: Environment,
+    random_bytes: u64,
+    /// Made when the guest first calls a function of WASI: many never do.
+    wasi: Option<Box<WasiCtx>>,
     pub(crate) table: ResourceTable,
 }
 
@@ -99,10 +103,6 @@ impl State {
         limiter: Limiter,
     ) -> Self {
         let (stdout, stderr) = (Capture::new(limits.stdio_bytes), Capture::new(limits.stdio_bytes));
-        let mut wasi = WasiCtxBuilder::new();
-        wasi.stdout(stdout.clone()).stderr(stderr.clone()).max_random_size(limits.random_bytes).allow_blocking_current_thread(false);
-        grants.environment.give(&mut wasi);
-        let wasi = wasi.build();
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles);
         if !grants.files.is_empty() {
@@ -112,7 +112,23 @@ impl State {
         let http = Http::new(&grants.http, outgoing);
         let keeper = Keeper::new(&grants.keyvalue, keyvalue);
         let config = grants.config.variables();
-        Self { limiter, host_calls: 0, stdout, stderr, said: Said::new(limits), http, keeper, files, learner, events, config, wasi, table }
+        Self {
+            limiter,
+            host_calls: 0,
+            stdout,
+            stderr,
+            said: Said::new(limits),
+            http,
+            keeper,
+            files,
+            learner,
+            events,
+            config,
+            environment: grants.environment.clone(),
+            random_bytes: limits.random_bytes,
+            wasi: None,
+            table,
+        }
     }
 
     /// Another call begins: all that is counted of one is counted anew, and what it says goes elsewhere. What the guest has in its memory and its
@@ -173,7 +189,14 @@ impl State {
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         self.asked();
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+        let ctx = self.wasi.get_or_insert_with(|| {
+            let mut wasi = WasiCtxBuilder::new();
+            wasi.stdout(self.stdout.clone()).stderr(self.stderr.clone());
+            wasi.max_random_size(self.random_bytes).allow_blocking_current_thread(false);
+            self.environment.give(&mut wasi);
+            Box::new(wasi.build())
+        });
+        WasiCtxView { ctx, table: &mut self.table }
     }
 }
 

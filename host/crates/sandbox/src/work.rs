@@ -9,7 +9,7 @@ use crate::plain::{Function, Functions, Skipped};
 use crate::state::State;
 use crate::survey::Survey;
 use wasmtime::Store;
-use wasmtime::component::{Instance, InstancePre};
+use wasmtime::component::{ComponentExportIndex, Instance, InstancePre};
 
 /// What a permit lets run.
 #[derive(Debug)]
@@ -127,16 +127,36 @@ pub(crate) enum Exports {
 /// Which interfaces of the contract a component exports.
 #[derive(Clone)]
 pub(crate) struct Interfaces {
-    tools: Option<tools::GuestIndices>,
+    tools: Option<Tools>,
     resources: Option<resources::GuestIndices>,
     prompts: Option<prompts::GuestIndices>,
     completion: Option<completion::GuestIndices>,
+}
+
+#[derive(Clone)]
+struct Tools {
+    indices: tools::GuestIndices,
+    /// `indices` would look at the types of all functions again, and this one is called each time.
+    call_tool: ComponentExportIndex,
+}
+
+impl Tools {
+    fn of(pre: &InstancePre<State>) -> wasmtime::Result<Self> {
+        let indices = tools::GuestIndices::new(pre)?;
+        let component = pre.component();
+        let interface = component.get_export_index(None, TOOLS).ok_or(NotExported("tools"))?;
+        let call_tool = component.get_export_index(Some(&interface), "call-tool").ok_or(NotExported("call-tool"))?;
+        Ok(Self { indices, call_tool })
+    }
 }
 
 /// The work is of an interface that the guest does not have. Only a mistake of the host's leads here.
 #[derive(Debug, thiserror::Error)]
 #[error("the guest does not export {0}")]
 struct NotExported(&'static str);
+
+/// Of a component that has a later version of it, this is found too.
+const TOOLS: &str = "gatehouse:tool/tools@0.1.0";
 
 /// Interfaces of `gatehouse:tool` that make a component a plugin.
 pub(crate) const INTERFACES: [&str; 3] = ["tools", "resources", "prompts"];
@@ -208,7 +228,7 @@ impl Interfaces {
     fn of(pre: &InstancePre<State>, names: &[String]) -> wasmtime::Result<Self> {
         let has = |interface| exports(names, interface);
         Ok(Self {
-            tools: has("tools").then(|| tools::GuestIndices::new(pre)).transpose()?,
+            tools: has("tools").then(|| Tools::of(pre)).transpose()?,
             resources: has("resources").then(|| resources::GuestIndices::new(pre)).transpose()?,
             prompts: has("prompts").then(|| prompts::GuestIndices::new(pre)).transpose()?,
             completion: has("completion").then(|| completion::GuestIndices::new(pre)).transpose()?,
@@ -224,8 +244,8 @@ impl Interfaces {
     ) -> wasmtime::Result<Result<Offer, Refused>> {
         let refused = |list, reason| Ok(Err(Refused { list, reason }));
         offer.completes = self.completion.is_some();
-        if let Some(indices) = self.tools.as_ref().filter(|_| lists.tools) {
-            match indices.load(&mut *store, instance)?.call_list_tools(&mut *store).await? {
+        if let Some(tools) = self.tools.as_ref().filter(|_| lists.tools) {
+            match tools.indices.load(&mut *store, instance)?.call_list_tools(&mut *store).await? {
                 Ok(tools) => offer.tools = tools,
                 Err(reason) => return refused("list-tools", reason),
             }
@@ -260,9 +280,11 @@ impl Interfaces {
         let Asked { caller, client, resume, meta } = asked;
         match work {
             Work::CallTool { name, arguments } => {
-                let guest = self.tools.as_ref().ok_or(NotExported("tools"))?.load(&mut *store, instance)?;
+                let index = self.tools.as_ref().ok_or(NotExported("tools"))?.call_tool;
+                let call_tool = instance.get_typed_func::<(&Call,), (Result<crate::contract::Outcome, Failure>,)>(&mut *store, index)?;
                 let call = Call { tool: name, arguments, caller, client, resume, meta };
-                Ok(guest.call_call_tool(store, &call).await?.map(Outcome::from))
+                let (answer,) = call_tool.call_async(store, (&call,)).await?;
+                Ok(answer.map(Outcome::from))
             }
             Work::ReadResource { uri } => {
                 let guest = self.resources.as_ref().ok_or(NotExported("resources"))?.load(&mut *store, instance)?;
