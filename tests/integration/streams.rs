@@ -429,6 +429,7 @@ async fn many_peers_that_do_not_read_cost_little() {
     assert!(outcomes.iter().all(|outcome| outcome == "result"), "{outcomes:?}");
     let grown = resident_kib().saturating_sub(before);
     println!("{} KiB for each of {PEERS} peers that do not read", grown / PEERS);
-    // And what the store has not given to its database yet, which does not grow with them.
-    assert!(grown < PEERS * 256 + 8_192, "{grown} KiB for {PEERS} peers");
+    // And what the store and its database hold of what was written last, which does not grow with them. Nothing of what was said to them: that is
+    // more than 80 MB.
+    assert!(grown < PEERS * 256 + 32 * 1_024, "{grown} KiB for {PEERS} peers");
 }
