@@ -222,9 +222,9 @@ fn is_locked(error: &sled::Error) -> bool {
     matches!(error, sled::Error::Io(io) if io.to_string().contains("could not acquire lock"))
 }
 
-/// Gives sled what a process that ended too soon has left in the redo log; the newest epoch of that. Not synced yet.
-pub(super) fn recover(directory: &Path, db: &sled::Db) -> Result<u64, Fault> {
-    let (changes, newest_epoch) = Redo::read(directory)?;
+/// Gives sled what a process that ended too soon has left in the redo log. Not synced yet.
+pub(super) fn recover(directory: &Path, db: &sled::Db) -> Result<(), Fault> {
+    let changes = Redo::read(directory)?;
     if !changes.is_empty() {
         tracing::info!(changes = changes.len(), "the store was not closed; what was written last is taken from its log");
     }
@@ -238,7 +238,7 @@ pub(super) fn recover(directory: &Path, db: &sled::Db) -> Result<u64, Fault> {
         }
         db.apply_batch(batch)?;
     }
-    Ok(newest_epoch)
+    Ok(())
 }
 
 /// Reads what the writer has to know, and writes down that a new life has begun.
@@ -246,7 +246,7 @@ fn begin(directory: &Path, db: sled::Db, clock: &Clock, incarnation: &AtomicU32)
     let begun = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| -> Result<_, Fault> {
         let directories = [directory.join("sled"), directory.to_owned()];
         let [sleds, _] = &directories;
-        let newest_epoch = recover(sleds, &db)?;
+        recover(sleds, &db)?;
         if let Some(saved) = db.get(layout::CLOCK)? {
             clock.resume(layout::unseal(layout::CLOCK, &saved)?);
         }
@@ -268,7 +268,7 @@ fn begin(directory: &Path, db: sled::Db, clock: &Clock, incarnation: &AtomicU32)
         // Also of what was recovered: only then its log may begin anew.
         db.flush()?;
         log.sync_all().map_err(disk)?;
-        let redo = Redo::begin(sleds, newest_epoch)?;
+        let redo = Redo::begin(sleds)?;
         for directory in directories {
             File::open(directory).and_then(|directory| directory.sync_all()).map_err(disk)?;
         }

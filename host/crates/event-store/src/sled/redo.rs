@@ -9,19 +9,21 @@
 //! had reached sled before; what must not happen is that an older value comes back and the newer one does not, so a file is taken out of
 //! use (its first record overwritten, and synced) only when sled has all of it, the older file first, and before anything is written over it.
 //!
-//! A record begins at a multiple of a sector and never shares one with another: what was acknowledged is not written again. It carries the
-//! epoch of its turn and its number in it, so that what an earlier turn left behind it is not taken for its successor.
+//! A record begins at a multiple of a sector and never shares one with another: what was acknowledged is not written again. It carries a number
+//! that nobody can guess, new whenever the log begins anew, the epoch of its turn and its place in it. So neither what an earlier turn left behind it
+//! is taken for its successor, nor what a tenant wrote into its values to look like one.
 
 use super::plan::Fault;
 use crate::Durability;
 use std::fs::{self, File};
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// What a disk writes whole or not at all.
 const SECTOR_BYTES: usize = 512;
-const HEADER_BYTES: usize = 32;
+const HEADER_BYTES: usize = 40;
 /// By so much a file grows: written with zeros, so that later records change no block's place and `fdatasync` has only them to write.
 const STEP_BYTES: u64 = 256 << 10;
 /// A file that one large group made longer than this is cut when its next turn begins.
@@ -95,6 +97,8 @@ impl Changes<'_> {
 /// What stands in front of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Header {
+    /// Of this log since it began: random, and told to nobody.
+    life: u64,
     epoch: u64,
     number: u64,
     payload_bytes: u64,
@@ -105,9 +109,8 @@ impl Header {
     fn write(&self) -> [u8; HEADER_BYTES] {
         let mut bytes = [0; HEADER_BYTES];
         let (sum, rest) = bytes.split_at_mut(4);
-        let fields =
-            [&self.payload_sum.to_le_bytes()[..], &self.epoch.to_le_bytes(), &self.number.to_le_bytes(), &self.payload_bytes.to_le_bytes()];
-        rest.copy_from_slice(&fields.concat());
+        let numbers = [self.life, self.epoch, self.number, self.payload_bytes].map(u64::to_le_bytes);
+        rest.copy_from_slice(&[&self.payload_sum.to_le_bytes()[..], numbers.as_flattened()].concat());
         sum.copy_from_slice(&crc32fast::hash(rest).to_le_bytes());
         bytes
     }
@@ -119,8 +122,8 @@ impl Header {
             return None;
         }
         let number = |at: usize| Some(u64::from_le_bytes(*numbers.get(at..)?.first_chunk()?));
-        let (epoch, count, payload_bytes) = (number(0)?, number(8)?, number(16)?);
-        Some(Self { epoch, number: count, payload_bytes, payload_sum: u32::from_le_bytes(*payload_sum) })
+        let payload_sum = u32::from_le_bytes(*payload_sum);
+        Some(Self { life: number(0)?, epoch: number(8)?, number: number(16)?, payload_bytes: number(24)?, payload_sum })
     }
 
     /// Up to where the next one begins.
@@ -134,26 +137,18 @@ impl Header {
 struct Turn {
     epoch: u64,
     changes: Vec<Change>,
-    /// Of whatever lies in the file, that of earlier turns too.
-    newest_epoch: u64,
 }
 
 impl Turn {
     fn read(file: &[u8]) -> Result<Self, Fault> {
         let mut turn = Self::default();
-        let headers = file.chunks_exact(SECTOR_BYTES).filter_map(Header::read);
-        let mut last = 0;
-        let epoch = Header::read(file).filter(|first| first.number == 0).map(|first| first.epoch);
-        for header in headers {
-            turn.newest_epoch = turn.newest_epoch.max(header.epoch);
-            if Some(header.epoch) == epoch {
-                last = last.max(header.number);
-            }
-        }
-        let Some(epoch) = epoch else { return Ok(turn) };
+        let Some(first) = Header::read(file).filter(|first| first.number == 0) else { return Ok(turn) };
+        let of_turn = |header: &Header| (header.life, header.epoch) == (first.life, first.epoch);
+        let all = file.chunks_exact(SECTOR_BYTES).filter_map(Header::read).filter(of_turn);
+        let last = all.map(|header| header.number).max().unwrap_or_default();
         let mut rest = file;
         for number in 0.. {
-            let header = Header::read(rest).filter(|header| header.epoch == epoch && header.number == number);
+            let header = Header::read(rest).filter(|header| of_turn(header) && header.number == number);
             let payload = header.and_then(|header| {
                 let payload = rest.get(HEADER_BYTES..)?.get(..usize::try_from(header.payload_bytes).ok()?)?;
                 rest = header.record_bytes().and_then(|bytes| rest.get(bytes..)).unwrap_or_default();
@@ -169,7 +164,7 @@ impl Turn {
                 let change = changes.change();
                 turn.changes.push(change.ok_or_else(|| Fault::Damaged("a record of the redo log makes no sense".to_owned()))?);
             }
-            turn.epoch = epoch;
+            turn.epoch = first.epoch;
         }
         Ok(turn)
     }
@@ -221,6 +216,7 @@ impl Half {
 pub(super) struct Redo {
     /// That which is written to, and that which goes to sled or waits for its turn.
     halves: [Half; 2],
+    life: u64,
     epoch: u64,
     /// Of the next record.
     number: u64,
@@ -237,8 +233,8 @@ fn disk(error: io::Error) -> Fault {
 
 impl Redo {
     /// What lies in a database's directory and may not be in its tree, in the order in which it is to go there; the tree must be synced
-    /// before [`Redo::begin`]. With it the newest epoch that was ever used.
-    pub(super) fn read(directory: &Path) -> Result<(Vec<Change>, u64), Fault> {
+    /// before [`Redo::begin`].
+    pub(super) fn read(directory: &Path) -> Result<Vec<Change>, Fault> {
         let mut turns = Vec::new();
         for path in paths(directory) {
             let bytes = match fs::metadata(&path) {
@@ -250,25 +246,30 @@ impl Redo {
             turns.push(Turn::read(&bytes)?);
         }
         turns.sort_by_key(|turn| turn.epoch);
-        let newest = turns.iter().map(|turn| turn.newest_epoch).max().unwrap_or_default();
-        Ok((turns.into_iter().flat_map(|turn| turn.changes).collect(), newest))
+        Ok(turns.into_iter().flat_map(|turn| turn.changes).collect())
     }
 
     /// Begins anew, when what was read is in the tree and synced.
-    pub(super) fn begin(directory: &Path, newest_epoch: u64) -> Result<Self, Fault> {
+    pub(super) fn begin(directory: &Path) -> Result<Self, Fault> {
         let [one, other] = paths(directory).map(|path| Half::open(&path));
         let mut halves = [one.map_err(disk)?, other.map_err(disk)?];
         // The older one first: see above.
         halves.sort_by_key(Half::epoch);
         halves.iter().try_for_each(Half::retire).map_err(disk)?;
-        Ok(Self { halves, epoch: newest_epoch + 1, number: 0, at: 0 })
+        let life = RandomState::new().hash_one(());
+        Ok(Self { halves, life, epoch: 1, number: 0, at: 0 })
     }
 
     /// Keeps a group.
     pub(super) fn keep(&mut self, record: &mut Record, durability: Durability) -> Result<(), Fault> {
         let payload = record.0.get(HEADER_BYTES..).unwrap_or_default();
-        let header =
-            Header { epoch: self.epoch, number: self.number, payload_bytes: payload.len() as u64, payload_sum: crc32fast::hash(payload) };
+        let header = Header {
+            life: self.life,
+            epoch: self.epoch,
+            number: self.number,
+            payload_bytes: payload.len() as u64,
+            payload_sum: crc32fast::hash(payload),
+        };
         let header = header.write();
         record.0.iter_mut().zip(header).for_each(|(byte, of_header)| *byte = of_header);
         record.0.resize(record.0.len().next_multiple_of(SECTOR_BYTES), 0);

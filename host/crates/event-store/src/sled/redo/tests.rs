@@ -1,6 +1,6 @@
 //! What the redo log gives back of what was written to it, and of what was not.
 
-use super::{Change, Header, Record, Redo, SECTOR_BYTES, STEP_BYTES};
+use super::{Change, HEADER_BYTES, Header, Record, Redo, SECTOR_BYTES, STEP_BYTES};
 use crate::Durability;
 use crate::sled::plan::Fault;
 use std::fs;
@@ -24,12 +24,11 @@ fn keep(redo: &mut Redo, changes: &[Change]) {
 }
 
 fn begun(directory: &Path) -> Redo {
-    let (_, newest_epoch) = Redo::read(directory).expect("read");
-    Redo::begin(directory, newest_epoch).expect("begun")
+    Redo::begin(directory).expect("begun")
 }
 
 fn read(directory: &Path) -> Vec<Change> {
-    Redo::read(directory).expect("read").0
+    Redo::read(directory).expect("read")
 }
 
 /// Changes of the file that is written to, and where its records begin.
@@ -123,7 +122,7 @@ fn anything_else_is_empty_or_damaged() {
     }
     // Whole, and of this format, but its lengths are not those of what it holds; and one that claims to be longer than the file.
     let payload = [9, 0, 0, 0, 1, 0, 0, 0, b'k'];
-    let header = Header { epoch: 1, number: 0, payload_bytes: payload.len() as u64, payload_sum: crc32fast::hash(&payload) };
+    let header = Header { life: 7, epoch: 1, number: 0, payload_bytes: payload.len() as u64, payload_sum: crc32fast::hash(&payload) };
     fs::write(&path, [&header.write()[..], &payload].concat()).expect("written");
     assert!(matches!(Redo::read(directory.path()), Err(Fault::Damaged(_))));
     for payload_bytes in [10, u64::MAX] {
@@ -147,4 +146,32 @@ fn files_stay_small() {
     assert_eq!(redo.disk_bytes(), 4 << 20);
     let on_disk = fs::metadata(directory.path().join("redo-0")).expect("there").len();
     assert_eq!(on_disk, 4 << 20);
+}
+
+/// A tenant who knows all but the log's number writes headers into its values, wherever a record could begin: nothing is lost by it, and what it wrote
+/// there is not believed.
+#[test]
+fn nobody_writes_records_into_values() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut redo = begun(directory.path());
+    let payload = [1, 0, 0, 0, 0, 0, 0, 0, b'k'];
+    for number in [1, 2, u64::MAX] {
+        let forged = Header { life: 1, epoch: 1, number, payload_bytes: payload.len() as u64, payload_sum: crc32fast::hash(&payload) };
+        let mut sector = [&forged.write()[..], &payload].concat();
+        sector.resize(SECTOR_BYTES, 0);
+        // Behind the header of the record, the lengths and the key.
+        let value = [vec![0; SECTOR_BYTES - HEADER_BYTES - 8 - 1], sector.repeat(4)].concat();
+        keep(&mut redo, &[put("v", value)]);
+    }
+    assert_eq!(read(directory.path()).len(), 3);
+    let path = directory.path().join("redo-0");
+    assert!(
+        fs::read(&path).expect("read").chunks_exact(SECTOR_BYTES).filter_map(Header::read).any(|header| header.life == 1),
+        "not where it counts"
+    );
+    // Nor where the log begins anew over it.
+    drop(redo);
+    let mut redo = begun(directory.path());
+    keep(&mut redo, &[put("a", [1; SECTOR_BYTES - HEADER_BYTES - 9])]);
+    assert_eq!(read(directory.path()).len(), 1);
 }
