@@ -47,7 +47,7 @@ fn open(path: &Path, settings: Settings) -> Result<Arc<dyn EventStore>> {
 async fn stream(store: &dyn EventStore, number: u64) -> Result<StreamKey> {
     let key = StreamKey { partition: session(number)?, stream: 1 };
     store.put(&key.partition, Record { data: Bytes::from_static(b"{}"), expires: StoreTime(u64::MAX) }).await?;
-    store.open(&key, Bytes::from_static(b"1")).await?;
+    store.open(&key, Bytes::from_static(b"1"), Vec::new()).await?;
     Ok(key)
 }
 
@@ -146,7 +146,7 @@ async fn start(directory: &Path) -> Result<(f64, f64, f64)> {
         let mut writes = Vec::new();
         for stream in 1..=100 {
             let key = StreamKey { partition: partition.clone(), stream };
-            writes.push(store.open(&key, Bytes::from_static(b"1")));
+            writes.push(store.open(&key, Bytes::from_static(b"1"), Vec::new()));
             writes.extend((1..=3).map(|seq| store.append(&key, event(seq))));
         }
         for write in writes {

@@ -15,7 +15,6 @@ pub use pump::begin;
 
 use bytes::Bytes;
 use event_store::{EventStore, Header, Kind, NewEvent, Partition, Seq, StoreError, StreamKey};
-use futures_util::future::{join, join_all};
 use parking_lot::Mutex;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -46,6 +45,13 @@ pub struct Unwritten {
     pub message: Bytes,
     /// Nothing comes after it.
     pub is_final: bool,
+}
+
+impl Unwritten {
+    fn as_event(&self, seq: u64, keep: Duration) -> NewEvent {
+        let kind = if self.is_final { Kind::Final { keep_for: keep } } else { Kind::Message };
+        NewEvent { seq: Seq(seq), kind, data: self.message.clone() }
+    }
 }
 
 /// One event as it is shown.
@@ -100,6 +106,43 @@ struct State {
     read_through: u64,
 }
 
+impl State {
+    /// Of a stream that has said so much.
+    fn of(said: Vec<Unwritten>, kept: bool) -> Self {
+        let mut state = Self::default();
+        for (seq, Unwritten { message: data, is_final }) in (1..).zip(said) {
+            state.last = seq;
+            state.show(Shown { seq, data, kept, is_final });
+        }
+        state.forget(kept);
+        state
+    }
+
+    fn show(&mut self, event: Shown) {
+        self.shown_through = event.seq;
+        self.over |= event.is_final;
+        self.recent_bytes += event.data.len();
+        self.recent.push_back(event);
+    }
+
+    /// The oldest of what is remembered, where that is too much.
+    fn forget(&mut self, kept: bool) {
+        let (events_max, bytes_max) = recent_max(kept);
+        while self.recent.len() > 1
+            && (self.recent.len() > events_max || self.recent_bytes > bytes_max)
+            && let Some(event) = self.recent.pop_front()
+        {
+            self.recent_bytes -= event.data.len();
+            self.forgotten = event.seq;
+        }
+    }
+}
+
+/// Events that a stream remembers, and their bytes.
+fn recent_max(kept: bool) -> (usize, usize) {
+    if kept { (RECENT_EVENTS_MAX, RECENT_BYTES_MAX) } else { (VOLATILE_EVENTS_MAX, VOLATILE_BYTES_MAX) }
+}
+
 #[derive(Debug)]
 struct Waiting {
     event: Shown,
@@ -141,19 +184,16 @@ impl Stream {
 
     /// Adds an event. Its place in the stream is that of this call; it is shown when the future is done, which waits for the disk, but not
     /// for long. The future has to be driven to its end.
-    pub fn write(self: &Arc<Self>, Unwritten { message: data, is_final }: Unwritten) -> impl Future<Output = ()> + Send + 'static {
+    pub fn write(self: &Arc<Self>, event: Unwritten) -> impl Future<Output = ()> + Send + 'static {
         let stream = Arc::clone(self);
         let mut state = self.state.lock();
         state.last += 1;
         let seq = state.last;
-        let kind = if is_final { Kind::Final { keep_for: self.keep } } else { Kind::Message };
         // Queued under the lock, so that the store's order is the stream's.
-        let paused = !is_final && state.pause.is_some_and(|until| until > Instant::now());
-        let storing = self
-            .store
-            .as_ref()
-            .filter(|_| !paused)
-            .map(|store| store.append(&self.key, NewEvent { seq: Seq(seq), kind, data: data.clone() }));
+        let paused = !event.is_final && state.pause.is_some_and(|until| until > Instant::now());
+        let store = self.store.as_ref().filter(|_| !paused);
+        let storing = store.map(|store| store.append(&self.key, event.as_event(seq, self.keep)));
+        let Unwritten { message: data, is_final } = event;
         state.waiting.push_back(Waiting { event: Shown { seq, data, kept: false, is_final }, settled: false });
         drop(state);
         async move {
@@ -177,19 +217,9 @@ impl Stream {
         while state.waiting.front().is_some_and(|waiting| waiting.settled)
             && let Some(Waiting { event, .. }) = state.waiting.pop_front()
         {
-            state.shown_through = event.seq;
-            state.over |= event.is_final;
-            state.recent_bytes += event.data.len();
-            state.recent.push_back(event);
+            state.show(event);
         }
-        let (events_max, bytes_max) = self.recent_max();
-        while state.recent.len() > 1
-            && (state.recent.len() > events_max || state.recent_bytes > bytes_max)
-            && let Some(event) = state.recent.pop_front()
-        {
-            state.recent_bytes -= event.data.len();
-            state.forgotten = event.seq;
-        }
+        state.forget(self.is_kept());
         drop(state);
         self.changed.notify_waiters();
     }
@@ -224,16 +254,12 @@ impl Stream {
     }
 
     fn is_far_ahead(&self) -> bool {
-        let (events_max, bytes_max) = self.recent_max();
+        let (events_max, bytes_max) = recent_max(self.is_kept());
         let state = self.state.lock();
         let unread = || state.recent.iter().filter(|event| event.seq > state.read_through);
         state.attached
             && state.not_waited_for != state.readers
             && (unread().count() > events_max / 2 || unread().map(|event| event.data.len()).sum::<usize>() > bytes_max / 2)
-    }
-
-    fn recent_max(&self) -> (usize, usize) {
-        if self.is_kept() { (RECENT_EVENTS_MAX, RECENT_BYTES_MAX) } else { (VOLATILE_EVENTS_MAX, VOLATILE_BYTES_MAX) }
     }
 }
 
@@ -273,34 +299,27 @@ impl Streams {
         }
     }
 
-    /// Begins the stream of a request, with what it says already; done when all of that is decided about. `about` is the request's id as
-    /// JSON: what is left to answer should the process die. If the store cannot take it now, the stream lives without ids.
+    /// Begins the stream of a request, with what it says already, in one write. `about` is the request's id as JSON: what is left to answer
+    /// should the process die. If the store cannot take it now, the stream lives without ids.
     pub async fn begin(&self, partition: &Partition, about: Bytes, said: Vec<Unwritten>) -> Arc<Stream> {
         // The process's own numbers: those of an earlier one never come again.
         let number = u64::from(self.store.incarnation()) << 32 | u64::from(self.counter.fetch_add(1, Ordering::Relaxed));
         let key = StreamKey { partition: partition.clone(), stream: number };
-        let opening = self.open(&key, about);
-        let stream = Stream::new(key.clone(), Some(Arc::clone(&self.store)), self.keep, State::default());
-        let writes: Vec<_> = if self.kept { said.iter().map(|said| stream.write(said.clone())).collect() } else { Vec::new() };
-        // All of it is queued before anybody waits: one flush makes it durable.
-        let (opened, _) = join(opening, join_all(writes)).await;
-        if !opened {
-            let stream = Stream::new(key, None, self.keep, State::default());
-            join_all(said.into_iter().map(|said| stream.write(said))).await;
-            return stream;
-        }
-        self.register(stream)
+        let kept = self.open(&key, about, &said).await;
+        let state = State::of(said, kept);
+        let to_come = kept && !state.over;
+        let stream = Stream::new(key, kept.then(|| Arc::clone(&self.store)), self.keep, state);
+        // One that is over is found in the store.
+        if to_come { self.register(stream) } else { stream }
     }
 
-    /// Queued when this is called; done when the store has said whether it did.
-    fn open(&self, key: &StreamKey, about: Bytes) -> impl Future<Output = bool> + Send + use<> {
-        let opening = self.kept.then(|| self.store.open(key, about));
-        async {
-            match opening {
-                Some(opening) => tokio::time::timeout(DISK_WAIT, opening).await.is_ok_and(|opened| opened.is_ok()),
-                None => false,
-            }
+    /// Whether the store has it now.
+    async fn open(&self, key: &StreamKey, about: Bytes, said: &[Unwritten]) -> bool {
+        if !self.kept {
+            return false;
         }
+        let events = (1..).zip(said).map(|(seq, said)| said.as_event(seq, self.keep)).collect();
+        tokio::time::timeout(DISK_WAIT, self.store.open(key, about, events)).await.is_ok_and(|opened| opened.is_ok())
     }
 
     /// The session's standalone stream, begun if it was not.
@@ -311,7 +330,7 @@ impl Streams {
         if let Some(live) = live.as_ref().filter(|live| current(live) || !self.kept) {
             return Arc::clone(live);
         }
-        let kept = if self.open(&key, Bytes::new()).await {
+        let kept = if self.open(&key, Bytes::new(), &[]).await {
             tokio::time::timeout(DISK_WAIT, self.store.header(&key)).await.ok().and_then(Result::ok).flatten()
         } else {
             None

@@ -51,7 +51,7 @@ fn a_store_of_a_newer_version_is_refused() {
     let (output, _) = serve(directory.path(), &directory.path().join("data"));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(78), "{said}");
-    assert!(said.contains("written by a newer version: its format is 99, and this version knows 2"), "{said}");
+    assert!(said.contains("written by a newer version: its format is 99, and this version knows 3"), "{said}");
     assert_eq!(fs::read_dir(&store).expect("there").count(), 1, "nothing was touched");
 }
 

@@ -40,9 +40,7 @@ pub async fn begin(
     };
     drop(run);
     said.push(Unwritten { message: say(end).into(), is_final: true });
-    let stream = streams.begin(partition, about.into(), said).await;
-    streams.over(&stream);
-    stream
+    streams.begin(partition, about.into(), said).await
 }
 
 /// Drives a call to its end and writes everything that it says into its stream.

@@ -23,8 +23,8 @@ impl EventStore for Refusing {
         self.store.put(partition, record)
     }
 
-    fn open(&self, stream: &StreamKey, about: Bytes) -> Pending<()> {
-        self.store.open(stream, about)
+    fn open(&self, stream: &StreamKey, about: Bytes, said: Vec<NewEvent>) -> Pending<()> {
+        self.store.open(stream, about, said)
     }
 
     fn append(&self, stream: &StreamKey, event: NewEvent) -> Pending<()> {

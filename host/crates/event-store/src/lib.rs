@@ -367,9 +367,10 @@ pub type Pending<T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send 
 
 /// The store. See the crate's own page for the contract.
 pub trait EventStore: Send + Sync + fmt::Debug {
-    /// Begins a stream and keeps `about` (at most 4 KiB) with it. Opening it again with the same words is `Ok`, with others a conflict.
-    /// [`StoreError::Unknown`] if the partition has no record.
-    fn open(&self, stream: &StreamKey, about: Bytes) -> Pending<()>;
+    /// Begins a stream and keeps `about` (at most 4 KiB) with it, and the events that it has already: all of it or nothing. A stream that is
+    /// complete at once costs little more than one write. Opening it again with the same words, and as far as those events, is `Ok`; anything
+    /// else a conflict. [`StoreError::Unknown`] if the partition has no record.
+    fn open(&self, stream: &StreamKey, about: Bytes, said: Vec<NewEvent>) -> Pending<()>;
 
     /// Adds an event.
     fn append(&self, stream: &StreamKey, event: NewEvent) -> Pending<()>;
@@ -419,8 +420,9 @@ pub trait EventStore: Send + Sync + fmt::Debug {
     /// Counts what is there.
     fn statistics(&self) -> Pending<Statistics>;
 
-    /// Some of what is there, as it lies: records first, then streams, then events, then entries of buckets. `after` is where the page before ended. For verifying
-    /// and exporting, not for requests: it crosses tenants. What is damaged is told and passed over.
+    /// Some of what is there, as it lies: records first, then streams, then events, some of them behind their streams, then entries of
+    /// buckets. A page has about as many as `max`. `after` is where the page before ended. For verifying and exporting, not for requests: it
+    /// crosses tenants. What is damaged is told and passed over.
     fn walk(&self, after: Option<Cursor>, max: usize) -> Pending<Walk>;
 
     /// How it is. Cheap: does not touch the disk.

@@ -1,11 +1,11 @@
 //! How limits count: the same for every back end.
 
-use crate::{Change, Filled, Kind, NewEvent, Quota, Settings, StoreError, TenantKey};
+use crate::{Change, Filled, Kind, NewEvent, Quota, Seq, Settings, StoreError, TenantKey};
 use bytes::Bytes;
 use std::collections::{BTreeMap, HashMap};
 
 /// Of the words that a stream is opened with.
-pub(crate) const ABOUT_BYTES_MAX: usize = 4 << 10;
+const ABOUT_BYTES_MAX: usize = 4 << 10;
 /// Partitions and streams that one sweep takes.
 pub(crate) const SWEEP_MAX: usize = 1_000;
 /// Tenants that may be asked to give something up for one write.
@@ -23,6 +23,26 @@ pub(crate) fn event_bytes(cost: u64) -> usize {
 
 pub(crate) fn stream_cost(about_bytes: usize) -> u64 {
     about_bytes as u64 + 128
+}
+
+/// What a stream costs that has said so much already, if one may begin like that: numbers grow, and nothing comes after a final event.
+pub(crate) fn opening_cost(about_bytes: usize, said: &[NewEvent], event_bytes_max: usize) -> Result<u64, StoreError> {
+    check(about_bytes, ABOUT_BYTES_MAX)?;
+    let (mut cost, mut last, mut over) = (stream_cost(about_bytes), Seq(0), false);
+    for event in said {
+        check(event.data.len(), event_bytes_max)?;
+        if event.seq <= last || over {
+            return Err(StoreError::Conflict { last });
+        }
+        (last, over) = (event.seq, matches!(event.kind, Kind::Final { .. }));
+        cost += event_cost(event.data.len());
+    }
+    Ok(cost)
+}
+
+/// Whether the stream that is at `last`, an event with that sum, has come as far as these and no further.
+pub(crate) fn is_at_end_of(said: &[NewEvent], last: Seq, last_sum: u32) -> bool {
+    said.last().is_none_or(|event| event.seq == last && event_sum(event) == last_sum)
 }
 
 pub(crate) fn record_cost(bytes: usize) -> u64 {

@@ -1,7 +1,7 @@
 //! The store in memory: gone with the process. Written plainly, because it is also the model that the durable one is tested against.
 
 use crate::clock::Clock;
-use crate::limits::{self, ABOUT_BYTES_MAX, SWEEP_MAX};
+use crate::limits::{self, SWEEP_MAX};
 use crate::{
     Bucket, Change, Cursor, Decide, Event, EventStore, Filled, Header, Health, Item, KeyPage, Kind, NewEvent, Page, Partition, Pending,
     Record, Seq, Settings, Space, Statistics, StoreError, StoreTime, StreamKey, Swept, TenantKey, Walk,
@@ -75,6 +75,22 @@ impl Stream {
 
     fn bytes(&self) -> u64 {
         self.events.iter().map(|event| limits::event_cost(event.data.len())).sum()
+    }
+
+    /// Adds an event, and takes those out that it pushes out; how many bytes they had.
+    fn push(&mut self, event: NewEvent, settings: &Settings, now: StoreTime) -> u64 {
+        let sum = limits::event_sum(&event);
+        let (is_final, expires) = match event.kind {
+            Kind::Message => (false, None),
+            Kind::Final { keep_for } => (true, Some(now.after(keep_for))),
+        };
+        (self.last, self.last_sum, self.expires) = (event.seq, sum, expires);
+        self.events.push_back(Event { seq: event.seq, is_final, data: event.data });
+        let mut freed = 0;
+        while self.events.len() > 1 && (self.events.len() as u64 > settings.ring_events_max || self.bytes() > settings.stream_bytes_max) {
+            freed += self.evict().unwrap_or_default();
+        }
+        freed
     }
 
     /// Takes the oldest event out, unless it is the final one.
@@ -171,22 +187,24 @@ impl Kept {
 }
 
 impl Memory {
-    fn open_now(&self, key: &StreamKey, about: Bytes) -> Result<(), StoreError> {
-        limits::check(about.len(), ABOUT_BYTES_MAX)?;
+    fn open_now(&self, key: &StreamKey, about: Bytes, said: Vec<NewEvent>) -> Result<(), StoreError> {
+        let cost = limits::opening_cost(about.len(), &said, self.settings.event_bytes_max)?;
         let kept = &mut *self.kept.lock();
         if let Some(stream) = kept.streams.get(key) {
-            return if stream.about == about { Ok(()) } else { Err(StoreError::Conflict { last: stream.last }) };
+            let same = stream.about == about && limits::is_at_end_of(&said, stream.last, stream.last_sum);
+            return if same { Ok(()) } else { Err(StoreError::Conflict { last: stream.last }) };
         }
         if !kept.records.contains_key(&key.partition) {
             return Err(StoreError::Unknown);
         }
-        let cost = limits::stream_cost(about.len());
         kept.make_room(&self.settings, &key.partition.tenant, cost)?;
         let created = self.clock.now().max(StoreTime(kept.newest.0 + 1));
         kept.newest = created;
         kept.add(&key.partition.tenant, cost);
-        let stream = Stream { about, created, last: Seq(0), last_sum: 0, gone: Seq(0), events: VecDeque::new(), expires: None };
+        let mut stream = Stream { about, created, last: Seq(0), last_sum: 0, gone: Seq(0), events: VecDeque::new(), expires: None };
+        let freed = said.into_iter().map(|event| stream.push(event, &self.settings, self.clock.now())).sum();
         kept.streams.insert(key.clone(), stream);
+        kept.subtract(&key.partition.tenant, freed);
         Ok(())
     }
 
@@ -202,18 +220,7 @@ impl Memory {
         let cost = limits::event_cost(event.data.len());
         kept.make_room(&self.settings, &key.partition.tenant, cost)?;
         let stream = kept.streams.get_mut(key).ok_or(StoreError::Unknown)?;
-        let (is_final, expires) = match event.kind {
-            Kind::Message => (false, None),
-            Kind::Final { keep_for } => (true, Some(self.clock.now().after(keep_for))),
-        };
-        (stream.last, stream.last_sum, stream.expires) = (event.seq, sum, expires);
-        stream.events.push_back(Event { seq: event.seq, is_final, data: event.data });
-        let mut freed = 0;
-        while stream.events.len() > 1
-            && (stream.events.len() as u64 > self.settings.ring_events_max || stream.bytes() > self.settings.stream_bytes_max)
-        {
-            freed += stream.evict().unwrap_or_default();
-        }
+        let freed = stream.push(event, &self.settings, self.clock.now());
         kept.add(&key.partition.tenant, cost);
         kept.subtract(&key.partition.tenant, freed);
         Ok(())
@@ -367,8 +374,8 @@ impl Memory {
 }
 
 impl EventStore for Memory {
-    fn open(&self, stream: &StreamKey, about: Bytes) -> Pending<()> {
-        Box::pin(ready(self.open_now(stream, about)))
+    fn open(&self, stream: &StreamKey, about: Bytes, said: Vec<NewEvent>) -> Pending<()> {
+        Box::pin(ready(self.open_now(stream, about, said)))
     }
 
     fn append(&self, stream: &StreamKey, event: NewEvent) -> Pending<()> {

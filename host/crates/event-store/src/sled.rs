@@ -179,8 +179,9 @@ impl Drop for SledStore {
 }
 
 impl EventStore for SledStore {
-    fn open(&self, stream: &StreamKey, about: Bytes) -> Pending<()> {
-        self.write(Some(&stream.partition.tenant), about.len(), |answer| Write::Open { stream: stream.clone(), about, answer })
+    fn open(&self, stream: &StreamKey, about: Bytes, said: Vec<NewEvent>) -> Pending<()> {
+        let bytes = said.iter().fold(about.len(), |sum, event| sum.saturating_add(event.data.len()));
+        self.write(Some(&stream.partition.tenant), bytes, |answer| Write::Open { stream: stream.clone(), about, said, answer })
     }
 
     fn append(&self, stream: &StreamKey, event: NewEvent) -> Pending<()> {

@@ -268,7 +268,9 @@ fn commit(shared: &Shared, database: &mut Database, memo: &mut Memo, group: Vec<
             }
         };
         match write {
-            Write::Open { stream, about, answer } => said.push(Said::Plain(answer, plain(plan.open(&stream, &about)))),
+            Write::Open { stream, about, said: already, answer } => {
+                said.push(Said::Plain(answer, plain(plan.open(&stream, &about, &already))));
+            }
             Write::Append { stream, event, answer } => said.push(Said::Plain(answer, plain(plan.append(&stream, &event)))),
             Write::Put { partition, record, answer } => said.push(Said::Plain(answer, plain(plan.put(&partition, &record)))),
             Write::Remove { partition, answer } => said.push(Said::Plain(answer, plain(plan.remove(&partition)))),

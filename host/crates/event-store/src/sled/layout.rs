@@ -4,7 +4,8 @@
 //! its length, so no two names run together. A value is `version | length | CRC-32 over key and payload | payload`: one that was damaged, or
 //! lies under another key than it was written for, is not believed.
 
-use crate::{Bucket, Filled, Header, Partition, Seq, Space, StoreTime, StreamKey, TenantKey};
+use crate::{Bucket, Event, Filled, Header, Partition, Seq, Space, StoreTime, StreamKey, TenantKey};
+use bytes::Bytes;
 
 const VERSION: u8 = 1;
 /// Of one value, so that no page of the tree grows into a blob file, which sled does not sync.
@@ -177,6 +178,14 @@ impl<'k> Reader<'k> {
         Ok(u64::from_be_bytes(self.take()?))
     }
 
+    /// Bytes behind their length.
+    fn bytes(&mut self) -> Result<&'k [u8], Damage> {
+        let length = usize::try_from(u32::from_be_bytes(self.take()?)).map_err(|_| Damage)?;
+        let (bytes, rest) = self.0.split_at_checked(length).ok_or(Damage)?;
+        self.0 = rest;
+        Ok(bytes)
+    }
+
     /// A text behind its length.
     fn name(&mut self) -> Result<&'k str, Damage> {
         let [length] = self.take()?;
@@ -346,7 +355,27 @@ pub(super) struct Head {
     /// Of the last event, to know it again.
     pub(super) last_sum: u32,
     pub(super) about: Vec<u8>,
+    /// All of its events, the last of them final: of a stream that was complete when it began. Of others, each lies by itself.
+    pub(super) said: Vec<Said>,
 }
+
+/// An event that lies in its stream's head.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Said {
+    pub(super) seq: Seq,
+    pub(super) data: Bytes,
+}
+
+impl Said {
+    /// What one takes of a head.
+    pub(super) fn bytes(data_bytes: usize) -> usize {
+        data_bytes.saturating_add(12)
+    }
+}
+
+/// What a head says of itself: there is a final event; or all events lie behind `about`, which has its length before it then.
+const COMPLETE: u8 = 1;
+const WHOLE: u8 = 3;
 
 impl From<Head> for Header {
     fn from(head: Head) -> Self {
@@ -355,15 +384,36 @@ impl From<Head> for Header {
 }
 
 impl Head {
+    /// Those that lie in it.
+    pub(super) fn events(&self) -> impl Iterator<Item = Event> + '_ {
+        let last = self.last;
+        self.said.iter().map(move |said| Event { seq: said.seq, is_final: said.seq == last, data: said.data.clone() })
+    }
+
     pub(super) fn write(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(48 + self.about.len());
+        let said_bytes: usize = self.said.iter().map(|said| Said::bytes(said.data.len())).sum();
+        let mut bytes = Vec::with_capacity(49 + self.about.len() + said_bytes);
         for number in [self.last.0, self.gone.0, self.bytes, self.created.0] {
             bytes.extend(number.to_be_bytes());
         }
-        bytes.push(u8::from(self.expires.is_some()));
+        bytes.push(match self.expires {
+            None => 0,
+            Some(_) if self.said.is_empty() => COMPLETE,
+            Some(_) => WHOLE,
+        });
         bytes.extend(self.expires.unwrap_or_default().0.to_be_bytes());
         bytes.extend(self.last_sum.to_be_bytes());
+        // Both are far shorter than such a number can say.
+        let length = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes();
+        if !self.said.is_empty() {
+            bytes.extend(length(&self.about));
+        }
         bytes.extend(&self.about);
+        for said in &self.said {
+            bytes.extend(said.seq.0.to_be_bytes());
+            bytes.extend(length(&said.data));
+            bytes.extend(&said.data);
+        }
         bytes
     }
 
@@ -371,9 +421,17 @@ impl Head {
         let mut reader = Reader(payload);
         let (last, gone) = (Seq(reader.number()?), Seq(reader.number()?));
         let (bytes, created) = (reader.number()?, StoreTime(reader.number()?));
-        let [complete] = reader.take()?;
-        let expires = StoreTime(reader.number()?);
+        let [form] = reader.take()?;
+        let expires = Some(StoreTime(reader.number()?)).filter(|_| form != 0);
         let last_sum = u32::from_be_bytes(reader.take()?);
-        Ok(Self { last, gone, bytes, created, expires: (complete != 0).then_some(expires), last_sum, about: reader.0.to_vec() })
+        let (about, mut said) = match form {
+            0 | COMPLETE => (std::mem::take(&mut reader.0), Vec::new()),
+            WHOLE => (reader.bytes()?, Vec::new()),
+            _ => return Err(Damage),
+        };
+        while !reader.0.is_empty() {
+            said.push(Said { seq: Seq(reader.number()?), data: Bytes::copy_from_slice(reader.bytes()?) });
+        }
+        Ok(Self { last, gone, bytes, created, expires, last_sum, about: about.to_vec(), said })
     }
 }

@@ -21,8 +21,8 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::Semaphore;
 
-/// 2 has a redo log: whoever does not know of it would leave out what it holds.
-const FORMAT: u32 = 2;
+/// 2 has a redo log, 3 has streams whose events lie in their heads: whoever does not know of that would leave out what is there.
+const FORMAT: u32 = 3;
 /// Recovery reads the whole log; a database that needs longer than this is not going to open.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(300);
 /// Changes of one batch.

@@ -3,13 +3,15 @@
 //! If that then cannot be made durable, all of it is forgotten together with the open database.
 
 mod entries;
+mod live;
 
 use super::layout::{self, CHUNK_BYTES, Damage, Head, Target};
 use super::read;
 use super::table::Table;
-use crate::limits::{self, ABOUT_BYTES_MAX, SWEEP_MAX};
-use crate::{Filled, Kind, NewEvent, Partition, Record, Seq, Settings, StoreError, StoreTime, StreamKey, Swept, TenantKey};
-use std::collections::{HashMap, HashSet, VecDeque};
+use crate::limits::{self, SWEEP_MAX};
+use crate::{Filled, Kind, NewEvent, Partition, Record, Settings, StoreError, StoreTime, StreamKey, Swept, TenantKey};
+use live::Live;
+use std::collections::{HashMap, HashSet};
 
 /// Streams that are remembered between groups; all are forgotten when there are more.
 const LIVE_STREAMS_MAX: usize = 50_000;
@@ -57,20 +59,6 @@ impl From<sled::Error> for Fault {
 }
 
 /// A stream that is written to.
-#[derive(Debug)]
-struct Live {
-    head: Head,
-    /// Number and cost of each event that is there, the final one included.
-    ring: VecDeque<(Seq, u64)>,
-}
-
-impl Live {
-    /// How many events may be taken away: all but the final one.
-    fn evictable(&self) -> usize {
-        self.ring.len() - usize::from(self.head.expires.is_some() && !self.ring.is_empty())
-    }
-}
-
 /// What the committer remembers of the database.
 #[derive(Debug, Default)]
 pub(super) struct Memo {
@@ -136,25 +124,33 @@ impl<'g> Plan<'g> {
         Self { tree, memo, doomed, settings, now, touched: HashSet::new() }
     }
 
-    pub(super) fn open(&mut self, key: &StreamKey, about: &[u8]) -> Result<(), Fault> {
-        limits::check(about.len(), ABOUT_BYTES_MAX)?;
+    pub(super) fn open(&mut self, key: &StreamKey, about: &[u8], said: &[NewEvent]) -> Result<(), Fault> {
+        let cost = limits::opening_cost(about.len(), said, self.settings.event_bytes_max)?;
         if self.find(key)? {
             let head = &self.live(key)?.head;
-            let same = head.about == about;
+            let same = head.about == about && limits::is_at_end_of(said, head.last, head.last_sum);
             return if same { Ok(()) } else { Err(StoreError::Conflict { last: head.last }.into()) };
         }
         if !self.tree.contains_key(&layout::part(&layout::record(&key.partition), 0))? {
             return Err(StoreError::Unknown.into());
         }
-        let (tenant, cost) = (&key.partition.tenant, limits::stream_cost(about.len()));
+        let tenant = &key.partition.tenant;
         self.make_room(tenant, cost)?;
+        self.add(tenant, cost);
         let created = self.now.max(StoreTime(self.memo.newest.0 + 1));
         self.memo.newest = created;
-        let head = Head { last: Seq(0), gone: Seq(0), bytes: 0, created, expires: None, last_sum: 0, about: about.to_vec() };
+        let mut live = Live::new(created, about);
+        said.iter().for_each(|event| live.push(event, self.now));
+        // What does not stay is not written.
+        let (freed, pushed_out) = live.shrink(live.surplus(self.settings));
+        self.subtract(tenant, freed);
+        let kept = said.get(pushed_out.len()..).unwrap_or_default();
+        if !live.take_in(kept) {
+            kept.iter().for_each(|event| self.put_event(key, event));
+        }
         self.put_sealed(layout::age(created, key), &[]);
-        self.memo.streams.insert(key.clone(), Live { head, ring: VecDeque::new() });
-        self.put_head(key)?;
-        self.add(tenant, cost);
+        self.put_expiry(key, &live.head);
+        self.put_head(key, live);
         Ok(())
     }
 
@@ -163,37 +159,23 @@ impl<'g> Plan<'g> {
         if !self.find(key)? {
             return Err(StoreError::Unknown.into());
         }
-        let (tenant, cost, sum) = (&key.partition.tenant, limits::event_cost(event.data.len()), limits::event_sum(event));
+        let (tenant, cost) = (&key.partition.tenant, limits::event_cost(event.data.len()));
         let head = &self.live(key)?.head;
         if event.seq <= head.last || head.expires.is_some() {
-            let again = event.seq == head.last && sum == head.last_sum;
+            let again = limits::is_at_end_of(std::slice::from_ref(event), head.last, head.last_sum);
             return if again { Ok(()) } else { Err(StoreError::Conflict { last: head.last }.into()) };
         }
         self.make_room(tenant, cost)?;
-        let expires = match event.kind {
-            Kind::Message => None,
-            Kind::Final { keep_for } => Some(self.now.after(keep_for)),
-        };
-        self.put_parts(&layout::event(key, event.seq), &[u8::from(expires.is_some())], &event.data);
-        let (ring_max, bytes_max) = (self.settings.ring_events_max, self.settings.stream_bytes_max);
-        let live = self.live(key)?;
-        live.ring.push_back((event.seq, cost));
-        live.head.bytes += cost;
-        (live.head.last, live.head.last_sum, live.head.expires) = (event.seq, sum, expires);
-        let (mut left, mut over) = (live.head.bytes, 0);
-        for (_, bytes) in live.ring.iter().take(live.ring.len() - 1) {
-            if (live.ring.len() - over) as u64 <= ring_max && left <= bytes_max {
-                break;
-            }
-            left -= bytes;
-            over += 1;
-        }
+        self.put_event(key, event);
+        // Making room may have taken something of it.
+        let mut live = self.take_live(key)?;
+        live.push(event, self.now);
         self.add(tenant, cost);
-        self.evict(key, over)?;
-        if let Some(expires) = expires {
-            self.put_sealed(layout::expiry(expires, &Target::Stream(key.clone())), &[]);
-        }
-        self.put_head(key)
+        let surplus = live.surplus(self.settings);
+        self.evict(key, &mut live, surplus);
+        self.put_expiry(key, &live.head);
+        self.put_head(key, live);
+        Ok(())
     }
 
     pub(super) fn put(&mut self, partition: &Partition, record: &Record) -> Result<(), Fault> {
@@ -311,17 +293,18 @@ impl<'g> Plan<'g> {
             return Ok(true);
         }
         let Some(head) = read::head(self.tree, key)? else { return Ok(false) };
-        let mut ring = VecDeque::new();
-        for event in read::events(self.tree, key, Seq(0)) {
-            let event = event?;
-            ring.push_back((event.seq, limits::event_cost(event.data.len())));
-        }
-        self.memo.streams.insert(key.clone(), Live { head, ring });
+        let live = Live::read(self.tree, key, head)?;
+        self.memo.streams.insert(key.clone(), live);
         Ok(true)
     }
 
-    fn live(&mut self, key: &StreamKey) -> Result<&mut Live, Fault> {
-        self.memo.streams.get_mut(key).ok_or(Fault::Refused(StoreError::Unknown))
+    fn live(&self, key: &StreamKey) -> Result<&Live, Fault> {
+        self.memo.streams.get(key).ok_or(Fault::Refused(StoreError::Unknown))
+    }
+
+    /// To be changed, and given to [`Plan::put_head`].
+    fn take_live(&mut self, key: &StreamKey) -> Result<Live, Fault> {
+        self.memo.streams.remove(key).ok_or(Fault::Refused(StoreError::Unknown))
     }
 
     fn put_parts(&mut self, prefix: &[u8], header: &[u8], data: &[u8]) {
@@ -333,10 +316,23 @@ impl<'g> Plan<'g> {
         }
     }
 
-    fn put_head(&mut self, key: &StreamKey) -> Result<(), Fault> {
-        let head = self.live(key)?.head.write();
-        self.put_sealed(layout::stream(layout::STREAM, key), &head);
-        Ok(())
+    fn put_event(&mut self, key: &StreamKey, event: &NewEvent) {
+        let is_final = matches!(event.kind, Kind::Final { .. });
+        self.put_parts(&layout::event(key, event.seq), &[u8::from(is_final)], &event.data);
+    }
+
+    /// A stream that is complete is not remembered: hardly anything is asked of it but to go.
+    fn put_head(&mut self, key: &StreamKey, live: Live) {
+        self.put_sealed(layout::stream(layout::STREAM, key), &live.head.write());
+        if live.head.expires.is_none() {
+            self.memo.streams.insert(key.clone(), live);
+        }
+    }
+
+    fn put_expiry(&mut self, key: &StreamKey, head: &Head) {
+        if let Some(expires) = head.expires {
+            self.put_sealed(layout::expiry(expires, &Target::Stream(key.clone())), &[]);
+        }
     }
 
     fn put_sealed(&mut self, key: Vec<u8>, payload: &[u8]) {
@@ -345,30 +341,27 @@ impl<'g> Plan<'g> {
     }
 
     /// Takes a stream's oldest events away. The caller writes its head.
-    fn evict(&mut self, key: &StreamKey, count: usize) -> Result<u64, Fault> {
-        let live = self.live(key)?;
-        let taken: Vec<_> = live.ring.drain(..count.min(live.ring.len())).collect();
-        let freed = taken.iter().map(|(_, bytes)| bytes).sum();
-        live.head.bytes -= freed;
-        if let Some((seq, _)) = taken.last() {
-            live.head.gone = *seq;
-        }
-        for (seq, bytes) in taken {
+    fn evict(&mut self, key: &StreamKey, live: &mut Live, count: usize) -> u64 {
+        let in_head = !live.head.said.is_empty();
+        let (freed, taken) = live.shrink(count);
+        for (seq, bytes) in taken.into_iter().filter(|_| !in_head) {
             let prefix = layout::event(key, seq);
             for number in 0..layout::parts(limits::event_bytes(bytes)) {
                 self.tree.remove(layout::part(&prefix, number));
             }
         }
         self.subtract(&key.partition.tenant, freed);
-        Ok(freed)
+        freed
     }
 
     /// Everything of a stream; how many keys that were.
     fn delete_stream(&mut self, key: &StreamKey, head: &Head) -> Result<usize, Fault> {
         let mut keys = 3;
-        for found in self.tree.scan_prefix(layout::stream(layout::EVENT, key)).keys() {
-            self.tree.remove(found?.to_vec());
-            keys += 1;
+        if head.said.is_empty() {
+            for found in self.tree.scan_prefix(layout::stream(layout::EVENT, key)).keys() {
+                self.tree.remove(found?.to_vec());
+                keys += 1;
+            }
         }
         self.tree.remove(layout::stream(layout::STREAM, key));
         self.tree.remove(layout::age(head.created, key));
@@ -449,23 +442,17 @@ impl<'g> Plan<'g> {
             if !self.find(&key)? {
                 continue;
             }
-            let live = self.live(&key)?;
-            let (mut count, mut bytes) = (0, 0);
-            for (_, cost) in live.ring.iter().take(live.evictable()) {
-                if freed + bytes >= wanted {
-                    break;
-                }
-                (count, bytes) = (count + 1, bytes + cost);
-            }
-            let bare = live.head.expires.is_some() && count == live.evictable();
-            let age = layout::age(live.head.created, &key);
-            if bare {
+            let mut live = self.take_live(&key)?;
+            let count = live.enough(wanted - freed);
+            if live.head.expires.is_some() && count == live.evictable() {
                 // It will never have more to give.
-                self.tree.remove(age);
+                self.tree.remove(layout::age(live.head.created, &key));
             }
             if count > 0 {
-                freed += self.evict(&key, count)?;
-                self.put_head(&key)?;
+                freed += self.evict(&key, &mut live, count);
+                self.put_head(&key, live);
+            } else if live.head.expires.is_none() {
+                self.memo.streams.insert(key, live);
             }
         }
         if freed < wanted {

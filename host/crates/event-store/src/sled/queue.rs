@@ -18,7 +18,7 @@ type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 /// A write, and whom to tell.
 #[derive(Debug)]
 pub(super) enum Write {
-    Open { stream: StreamKey, about: Bytes, answer: Answer<()> },
+    Open { stream: StreamKey, about: Bytes, said: Vec<NewEvent>, answer: Answer<()> },
     Append { stream: StreamKey, event: NewEvent, answer: Answer<()> },
     Put { partition: Partition, record: Record, answer: Answer<()> },
     Remove { partition: Partition, answer: Answer<()> },

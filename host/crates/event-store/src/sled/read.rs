@@ -89,7 +89,13 @@ pub(super) fn header(tree: &Table, stream: &StreamKey) -> Result<Option<Header>,
 }
 
 /// A stream's events after a place, in order.
-pub(super) fn events(tree: &Table, stream: &StreamKey, after: Seq) -> impl Iterator<Item = Result<Event, Fault>> + use<> {
+pub(super) fn events(tree: &Table, stream: &StreamKey, head: &Head, after: Seq) -> impl Iterator<Item = Result<Event, Fault>> + use<> {
+    let in_head: Vec<_> = head.events().filter(|event| event.seq > after).map(Ok).collect();
+    let by_themselves = head.said.is_empty().then(|| events_by_themselves(tree, stream, after));
+    in_head.into_iter().chain(by_themselves.into_iter().flatten())
+}
+
+fn events_by_themselves(tree: &Table, stream: &StreamKey, after: Seq) -> impl Iterator<Item = Result<Event, Fault>> + use<> {
     let stream_bytes = layout::stream(layout::EVENT, stream).len();
     let first = layout::event(stream, Seq(after.0.saturating_add(1)));
     let last = layout::part(&layout::event(stream, Seq(u64::MAX)), u16::MAX);
@@ -104,7 +110,7 @@ pub(super) fn events(tree: &Table, stream: &StreamKey, after: Seq) -> impl Itera
 pub(super) fn page(tree: &Table, stream: &StreamKey, after: Seq, events_max: usize, bytes_max: usize) -> Result<Page, Fault> {
     let head = head(tree, stream)?.filter(|head| after <= head.last).ok_or(StoreError::Unknown)?;
     let (mut events, mut bytes, mut end) = (Vec::new(), 0, true);
-    for event in self::events(tree, stream, after) {
+    for event in self::events(tree, stream, &head, after) {
         let event = event?;
         if !events.is_empty() && (events.len() >= events_max || bytes + event.data.len() > bytes_max) {
             end = false;
@@ -144,21 +150,25 @@ pub(super) fn records(
 /// Keys that are counted at once: the writer does not wait behind more.
 const COUNTED_AT_ONCE: usize = 5_000;
 
-/// Counts some of what is there, from a key on: reads keys, no values. Gives the key to go on at.
+/// Counts some of what is there, from a key on, by the keys alone where they tell. Gives the key to go on at.
 pub(super) fn count(tree: &Table, from: &[u8], mut so_far: Statistics) -> Result<(Statistics, Option<Vec<u8>>), Fault> {
-    let mut keys = tree.range(from.to_vec()..).keys();
-    for key in keys.by_ref().take(COUNTED_AT_ONCE) {
-        let key = key?;
+    let mut entries = tree.range(from.to_vec()..);
+    for entry in entries.by_ref().take(COUNTED_AT_ONCE) {
+        let (key, value) = entry?;
         let first_part = u64::from(key.ends_with(&[0, 0]));
         match key.first() {
             Some(&layout::EVENT) => so_far.events += first_part,
             Some(&layout::RECORD) if key.starts_with(&layout::records(Space::Task)) => so_far.tasks += first_part,
             Some(&layout::RECORD) => so_far.sessions += first_part,
-            Some(&layout::STREAM) => so_far.streams += 1,
+            Some(&layout::STREAM) => {
+                so_far.streams += 1;
+                // Who walks through all of it says what is damaged.
+                so_far.events += layout::unseal(&key, &value).and_then(Head::read).map_or(0, |head| head.said.len() as u64);
+            }
             _ => {}
         }
     }
-    Ok((so_far, keys.next().transpose()?.map(|key| key.to_vec())))
+    Ok((so_far, entries.next().transpose()?.map(|(key, _)| key.to_vec())))
 }
 
 /// How full each bucket is, of all tenants.

@@ -17,8 +17,7 @@ pub(super) fn page(tree: &Table, after: Option<Cursor>, max: usize) -> Result<Wa
     for kind in KINDS.into_iter().skip_while(|kind| *kind != at) {
         let first = from.take().unwrap_or_else(|| vec![kind]);
         let mut values = Values::new(tree.range(first..vec![kind + 1]), header_bytes(kind));
-        while let Some((next, item)) = next(tree, kind, &mut values) {
-            walk.items.push(item);
+        while let Some(next) = next(tree, kind, &mut values, &mut walk.items) {
             if walk.items.len() >= max.max(1) {
                 walk.next = Some(Cursor(next));
                 return Ok(walk);
@@ -36,29 +35,39 @@ fn header_bytes(kind: u8) -> usize {
     }
 }
 
-/// Where to go on, and the next thing. What is damaged takes one entry, whatever it was.
-fn next(tree: &Table, kind: u8, values: &mut Values) -> Option<(Vec<u8>, Item)> {
+/// Adds the next thing; where to go on. What is damaged takes one entry, whatever it was.
+fn next(tree: &Table, kind: u8, values: &mut Values, items: &mut Vec<Item>) -> Option<Vec<u8>> {
     // The smallest key that is greater.
     let behind = |key: &[u8]| [key, &[0]].concat();
     if kind == layout::STREAM {
-        return Some(match values.next_entry()? {
-            Ok((key, value)) => (behind(&key), stream(&key, &value).unwrap_or(Item::Damaged)),
-            Err(_) => (vec![u8::MAX], Item::Damaged),
-        });
+        let Ok((key, value)) = values.next_entry()? else {
+            items.push(Item::Damaged);
+            return Some(vec![u8::MAX]);
+        };
+        items.extend(stream(&key, &value).unwrap_or_else(|Damage| vec![Item::Damaged]));
+        return Some(behind(&key));
     }
     let (key, value) = values.next_with_key()?;
-    let Ok(value) = value else { return Some((behind(&key), Item::Damaged)) };
+    let Ok(value) = value else {
+        items.push(Item::Damaged);
+        return Some(behind(&key));
+    };
     let behind_all_parts = behind(&layout::part(&value.prefix, u16::MAX));
     let item = match kind {
         layout::RECORD => read::read_record(value).map(|(key, record)| Item::Record(key, record)),
         layout::VALUE => entry(tree, value),
         _ => event(value),
     };
-    Some((behind_all_parts, item.unwrap_or(Item::Damaged)))
+    items.push(item.unwrap_or(Item::Damaged));
+    Some(behind_all_parts)
 }
 
-fn stream(key: &[u8], value: &[u8]) -> Result<Item, Damage> {
-    Ok(Item::Stream(layout::read_stream_key(key)?, Head::read(layout::unseal(key, value)?)?.into()))
+/// A stream, with the events that lie in its head.
+fn stream(key: &[u8], value: &[u8]) -> Result<Vec<Item>, Damage> {
+    let (key, head) = (layout::read_stream_key(key)?, Head::read(layout::unseal(key, value)?)?);
+    let mut items: Vec<_> = head.events().map(|event| Item::Event(key.clone(), event)).collect();
+    items.insert(0, Item::Stream(key, head.into()));
+    Ok(items)
 }
 
 fn event(value: read::Value) -> Result<Item, Fault> {

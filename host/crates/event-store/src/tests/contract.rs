@@ -50,7 +50,7 @@ pub(crate) fn record(data: &str, expires: u64) -> Record {
 async fn begun(store: &dyn EventStore, tenant: &str, id: u8) -> StreamKey {
     let key = stream(&session(tenant, id), 1);
     store.put(&key.partition, record("r", u64::MAX)).await.expect("put");
-    store.open(&key, Bytes::from_static(b"about")).await.expect("opened");
+    store.open(&key, Bytes::from_static(b"about"), Vec::new()).await.expect("opened");
     key
 }
 
@@ -106,18 +106,63 @@ pub(crate) async fn a_retry_is_harmless_and_another_writer_is_told(store: Arc<dy
     let key = begun(&*store, "acme", 1).await;
     for _ in 0..2 {
         store.append(&key, message(1, "one")).await.expect("appended");
-        store.open(&key, Bytes::from_static(b"about")).await.expect("the same words");
+        store.open(&key, Bytes::from_static(b"about"), Vec::new()).await.expect("the same words");
     }
     let conflict = Err(StoreError::Conflict { last: Seq(1) });
     assert_eq!(store.append(&key, message(1, "other")).await, conflict);
     assert_eq!(store.append(&key, message(0, "zero")).await, conflict);
-    assert_eq!(store.open(&key, Bytes::from_static(b"other")).await, conflict);
+    assert_eq!(store.open(&key, Bytes::from_static(b"other"), Vec::new()).await, conflict);
     for _ in 0..2 {
         store.append(&key, last(2, 60)).await.expect("appended");
     }
     assert_eq!(store.append(&key, message(3, "late")).await, Err(StoreError::Conflict { last: Seq(2) }));
     assert_eq!(numbers(&read(&*store, &key, 0).await.expect("read")), [1, 2]);
     assert!(matches!(store.append(&key, message(4, vec![0; 60_001])).await, Err(StoreError::TooLarge { bytes: 60_001, limit: 60_000 })));
+}
+
+/// What a stream has said when it begins is kept with it, however much that is, and stays what it is.
+pub(crate) async fn a_stream_may_begin_with_events(store: Arc<dyn EventStore>) {
+    let session = session("acme", 1);
+    store.put(&session, record("r", u64::MAX)).await.expect("put");
+    let about = || Bytes::from_static(b"about");
+    let (whole, large, many, open) = (stream(&session, 1), stream(&session, 2), stream(&session, 3), stream(&session, 4));
+    let said: [(&StreamKey, Vec<NewEvent>); 4] = [
+        (&whole, vec![message(1, "one"), message(3, ""), last(4, 60)]),
+        (&large, vec![message(1, vec![1; 40_000]), last(2, 60)]),
+        (&many, (1..=6).map(|seq| message(seq, "x")).chain([last(7, 60)]).collect()),
+        (&open, vec![message(1, "one")]),
+    ];
+    for (key, said) in &said {
+        for _ in 0..2 {
+            store.open(key, about(), said.clone()).await.expect("opened, and once more with the same words");
+        }
+        let page = read(&*store, key, 0).await.expect("read");
+        let kept = said.iter().skip(said.len().saturating_sub(5)).map(|event| (event.seq, event.data.clone(), event.kind != Kind::Message));
+        let found = page.events.iter().map(|event| (event.seq, event.data.clone(), event.is_final));
+        assert_eq!(found.collect::<Vec<_>>(), kept.collect::<Vec<_>>());
+        assert_eq!((page.gap, page.complete), (*key == &many, *key != &open));
+        let header = store.header(key).await.expect("read").expect("there");
+        assert_eq!((&header.about[..], header.last), (&b"about"[..], said.last().expect("some").seq));
+    }
+    assert_eq!(numbers(&read(&*store, &whole, 1).await.expect("read")), [3, 4]);
+    let conflict = Err(StoreError::Conflict { last: Seq(4) });
+    assert_eq!(store.open(&whole, about(), vec![message(1, "one")]).await, conflict, "it has gone on");
+    assert_eq!(store.open(&whole, Bytes::new(), said[0].1.clone()).await, conflict);
+    assert_eq!(store.append(&whole, message(5, "late")).await, conflict);
+    store.append(&whole, last(4, 60)).await.expect("the same event again");
+    store.append(&open, last(2, 60)).await.expect("appended");
+    // All of it or nothing.
+    for said in
+        [vec![message(2, "x"), message(2, "y")], vec![last(1, 60), message(2, "late")], vec![message(1, "x"), message(2, vec![0; 60_001])]]
+    {
+        let other = stream(&session, 5);
+        assert!(store.open(&other, about(), said).await.is_err());
+        assert_eq!(store.header(&other).await, Ok(None));
+    }
+    let statistics = store.statistics().await.expect("counted");
+    assert_eq!((statistics.streams, statistics.events), (4, 3 + 2 + 5 + 2));
+    store.remove(&session).await.expect("removed");
+    assert_eq!(store.statistics().await.expect("counted").bytes_by_tenant, []);
 }
 
 pub(crate) async fn writes_keep_the_order_of_their_calls(store: Arc<dyn EventStore>) {
@@ -144,7 +189,7 @@ pub(crate) async fn removal_is_whole(store: Arc<dyn EventStore>) {
     assert_eq!(store.header(&gone).await, Ok(None));
     assert_eq!(read(&*store, &gone, 0).await, Err(StoreError::Unknown));
     assert_eq!(store.append(&gone, message(3, "late")).await, Err(StoreError::Unknown));
-    assert_eq!(store.open(&gone, Bytes::from_static(b"about")).await, Err(StoreError::Unknown), "no record, no stream");
+    assert_eq!(store.open(&gone, Bytes::from_static(b"about"), Vec::new()).await, Err(StoreError::Unknown), "no record, no stream");
     assert_eq!(numbers(&read(&*store, &kept, 0).await.expect("read")), [1, 2]);
     let statistics = store.statistics().await.expect("counted");
     assert_eq!((statistics.sessions, statistics.streams, statistics.events), (1, 1, 2));
@@ -158,7 +203,7 @@ pub(crate) async fn a_large_partition_is_gone_at_once(store: Arc<dyn EventStore>
     let first = begun(&*store, "acme", 1).await;
     let other = begun(&*store, "umbrella", 1).await;
     for number in 2..1_200 {
-        store.open(&stream(&first.partition, number), Bytes::from_static(b"a")).await.expect("opened");
+        store.open(&stream(&first.partition, number), Bytes::from_static(b"a"), Vec::new()).await.expect("opened");
     }
     store.remove(&first.partition).await.expect("removed");
     let newest = stream(&first.partition, 1_199);
@@ -203,12 +248,12 @@ pub(crate) async fn what_has_expired_is_swept(store: Arc<dyn EventStore>) {
     let (over, renewed) = (session("acme", 1), session("acme", 2));
     for partition in [&over, &renewed] {
         store.put(partition, record("old", 0)).await.expect("put");
-        store.open(&stream(partition, 1), Bytes::new()).await.expect("opened");
+        store.open(&stream(partition, 1), Bytes::new(), Vec::new()).await.expect("opened");
     }
     store.put(&renewed, record("new", u64::MAX)).await.expect("put");
     let (short, long) = (stream(&renewed, 2), stream(&renewed, 3));
     for (key, keep_s) in [(&short, 0), (&long, 3_600)] {
-        store.open(key, Bytes::new()).await.expect("opened");
+        store.open(key, Bytes::new(), Vec::new()).await.expect("opened");
         store.append(key, last(1, keep_s)).await.expect("appended");
     }
     let swept = store.sweep().await.expect("swept");
@@ -229,7 +274,7 @@ pub(crate) async fn a_tenant_pays_for_itself(store: Arc<dyn EventStore>) {
     store.append(&mine, last(2, 60)).await.expect("appended");
     for number in 2..=20 {
         let key = stream(&mine.partition, number);
-        store.open(&key, Bytes::new()).await.expect("opened");
+        store.open(&key, Bytes::new(), Vec::new()).await.expect("opened");
         store.append(&key, message(1, vec![0; 50_000])).await.expect("appended");
     }
     assert_eq!(numbers(&read(&*store, &mine, 0).await.expect("read")), [2], "the final one stays");
@@ -243,7 +288,7 @@ pub(crate) async fn a_tenant_pays_for_itself(store: Arc<dyn EventStore>) {
     for number in 100..200 {
         let key = stream(&mine.partition, number);
         let data = Bytes::from(vec![0; 50_000]);
-        let opened = store.open(&key, Bytes::new()).await;
+        let opened = store.open(&key, Bytes::new(), Vec::new()).await;
         let event = NewEvent { seq: Seq(1), kind: Kind::Final { keep_for: Duration::from_secs(60) }, data };
         if let Err(error) = opened.and(store.append(&key, event).await) {
             refused = Some(error);
@@ -261,7 +306,7 @@ pub(crate) async fn names_never_run_together(store: Arc<dyn EventStore>) {
         for id in [*b"1sxxxxxxxxxxxxxx", *b"sxxxxxxxxxxxxxxx"] {
             let partition = Partition { id, ..session(name, 0) };
             store.put(&partition, record(&format!("{number}{id:?}"), u64::MAX)).await.expect("put");
-            store.open(&stream(&partition, 1), Bytes::new()).await.expect("opened");
+            store.open(&stream(&partition, 1), Bytes::new(), Vec::new()).await.expect("opened");
             store.append(&stream(&partition, 1), message(1, format!("{number}{id:?}"))).await.expect("appended");
         }
     }
@@ -281,6 +326,7 @@ pub(crate) async fn a_walk_sees_everything_once(store: Arc<dyn EventStore>) {
     for (key, seq, bytes) in [(&one, 1, 40_000), (&one, 2, 3), (&other, 7, 0)] {
         store.append(key, message(seq, vec![9; bytes])).await.expect("appended");
     }
+    store.open(&stream(&one.partition, 2), Bytes::from_static(b"about"), vec![message(1, "x"), last(2, 60)]).await.expect("opened");
     store.put(&session("acme", 3), record(&"long".repeat(9_000), 5)).await.expect("put");
     for max in [1, 2, usize::MAX] {
         let (mut items, mut after) = (Vec::new(), None);
@@ -296,7 +342,7 @@ pub(crate) async fn a_walk_sees_everything_once(store: Arc<dyn EventStore>) {
         let streams = items.iter().filter(|item| matches!(item, Item::Stream(_, header) if &header.about[..] == b"about")).count();
         let events: Vec<_> =
             items.iter().filter_map(|item| if let Item::Event(key, event) = item { Some((key, event)) } else { None }).collect();
-        assert_eq!((records, streams, events.len(), items.len()), (3, 2, 3, 8), "{max}");
+        assert_eq!((records, streams, events.len(), items.len()), (3, 3, 5, 11), "{max}");
         assert!(events.iter().any(|(key, event)| **key == one && event.seq == Seq(1) && event.data == vec![9; 40_000]));
         assert!(items.contains(&Item::Record(session("acme", 3), record(&"long".repeat(9_000), 5))));
     }
@@ -333,6 +379,7 @@ suites! {
     a_stream_is_read_after_a_place
     a_ring_keeps_the_newest
     a_retry_is_harmless_and_another_writer_is_told
+    a_stream_may_begin_with_events
     writes_keep_the_order_of_their_calls
     removal_is_whole
     a_large_partition_is_gone_at_once

@@ -43,7 +43,8 @@ fn entry(writer: u8, number: u64) -> (Bucket, Bytes, Bytes) {
     (bucket, number.to_string().into(), value.into())
 }
 
-/// Appends until it is killed: streams of up to 40 events, each with a final one, then the next stream of the same session.
+/// Writes until it is killed: streams of up to 40 events, each with a final one, then the next stream of the same session. Every third is
+/// complete when it begins.
 async fn write(store: Arc<dyn EventStore>, writer: u8) {
     let partition = partition(writer);
     // The record says which stream was the last one; without a record there is nothing.
@@ -56,15 +57,22 @@ async fn write(store: Arc<dyn EventStore>, writer: u8) {
         number += 1;
         store.put(&partition, record(&number.to_string(), u64::MAX)).await.expect("put");
         let key = stream(&partition, number);
-        store.open(&key, Bytes::from_static(b"about")).await.expect("opened");
+        let length = 1 + (number * 13) % 40;
+        let event = |seq| {
+            let kind = if seq == length { Kind::Final { keep_for: Duration::from_secs(3_600) } } else { Kind::Message };
+            NewEvent { seq: Seq(seq), kind, data: data(&key, seq) }
+        };
+        let mut events: Vec<_> = (1..=length).map(event).collect();
+        let said = if number.is_multiple_of(3) { std::mem::take(&mut events) } else { Vec::new() };
+        let said_through = said.len();
+        store.open(&key, Bytes::from_static(b"about"), said).await.expect("opened");
         let (bucket, entry_key, value) = entry(writer, number);
         let room = Filled { keys: u64::MAX, bytes: u64::MAX };
         store.change(&bucket, vec![Change::Set(entry_key, value)], room).await.expect("set");
-        say(&format!("{writer} {number} 0"));
-        let length = 1 + (number * 13) % 40;
-        for seq in 1..=length {
-            let kind = if seq == length { Kind::Final { keep_for: Duration::from_secs(3_600) } } else { Kind::Message };
-            store.append(&key, NewEvent { seq: Seq(seq), kind, data: data(&key, seq) }).await.expect("appended");
+        say(&format!("{writer} {number} {said_through}"));
+        for event in events {
+            let seq = event.seq.0;
+            store.append(&key, event).await.expect("appended");
             say(&format!("{writer} {number} {seq}"));
         }
         if number % 5 == 0 {

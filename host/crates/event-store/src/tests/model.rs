@@ -10,7 +10,8 @@ use std::time::Duration;
 
 #[derive(Debug, Clone)]
 enum Step {
-    Open(StreamKey, u8),
+    /// With that many events of so many bytes, a final one last if it is to be complete.
+    Open(StreamKey, u8, Vec<usize>, bool),
     /// So much after the newest event; a message or a final one.
     Append(StreamKey, u64, usize, Option<bool>),
     Read(StreamKey, u64, usize, usize),
@@ -52,7 +53,9 @@ fn sizes() -> impl Strategy<Value = usize> {
 
 fn steps() -> impl Strategy<Value = Step> {
     prop_oneof![
-        4 => (streams(), 0_u8..8).prop_map(|(key, about)| Step::Open(key, about / 7)),
+        4 => (streams(), 0_u8..8).prop_map(|(key, about)| Step::Open(key, about / 7, Vec::new(), false)),
+        4 => (streams(), 0_u8..8, prop::collection::vec(sizes(), 1..8), prop::bool::weighted(0.7))
+            .prop_map(|(key, about, said, whole)| Step::Open(key, about / 7, said, whole)),
         12 => (streams(), 0_u64..4, sizes(), prop::option::weighted(0.1, prop::bool::ANY))
             .prop_map(|(key, step, bytes, last)| Step::Append(key, step, bytes, last)),
         4 => (streams(), 0_u64..20, 1_usize..8, 0_usize..60_000).prop_map(|(key, after, events, bytes)| Step::Read(key, after, events, bytes)),
@@ -71,7 +74,14 @@ fn steps() -> impl Strategy<Value = Step> {
 /// What one step says, in words that can be compared.
 async fn take(store: &dyn EventStore, step: &Step) -> String {
     match step {
-        Step::Open(key, about) => format!("{:?}", store.open(key, Bytes::from(vec![*about; 9])).await),
+        Step::Open(key, about, said, whole) => {
+            let said = (1..).zip(said).map(|(number, bytes)| {
+                let is_final = *whole && number == said.len() as u64;
+                let kind = if is_final { Kind::Final { keep_for: Duration::from_secs(number % 2 * 3_600) } } else { Kind::Message };
+                NewEvent { seq: Seq(number), kind, data: Bytes::from(vec![u8::try_from(number).expect("small"); *bytes]) }
+            });
+            format!("{:?}", store.open(key, Bytes::from(vec![*about; 9]), said.collect()).await)
+        }
         Step::Append(key, step, bytes, last) => {
             let newest = store.header(key).await.expect("read").map_or(0, |header| header.last.0);
             let keep_for = last.map(|long| Duration::from_secs(if long { 3_600 } else { 0 }));

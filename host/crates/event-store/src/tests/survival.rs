@@ -16,7 +16,7 @@ async fn fill(store: &dyn EventStore) {
     for id in 0..8 {
         let key = stream(&session("acme", id), 1);
         store.put(&key.partition, record(&format!("record {id}"), u64::MAX)).await.expect("put");
-        store.open(&key, Bytes::from(vec![id])).await.expect("opened");
+        store.open(&key, Bytes::from(vec![id]), Vec::new()).await.expect("opened");
         for seq in 1..=5 {
             store.append(&key, message(seq, vec![id; usize::try_from(seq).expect("small") * 9_000])).await.expect("appended");
         }
@@ -60,7 +60,7 @@ async fn a_newer_format_is_left_alone() {
     let (store, directory) = durable();
     drop(store);
     let path = directory.path().join("store");
-    fs::write(path.join("FORMAT"), "gatehouse store 3\n").expect("written");
+    fs::write(path.join("FORMAT"), "gatehouse store 4\n").expect("written");
     let listing = || {
         let mut all: Vec<_> = fs::read_dir(&path).expect("read").map(|entry| entry.expect("entry").file_name()).collect();
         all.sort();
@@ -68,7 +68,7 @@ async fn a_newer_format_is_left_alone() {
     };
     let before = listing();
     let error = crate::sled(&path, small(), Start::Degraded).expect_err("refused");
-    assert_eq!(error, OpenError::Newer { path: path.clone(), found: 3, known: 2 });
+    assert_eq!(error, OpenError::Newer { path: path.clone(), found: 4, known: 3 });
     assert_eq!(before, listing());
     // What says nothing is not believed to be ours.
     fs::write(path.join("FORMAT"), "something else").expect("written");
@@ -169,7 +169,7 @@ async fn what_only_the_log_holds_is_found() {
     let (store, directory) = durable();
     let key = stream(&session("acme", 1), 1);
     store.put(&key.partition, record("record", u64::MAX)).await.expect("put");
-    store.open(&key, Bytes::from_static(b"about")).await.expect("opened");
+    store.open(&key, Bytes::from_static(b"about"), Vec::new()).await.expect("opened");
     for seq in 1..=EVENTS {
         store.append(&key, message(seq, seq.to_string())).await.expect("appended");
     }
