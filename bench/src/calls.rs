@@ -4,7 +4,7 @@
 use crate::callers;
 use crate::load::{Measured, Request, rounds};
 use crate::report::{Column, Report, Shape};
-use crate::requests::{bare_echo, legacy_echo, legacy_stream, message, modern_call, modern_echo};
+use crate::requests::{bare_echo, legacy_echo, legacy_stream, message, modern_call, modern_echo, telling_stream};
 use crate::servers::{Server, Setup};
 use anyhow::{Context, Result};
 use std::time::Duration;
@@ -24,7 +24,7 @@ const BARE: &str = "bare axum JSON route";
 const SDK: &str = "rmcp native, 2026-07-28";
 const COMPACT: &str = "gateway, 2026-07-28, compact guest";
 const GUARDED: &str = "gateway, 2026-07-28, compact, token + policy";
-const STREAM: &str = "gateway, 2025-11-25, stream, fsync";
+const STREAM: &str = "gateway, 2025-11-25, compact, stream, fsync";
 
 /// Everything that is measured, with what has to live for it.
 struct Rows {
@@ -93,7 +93,8 @@ impl Rows {
             ("gateway, 2026-07-28, traced", 4, modern()),
             ("gateway, 2026-07-28, strict", 5, modern()),
             ("gateway, 2025-11-25, JSON", 2, of(&sessions, legacy_echo)),
-            (STREAM, 2, of(&sessions, legacy_stream)),
+            ("gateway, 2025-11-25, stream, fsync", 2, of(&sessions, legacy_stream)),
+            (STREAM, 2, of(&sessions, telling_stream)),
         ];
         Ok(Self { rows, servers: vec![bare, sdk, plain, guarded, traced, strict], _keys: settings })
     }
@@ -102,7 +103,7 @@ impl Rows {
 /// Whoever calls without a token is one caller, with an event stream for each connection.
 pub(crate) fn plain() -> Setup {
     let settings = format!("{NO_RATES}[limits]\nstreams_per_principal_max = 1000\n");
-    Setup { settings, fixtures: &["compact"], ..Setup::default() }
+    Setup { settings, fixtures: &["compact", "telling"], ..Setup::default() }
 }
 
 /// Who calls has to show a token, and a policy is asked.

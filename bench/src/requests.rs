@@ -30,6 +30,11 @@ pub(crate) fn legacy_stream(bytes: usize, session: &str) -> Request {
     legacy_call(&json!({ "name": "slow_count", "arguments": arguments, "_meta": { "progressToken": ID_PLACEHOLDER } }), session)
 }
 
+/// The same of the guest that has next to nothing to do.
+pub(crate) fn telling_stream(bytes: usize, session: &str) -> Request {
+    legacy_call(&json!({ "name": "telling_echo", "arguments": message(bytes), "_meta": { "progressToken": ID_PLACEHOLDER } }), session)
+}
+
 fn legacy_call(params: &Value, session: &str) -> Request {
     let body = json!({ "jsonrpc": "2.0", "id": ID_PLACEHOLDER, "method": "tools/call", "params": params });
     Request::post("/mcp", &[("mcp-session-id", session), ("mcp-protocol-version", "2025-11-25")], &body)

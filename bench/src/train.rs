@@ -4,7 +4,7 @@
 use crate::callers;
 use crate::calls::{self, BYTES, compact_echo};
 use crate::load::{Request, run};
-use crate::requests::{legacy_echo, legacy_stream, modern_echo};
+use crate::requests::{legacy_echo, legacy_stream, modern_echo, telling_stream};
 use crate::servers::{COUNTED, Server, Setup};
 use anyhow::{Context, Result};
 use std::path::Path;
@@ -21,13 +21,14 @@ pub(crate) async fn run_all(each: Duration) -> Result<()> {
     let sessions = calls::sessions(&plain).await?;
     let in_sessions = |request: fn(usize, &str) -> Request| sessions.iter().map(|one| request(BYTES, one)).collect();
     let compact = || vec![compact_echo(None)];
-    let work: [(&Server, usize, Vec<Request>); 10] = [
+    let work: [(&Server, usize, Vec<Request>); 11] = [
         (&plain, CONNECTIONS, vec![modern_echo(BYTES, None)]),
         (&plain, CONNECTIONS, compact()),
         (&plain, 1, compact()),
         (&plain, 64, compact()),
         (&plain, CONNECTIONS, in_sessions(legacy_echo)),
         (&plain, CONNECTIONS, in_sessions(legacy_stream)),
+        (&plain, CONNECTIONS, in_sessions(telling_stream)),
         (&plain, 4, vec![modern_echo(10 << 10, None)]),
         (&plain, 1, vec![modern_echo(1 << 19, None)]),
         (&guarded, CONNECTIONS, vec![modern_echo(BYTES, header.as_deref())]),
