@@ -30,7 +30,7 @@ use check::Checked;
 use http_body_util::BodyExt as _;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use sandbox::{HttpAnswer, HttpBody, HttpFault, HttpRule, Outgoing, Sending};
+use sandbox::{HttpAnswer, HttpBody, HttpFault, HttpRule, Outgoing, Sending, Several};
 use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
@@ -97,14 +97,14 @@ struct Call {
 }
 
 impl Outgoing for WayOut {
-    fn send(&self, request: http::Request<HttpBody>, rules: Arc<[HttpRule]>) -> Sending {
+    fn send(&self, request: http::Request<HttpBody>, rules: Several<HttpRule>) -> Sending {
         let call = Arc::clone(&self.0);
         Box::pin(call.send(request, rules))
     }
 }
 
 impl Call {
-    async fn send(self: Arc<Self>, request: http::Request<HttpBody>, rules: Arc<[HttpRule]>) -> Result<HttpAnswer, HttpFault> {
+    async fn send(self: Arc<Self>, request: http::Request<HttpBody>, rules: Several<HttpRule>) -> Result<HttpAnswer, HttpFault> {
         let tried = self.tried.fetch_add(1, Relaxed);
         let span = if tried < TOLD_MAX { self.of.span.request_to("egress") } else { Span::default() };
         check::tell(&span, &request);

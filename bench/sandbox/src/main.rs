@@ -121,6 +121,8 @@ fn main() -> Result<()> {
 struct House {
     sandbox: Sandbox,
     authority: Authority,
+    /// All calls are of one tenant.
+    share: Share,
 }
 
 impl House {
@@ -137,7 +139,7 @@ impl House {
             decision_wall: Duration::from_secs(1),
         };
         let (sandbox, authority) = Sandbox::new(config)?;
-        Ok(Self { sandbox, authority })
+        Ok(Self { sandbox, authority, share: Share::default() })
     }
 
     async fn load(&self, kind: &Kind) -> Result<Guest> {
@@ -162,7 +164,7 @@ impl House {
             refusals: None,
             learner: None,
             spent: Arc::default(),
-            share: Share::default(),
+            share: self.share.clone(),
             claim: None,
             whose: None,
         };

@@ -4,10 +4,9 @@
 use super::check;
 use crate::config::SCRATCH;
 use parking_lot::Mutex;
-use sandbox::{HttpBody, HttpFault, HttpHost, HttpPattern, HttpRule, HttpScheme, Learner, Outgoing, Sending, Wanted};
+use sandbox::{HttpBody, HttpFault, HttpHost, HttpPattern, HttpRule, HttpScheme, Learner, Outgoing, Sending, Several, Wanted};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::Arc;
 
 /// Of each kind.
 const FOUND_MAX: usize = 128;
@@ -115,7 +114,7 @@ impl Learner for Learned {
 }
 
 impl Outgoing for Learned {
-    fn send(&self, request: http::Request<HttpBody>, _: Arc<[HttpRule]>) -> Sending {
+    fn send(&self, request: http::Request<HttpBody>, _: Several<HttpRule>) -> Sending {
         self.0.lock().request(&request);
         Box::pin(async { Err(HttpFault::Denied("not_granted")) })
     }

@@ -6,7 +6,7 @@ use crate::engine::{Compartment, House, Lane, Profile};
 use crate::events::{EventSender, LogLine, Stream};
 use crate::fault::Resource;
 use crate::files::FileRefusals;
-use crate::guest::Code;
+use crate::guest::{Called, Code};
 use crate::kept::{Again, Idle, Keeping, Kept, Key};
 use crate::keyvalue::KeyValue;
 use crate::learn::Learner;
@@ -16,11 +16,13 @@ use crate::plain::TooLong;
 use crate::state::{Limiter, Outward, State};
 use crate::work::{Asked, Lists, Offer, Outcome, Refused};
 use crate::{Fault, Grants, Limits, Permit, Share};
+use std::future::poll_fn;
+use std::ops::Deref;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
-use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::component::Instance;
 use wasmtime::{PoolConcurrencyLimitError, Store, StoreContextMut, Trap, UpdateDeadline};
 use wasmtime_wasi::{I32Exit, ResourceTableError};
@@ -146,15 +148,23 @@ impl Seat {
     }
 }
 
+/// One of a pool's places, taken. What two processors count on costs a small guest's call much: it is given back by who it is of, not by a permit that
+/// counts for itself.
 struct Place {
-    _permit: OwnedSemaphorePermit,
     compartment: Compartment,
     profile: Profile,
+    lane: Lane,
 }
 
 impl Place {
     fn house(&self) -> &House {
         self.compartment.0.house(self.profile)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.house().places(self.lane).add_permits(1);
     }
 }
 
@@ -171,10 +181,10 @@ impl Runner<'_> {
         let Permit { guest, work, grants } = permit;
         let Call { caller, client, resume, meta, limits, events, outgoing, keyvalue, refusals, learner, spent, share, claim, whose } = call;
         let asked = Asked { caller, client, resume, meta };
-        let code = Arc::clone(&guest.0.code);
+        let code = &guest.0.code;
         // What is learned is learned of one call.
         let key =
-            whose.filter(|_| learner.is_none()).and_then(|whose| Some(Key::new(&code, grants.meeting()?, &share.memory, &limits, whose)));
+            whose.filter(|_| learner.is_none()).and_then(|whose| Some(Key::new(code, grants.meeting()?, &share.memory, &limits, whose)));
         let reusing = key.map(|key| {
             let (keeping, idle) = self.kept.take(key);
             Reusing { keeping, idle, is_sound }
@@ -182,12 +192,12 @@ impl Runner<'_> {
         let outward = Outward { events, outgoing, keyvalue, refusals, learner };
         let mut ended = self
             .run(
-                (code, Lane::Calls),
+                (Called(guest), Lane::Calls),
                 limits,
                 grants,
                 (outward, spent, share, claim),
                 reusing,
-                move |code, mut store, instance| async move {
+                move |code: Called, mut store, instance| async move {
                     (code.exports.run(&mut store, &instance, work, asked, limits.result_bytes).await, store)
                 },
             )
@@ -231,29 +241,30 @@ impl Runner<'_> {
     async fn place(&self, (compartment, profile): (Compartment, Profile), lane: Lane, limits: &Limits) -> Option<Place> {
         let house = compartment.0.house(profile);
         let places = house.places(lane);
-        let permit = match Arc::clone(places).try_acquire_owned() {
+        let permit = match places.try_acquire() {
             Ok(permit) => permit,
             Err(_) => {
                 let _waiting = (lane == Lane::Calls).then(|| self.kept.make_place(house));
-                let place = tokio::time::timeout(PLACE_WAIT.min(limits.wall), Arc::clone(places).acquire_owned());
-                place.await.ok()?.ok()?
+                tokio::time::timeout(PLACE_WAIT.min(limits.wall), places.acquire()).await.ok()?.ok()?
             }
         };
-        Some(Place { _permit: permit, compartment, profile })
+        permit.forget();
+        Some(Place { compartment, profile, lane })
     }
 
     /// Takes a place and makes the store, or takes those that were left for it; lets `work` run there, and reads off how it ended. `work` gives the
     /// store back with its answer.
-    async fn run<E, T, W>(
+    async fn run<C, E, T, W>(
         &self,
-        (code, lane): (Arc<Code<E>>, Lane),
+        (code, lane): (C, Lane),
         limits: Limits,
         grants: Grants,
         (outward, spent, share, claim): (Outward, Arc<Spent>, Share, Option<fair::Claim>),
         reusing: Option<Reusing<T>>,
-        work: impl FnOnce(Arc<Code<E>>, Store<State>, Instance) -> W + Send + 'static,
+        work: impl FnOnce(C, Store<State>, Instance) -> W + Send + 'static,
     ) -> Ended<T>
     where
+        C: Deref<Target = Code<E>> + Send + 'static,
         E: Send + Sync + 'static,
         T: Send + 'static,
         W: Future<Output = (wasmtime::Result<T>, Store<State>)> + Send + 'static,
@@ -279,27 +290,34 @@ impl Runner<'_> {
         };
         clock.wind(&mut seat.store);
 
-        let (running, kept) = (Running::begin(seat.place.compartment.clone()), Arc::clone(self.kept));
         let call = async move {
-            let _running = running;
             let Seat { place, store } = seat;
-            let (made, store) = match left_for_it {
-                Some((instance, _)) => (Ok(instance), store),
-                None => instantiate(&code, store, (&place, &clock, &kept)).await,
-            };
             let calls = left_for_it.map_or(1, |(_, calls)| calls.saturating_add(1));
-            let (result, store, instance) = match made {
-                Ok(instance) => {
-                    let (result, store) = work(code, store, instance).await;
-                    (result, store, Some(instance))
-                }
-                Err(error) => (Err(error), store, None),
+            let (result, store, instance) = {
+                let mut running = pin!(async {
+                    let (made, store) = match left_for_it {
+                        Some((instance, _)) => (Ok(instance), store),
+                        None => instantiate(&code, store, (&place, &clock)).await,
+                    };
+                    match made {
+                        Ok(instance) => {
+                            let (result, store) = work(code, store, instance).await;
+                            (result, store, Some(instance))
+                        }
+                        Err(error) => (Err(error), store, None),
+                    }
+                });
+                poll_fn(|context| {
+                    place.compartment.0.ticker.guest_runs();
+                    running.as_mut().poll(context)
+                })
+                .await
             };
             end(result, Seat { store, place }, &limits, instance.zip(left).map(|(instance, left)| (left, (instance, calls))))
         };
         let elsewhere = match lane {
-            Lane::Calls => Elsewhere { runtime: self.low.clone(), turns: Some((self.turns.clone(), share.turns)) },
-            Lane::Decisions => Elsewhere { runtime: self.bench.clone(), turns: None },
+            Lane::Calls => Elsewhere { runtime: self.low, turns: Some((self.turns, share.turns)) },
+            Lane::Decisions => Elsewhere { runtime: self.bench, turns: None },
         };
         let demotable = Demotable::new(call, Arc::clone(&pulse), elsewhere, claim);
         // The epoch does not wake a guest that waits in a host function, so the wall is watched from outside as well.
@@ -328,10 +346,10 @@ fn is_sound(answer: &Result<Outcome, Failure>) -> bool {
 async fn instantiate<E>(
     code: &Code<E>,
     mut store: Store<State>,
-    (place, clock, kept): (&Place, &Clock, &Kept),
+    (place, clock): (&Place, &Clock),
 ) -> (wasmtime::Result<Instance>, Store<State>) {
     match code.pre.instantiate_async(&mut store).await {
-        Err(error) if error.is::<PoolConcurrencyLimitError>() && kept.clear_house(place.house()) => {
+        Err(error) if error.is::<PoolConcurrencyLimitError>() && store.data().limiter.clear_house(place.house()) => {
             // What there is of it already goes with the store.
             let state = store.into_data().before_instance();
             let mut store = Store::new(&place.house().engine, state);
@@ -385,22 +403,6 @@ fn watch(
         }
         pulse.interrupted.store(true, Relaxed);
         Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
-    }
-}
-
-/// Counts a call for the ticker, until it ends, however it ends.
-struct Running(Compartment);
-
-impl Running {
-    fn begin(compartment: Compartment) -> Self {
-        compartment.0.ticker.call_begins();
-        Self(compartment)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.0.ticker.call_ended();
     }
 }
 

@@ -24,17 +24,17 @@ pub(crate) struct Pulse {
 }
 
 /// A call in progress. Dropping it ends the guest, wherever it runs.
-pub(crate) struct Demotable<T> {
+pub(crate) struct Demotable<'a, T> {
     place: Place<T>,
     pulse: Arc<Pulse>,
-    elsewhere: Elsewhere,
+    elsewhere: Elsewhere<'a>,
 }
 
 /// Where a call goes on that computes for long.
-pub(crate) struct Elsewhere {
-    pub(crate) runtime: Handle,
+pub(crate) struct Elsewhere<'a> {
+    pub(crate) runtime: &'a Handle,
     /// The turns that are taken there, and whose; none: it runs whenever a thread is free.
-    pub(crate) turns: Option<(fair::Places, fair::Share)>,
+    pub(crate) turns: Option<(&'a fair::Places, fair::Share)>,
 }
 
 enum Place<T> {
@@ -43,13 +43,13 @@ enum Place<T> {
     Gone,
 }
 
-impl<T: Send + 'static> Demotable<T> {
+impl<'a, T: Send + 'static> Demotable<'a, T> {
     /// With a claim it is taken for a long one from the start, and goes elsewhere at once: the guests of its share compute already, and have to wait
     /// for each other.
     pub(crate) fn new(
         call: impl Future<Output = T> + Send + 'static,
         pulse: Arc<Pulse>,
-        elsewhere: Elsewhere,
+        elsewhere: Elsewhere<'a>,
         claim: Option<fair::Claim>,
     ) -> Self {
         let call = Metered { call: Box::pin(call), pulse: Arc::clone(&pulse) };
@@ -61,20 +61,20 @@ impl<T: Send + 'static> Demotable<T> {
     }
 }
 
-impl Elsewhere {
+impl Elsewhere<'_> {
     /// It stands in line from now on, though the other runtime may not come to it soon.
     fn go_on<T: Send + 'static>(&self, call: Metered<T>, claim: Option<fair::Claim>) -> JoinHandle<T> {
         match &self.turns {
             Some((turns, share)) => {
                 let asking = claim.map_or_else(|| turns.ask(share), fair::Claim::ask);
-                self.runtime.spawn(InTurns { call, turns: turns.clone(), share: share.clone(), asking: Some(asking) })
+                self.runtime.spawn(InTurns { call, turns: (*turns).clone(), share: share.clone(), asking: Some(asking) })
             }
             None => self.runtime.spawn(call),
         }
     }
 }
 
-impl<T: Send + 'static> Future for Demotable<T> {
+impl<T: Send + 'static> Future for Demotable<'_, T> {
     /// An error says that the call panicked in the other runtime, or that this one is shutting down.
     type Output = Result<T, JoinError>;
 
@@ -101,7 +101,7 @@ impl<T: Send + 'static> Future for Demotable<T> {
     }
 }
 
-impl<T> Drop for Demotable<T> {
+impl<T> Drop for Demotable<'_, T> {
     fn drop(&mut self) {
         if let Place::There(call) = &self.place {
             call.abort();

@@ -99,9 +99,9 @@ pub(crate) struct House {
     pub(crate) engine: Engine,
     pub(crate) linker: Linker<State>,
     /// The pool answers with an error when it is full, so a place is taken here first.
-    places: Arc<Semaphore>,
+    places: Semaphore,
     /// The same for decisions of policies.
-    decisions: Arc<Semaphore>,
+    decisions: Semaphore,
     /// How many calls wait for a place.
     pub(crate) waiting: AtomicUsize,
 }
@@ -116,7 +116,7 @@ pub(crate) enum Lane {
 }
 
 impl House {
-    pub(crate) fn places(&self, lane: Lane) -> &Arc<Semaphore> {
+    pub(crate) fn places(&self, lane: Lane) -> &Semaphore {
         match lane {
             Lane::Calls => &self.places,
             Lane::Decisions => &self.decisions,
@@ -139,7 +139,7 @@ impl Engines {
             config.async_stack_zeroing(isolation == Isolation::Strict).allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
             let engine = Engine::new(&config).map_err(|error| SandboxError(format!("{error:#}")))?;
             let linker = guest::linker(&engine)?;
-            let [places, decisions] = [places, decisions].map(|count| Arc::new(Semaphore::new(count as usize)));
+            let [places, decisions] = [places, decisions].map(|count| Semaphore::new(count as usize));
             Ok::<_, SandboxError>(House { engine, linker, places, decisions, waiting: AtomicUsize::new(0) })
         };
         let decisions = match isolation {

@@ -9,11 +9,13 @@ mod given;
 mod http;
 mod keyvalue;
 mod name;
+mod several;
 
 pub use self::given::{Directories, Directory, Environment, Settings};
 pub use self::http::{HttpHost, HttpPattern, HttpRule, HttpScheme, HttpTerms, Mismatch, Network};
 pub use self::keyvalue::{BucketGrant, BucketTerms};
 pub use self::name::{BucketName, GuestPath, SettingName, VariableName};
+pub use self::several::Several;
 
 use crate::{FileQuota, Reach};
 use serde::Deserialize;
@@ -23,7 +25,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Default)]
 pub struct Grants {
     /// Requests that may leave; none may where there is no rule.
-    pub http: Arc<[HttpRule]>,
+    pub http: Several<HttpRule>,
     /// Settings that it reads by `wasi:config/store`.
     pub config: Settings,
     /// Its environment, which has nothing of the host's.
@@ -31,7 +33,7 @@ pub struct Grants {
     /// Directories that it may read, and those of them that it may write.
     pub files: Directories,
     /// Buckets that it keeps values in by `wasi:keyvalue`.
-    pub keyvalue: Arc<[BucketGrant]>,
+    pub keyvalue: Several<BucketGrant>,
     /// A directory for what nobody keeps, made for its call or its session.
     pub scratch: Option<ScratchTerms>,
     /// Calls of one caller that may meet in one instance; none: each has its own.

@@ -16,6 +16,7 @@ use crate::ticker::Ticker;
 use crate::work::{self, Exports, Lists, Offer};
 use crate::{Asks, Authority, Digest, Limits, LoadError, Permit};
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Runtime;
@@ -65,6 +66,17 @@ impl fmt::Debug for Sandbox {
 /// A loaded component. Cheap to clone; what it compiled to is freed with the last clone, so calls in flight keep theirs.
 #[derive(Clone)]
 pub struct Guest(pub(crate) Arc<Loaded>);
+
+/// A guest's code, held by what its permit held: a run counts nothing itself.
+pub(crate) struct Called(pub(crate) Guest);
+
+impl Deref for Called {
+    type Target = Code;
+
+    fn deref(&self) -> &Code {
+        &self.0.0.code
+    }
+}
 
 pub(crate) struct Loaded {
     pub(crate) code: Arc<Code>,

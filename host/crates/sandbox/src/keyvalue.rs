@@ -3,7 +3,7 @@
 
 use crate::bindings::keeping::wasi::keyvalue::store::{Error, KeyResponse};
 use crate::bindings::keeping::wasi::keyvalue::{atomics, batch, store};
-use crate::grants::BucketGrant;
+use crate::grants::{BucketGrant, Several};
 use crate::learn::Wanted;
 use crate::state::State;
 use bytes::Bytes;
@@ -69,15 +69,15 @@ pub struct Opened(BucketGrant);
 /// What a store has of it.
 pub(crate) struct Keeper {
     host: Option<Arc<dyn KeyValue>>,
-    granted: Arc<[BucketGrant]>,
+    granted: Several<BucketGrant>,
 }
 
 /// An answer that the guest can handle; what is no answer ends it.
 type Answer<T> = wasmtime::Result<Result<T, Error>>;
 
 impl Keeper {
-    pub(crate) fn new(granted: &Arc<[BucketGrant]>, host: Option<Arc<dyn KeyValue>>) -> Self {
-        Self { host, granted: Arc::clone(granted) }
+    pub(crate) fn new(granted: &Several<BucketGrant>, host: Option<Arc<dyn KeyValue>>) -> Self {
+        Self { host, granted: granted.clone() }
     }
 
     /// Of another call from now on, or of none.

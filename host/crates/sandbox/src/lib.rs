@@ -61,7 +61,7 @@ pub use fault::{Fault, LoadError, Resource};
 pub use files::{CommonQuota, FileQuota, FileRefusal, FileRefusals, Writable};
 pub use grants::{
     Asks, BucketGrant, BucketName, BucketTerms, Directories, Directory, Environment, Grants, GuestPath, HttpHost, HttpPattern, HttpRule,
-    HttpScheme, HttpTerms, Mismatch, Network, Reuse, ScratchTerms, SettingName, Settings, VariableName,
+    HttpScheme, HttpTerms, Mismatch, Network, Reuse, ScratchTerms, SettingName, Settings, Several, VariableName,
 };
 pub use guest::{Guest, Sandbox, SandboxConfig};
 pub use kept::Again;

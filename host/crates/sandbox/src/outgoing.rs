@@ -2,7 +2,7 @@
 //! Nothing is connected here, and nothing is decided: a run that was given no [`Outgoing`] sends nothing.
 
 use crate::bindings::fetching::gatehouse::host::http as contract;
-use crate::grants::HttpRule;
+use crate::grants::{HttpRule, Several};
 use crate::state::State;
 use bytes::Bytes;
 use http::header::{self, HeaderName};
@@ -45,7 +45,7 @@ pub trait Outgoing: Send + Sync + fmt::Debug {
     /// that is between two servers alone, and may have one `content-length`, to which its body has been held.
     ///
     /// The answer comes with its head; its body is read as the guest reads it.
-    fn send(&self, request: http::Request<HttpBody>, rules: Arc<[HttpRule]>) -> Sending;
+    fn send(&self, request: http::Request<HttpBody>, rules: Several<HttpRule>) -> Sending;
 }
 
 /// Why a request has no answer, or why its body broke off.
@@ -136,16 +136,16 @@ pub(crate) struct Http {
 /// The way out of one store.
 pub(crate) struct Door {
     outgoing: Option<Arc<dyn Outgoing>>,
-    rules: Arc<[HttpRule]>,
+    rules: Several<HttpRule>,
     /// Each request under way holds one.
     under_way: Arc<()>,
 }
 
 impl Http {
-    pub(crate) fn new(rules: &Arc<[HttpRule]>, outgoing: Option<Arc<dyn Outgoing>>) -> Self {
+    pub(crate) fn new(rules: &Several<HttpRule>, outgoing: Option<Arc<dyn Outgoing>>) -> Self {
         let mut ctx = WasiHttpCtx::new();
         ctx.set_field_size_limit(FIELDS_BYTES_MAX);
-        Self { ctx, door: Door { outgoing, rules: Arc::clone(rules), under_way: Arc::default() } }
+        Self { ctx, door: Door { outgoing, rules: rules.clone(), under_way: Arc::default() } }
     }
 
     /// Of another call from now on, or of none.
@@ -167,7 +167,7 @@ impl Door {
     fn send(&self, request: http::Request<HttpBody>) -> Sending {
         match &self.outgoing {
             Some(outgoing) => {
-                let (sending, under_way) = (outgoing.send(request, Arc::clone(&self.rules)), Arc::clone(&self.under_way));
+                let (sending, under_way) = (outgoing.send(request, self.rules.clone()), Arc::clone(&self.under_way));
                 Box::pin(async move {
                     let HttpAnswer { response, connection } = sending.await?;
                     let connection = Box::pin(async move {

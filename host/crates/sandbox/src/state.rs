@@ -2,10 +2,11 @@
 
 use crate::bindings::gatehouse::host::{lists, log, progress};
 use crate::bindings::gatehouse::tool::tool_types;
+use crate::engine::House;
 use crate::events::{Change, EventSender, GuestEvent, LogLevel, LogLine, Progress, Stream};
 use crate::fault::Resource;
 use crate::files::{FileRefusals, Files};
-use crate::grants::Environment;
+use crate::grants::{Environment, Settings};
 use crate::kept::Kept;
 use crate::keyvalue::{Keeper, KeyValue};
 use crate::learn::Learner;
@@ -19,7 +20,7 @@ use std::sync::{Arc, Weak};
 use wasmtime::ResourceLimiter;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
-use wasmtime_wasi_config::{WasiConfig, WasiConfigVariables};
+use wasmtime_wasi_config::WasiConfig;
 use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 
 const MESSAGE_BYTES_MAX: usize = 4_096;
@@ -47,7 +48,7 @@ pub(crate) struct State {
     /// Who wants to hear what it reaches for; none: nobody.
     pub(crate) learner: Option<Arc<dyn Learner>>,
     events: Option<EventSender>,
-    config: Arc<WasiConfigVariables>,
+    config: Settings,
     environment: Environment,
     random_bytes: u64,
     /// Made when the guest first calls a function of WASI: many never do.
@@ -111,7 +112,6 @@ impl State {
         let files = Files::new(&grants.files, refusals);
         let http = Http::new(&grants.http, outgoing);
         let keeper = Keeper::new(&grants.keyvalue, keyvalue);
-        let config = grants.config.variables();
         Self {
             limiter,
             host_calls: 0,
@@ -123,7 +123,7 @@ impl State {
             files,
             learner,
             events,
-            config,
+            config: grants.config.clone(),
             environment: grants.environment.clone(),
             random_bytes: limits.random_bytes,
             wasi: None,
@@ -178,7 +178,7 @@ impl State {
 
     pub(crate) fn config(&mut self) -> WasiConfig<'_> {
         self.asked();
-        WasiConfig::new(&self.config)
+        WasiConfig::new(self.config.variables())
     }
 
     pub(crate) fn keeping(&mut self) -> (&Keeper, &mut ResourceTable) {
@@ -355,6 +355,11 @@ impl Limiter {
                 return Err(used_up);
             }
         }
+    }
+
+    /// Gives up what is only kept of instances in that house. Whether there was any.
+    pub(crate) fn clear_house(&self, house: &House) -> bool {
+        self.kept.upgrade().is_some_and(|kept| kept.clear_house(house))
     }
 
     /// Memories never shrink, so this is also the peak.

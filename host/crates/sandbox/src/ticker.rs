@@ -10,8 +10,10 @@ use wasmtime::{Engine, EngineWeak};
 
 /// How often a running guest is interrupted to look at its limits and to let others run.
 const TICK: Duration = Duration::from_millis(1);
-/// After this many ticks without a new call the ticker sleeps until there is one: an idle gateway uses no processor time.
+/// After this many ticks without a guest that runs the ticker sleeps until there is one: an idle gateway uses no processor time.
 const IDLE_TICKS: u32 = 500;
+/// It looks up so often even then: a guest that comes back from a long host function does not wake it.
+const NAP: Duration = Duration::from_millis(50);
 
 /// Increments the epoch of all engines, however many come and go, from one thread of its own.
 pub(crate) struct Ticker {
@@ -27,7 +29,8 @@ struct TickerState {
     engines: Mutex<Vec<EngineWeak>>,
     /// When it last ticked, in milliseconds since it began.
     ticked_ms: AtomicU64,
-    calls: AtomicU64,
+    /// A guest has run since the last tick. Processors that write one place wait for each other, so it is only written where it changes.
+    is_busy: AtomicBool,
     asleep: AtomicBool,
     stop: AtomicBool,
 }
@@ -55,10 +58,12 @@ impl Ticker {
         self.shared.engines.lock().len()
     }
 
-    /// A guest is about to run: the ticker must tick.
-    pub(crate) fn call_begins(&self) {
-        self.shared.calls.fetch_add(1, SeqCst);
-        if self.shared.asleep.swap(false, SeqCst) {
+    /// A guest is about to run, or runs on: the ticker must tick.
+    pub(crate) fn guest_runs(&self) {
+        if !self.shared.is_busy.load(SeqCst) {
+            self.shared.is_busy.store(true, SeqCst);
+        }
+        if self.shared.asleep.load(SeqCst) && self.shared.asleep.swap(false, SeqCst) {
             self.handle.unpark();
         }
     }
@@ -66,11 +71,6 @@ impl Ticker {
     /// How long ago it ticked: some milliseconds, or it stands.
     pub(crate) fn age(&self) -> Duration {
         self.began.elapsed().saturating_sub(Duration::from_millis(self.shared.ticked_ms.load(Relaxed)))
-    }
-
-    /// It ran.
-    pub(crate) fn call_ended(&self) {
-        self.shared.calls.fetch_sub(1, SeqCst);
     }
 }
 
@@ -90,15 +90,15 @@ fn run_ticker(state: &TickerState, began: Instant) {
         std::thread::sleep(TICK);
         state.engines.lock().retain(|engine| engine.upgrade().inspect(Engine::increment_epoch).is_some());
         state.ticked_ms.store(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX), Relaxed);
-        idle = if state.calls.load(SeqCst) == 0 { idle + 1 } else { 0 };
+        idle = if state.is_busy.swap(false, SeqCst) { 0 } else { idle + 1 };
         if idle < IDLE_TICKS {
             continue;
         }
         state.asleep.store(true, SeqCst);
-        // A call that began before the flag stood did not wake us: look again. Should both miss each other all the same, the
+        // A guest that began before the flag stood did not wake us: look again. Should both miss each other all the same, the
         // time limit of the park bounds how long a guest runs unwatched.
-        if state.calls.load(SeqCst) == 0 {
-            std::thread::park_timeout(Duration::from_millis(50));
+        if !state.is_busy.load(SeqCst) {
+            std::thread::park_timeout(NAP);
         }
         state.asleep.store(false, SeqCst);
     }

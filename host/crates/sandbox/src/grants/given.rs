@@ -1,18 +1,18 @@
 //! What a run is given: settings, environment variables, directories. All of it is made ready once for each generation, and shared by
 //! its runs.
 
-use super::{GuestPath, SettingName, VariableName};
+use super::{GuestPath, SettingName, Several, VariableName};
 use crate::files::{Writable, open_directory};
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use wasmtime_wasi::filesystem::Dir;
 use wasmtime_wasi::{FsPerms, OpenMode, WasiCtxBuilder};
 use wasmtime_wasi_config::WasiConfigVariables;
 
 /// Settings that a guest reads by `wasi:config/store`. A value may be a secret, so that none is ever shown.
 #[derive(Clone, Default)]
-pub struct Settings(Arc<WasiConfigVariables>, usize);
+pub struct Settings(Option<Arc<WasiConfigVariables>>, usize);
 
 impl Settings {
     /// Those.
@@ -23,7 +23,7 @@ impl Settings {
             variables.insert(name.as_str(), &*value);
             count += 1;
         }
-        Self(Arc::new(variables), count)
+        Self((count > 0).then(|| Arc::new(variables)), count)
     }
 
     /// Whether there is none.
@@ -31,8 +31,9 @@ impl Settings {
         self.1 == 0
     }
 
-    pub(crate) fn variables(&self) -> Arc<WasiConfigVariables> {
-        Arc::clone(&self.0)
+    pub(crate) fn variables(&self) -> &WasiConfigVariables {
+        static NONE: LazyLock<WasiConfigVariables> = LazyLock::new(WasiConfigVariables::new);
+        self.0.as_deref().unwrap_or(&NONE)
     }
 }
 
@@ -44,7 +45,7 @@ impl fmt::Debug for Settings {
 
 /// The environment of a guest. The same holds for its values.
 #[derive(Clone, Default)]
-pub struct Environment(Arc<[(VariableName, Arc<str>)]>);
+pub struct Environment(Several<(VariableName, Arc<str>)>);
 
 impl Environment {
     /// Those, each name once.
@@ -72,7 +73,7 @@ impl fmt::Debug for Environment {
 
 /// Directories of a guest, open. Nothing outside of them is reached from them: not by `..`, and not by a link.
 #[derive(Clone, Default)]
-pub struct Directories(Arc<[Opened]>);
+pub struct Directories(Several<Opened>);
 
 /// Where a directory is.
 #[derive(Debug, Clone)]
@@ -124,8 +125,8 @@ impl Directories {
         self.0.iter().any(|directory| directory.writable.is_some())
     }
 
-    pub(crate) fn all(&self) -> Arc<[Opened]> {
-        Arc::clone(&self.0)
+    pub(crate) fn all(&self) -> Several<Opened> {
+        self.0.clone()
     }
 }
 
