@@ -9,14 +9,19 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-/// SHA-256 of a line.
+/// SHA-256, in hexadecimal digits where it is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Hash([u8; 32]);
 
 impl Hash {
-    /// Of a line without its line end.
-    pub fn of(line: &[u8]) -> Self {
-        Self(Sha256::digest(line).into())
+    /// Of these bytes: of a line without its line end, of arguments, of a result.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+
+    /// One that was worked out elsewhere.
+    pub fn known(bytes: [u8; 32]) -> Self {
+        Self(bytes)
     }
 }
 
@@ -28,7 +33,7 @@ impl std::fmt::Display for Hash {
 
 impl Serialize for Hash {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(HEXLOWER.encode_mut_str(&self.0, &mut [0; 64]))
     }
 }
 

@@ -1,5 +1,6 @@
 //! What happens beside calls, each kind by one word of a closed set.
 
+use super::chain::Hash;
 use super::record::Record;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -206,7 +207,7 @@ pub fn principal(issuer: Option<&str>, subject: Option<&str>) -> Option<String> 
 
 /// What stands for a secret name, such as a session's id: whoever has the name can find its lines, and nobody finds the name.
 pub fn tag(name: &str) -> String {
-    let mut digest = Record::digest(name.as_bytes());
+    let mut digest = Hash::of(name.as_bytes()).to_string();
     digest.truncate(8);
     digest
 }

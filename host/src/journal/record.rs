@@ -2,9 +2,7 @@
 
 use super::chain::Hash;
 use super::event::Event;
-use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -47,18 +45,18 @@ pub struct Record {
     /// The tool; the prompt; the resource or the template that it is of, as it is listed.
     pub tool: String,
     /// SHA-256 of the component.
-    pub component: String,
+    pub component: Hash,
     /// The protocol's revision.
     pub revision: Cow<'static, str>,
     /// Bytes of the arguments.
     pub arguments_bytes: u64,
     /// SHA-256 of the arguments.
-    pub arguments_sha256: String,
+    pub arguments_sha256: Hash,
     /// Bytes of the result on the wire; zero where there is none.
     pub result_bytes: u64,
     /// SHA-256 of the result; none where there is none.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub result_sha256: Option<String>,
+    pub result_sha256: Option<Hash>,
     /// How it ended.
     pub outcome: Outcome,
     /// Which limit it hit, or why it was refused: a word of a closed set.
@@ -105,11 +103,6 @@ impl Record {
     pub fn now_ms() -> u64 {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-    }
-
-    /// SHA-256 in hexadecimal digits.
-    pub fn digest(bytes: &[u8]) -> String {
-        HEXLOWER.encode(&Sha256::digest(bytes))
     }
 }
 

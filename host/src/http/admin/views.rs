@@ -3,7 +3,7 @@
 use super::{Admin, Problem, query};
 use crate::config::TenantId;
 use crate::http::error;
-use crate::journal::Record;
+use crate::journal::Hash;
 use crate::session::Session;
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
@@ -171,7 +171,7 @@ fn shown(id: &str) -> String {
 
 /// Of the SHA-256 of what is not for an address, so many bytes of it.
 pub(super) fn beginning(of: impl AsRef<[u8]>, bytes: usize) -> String {
-    let mut digest = Record::digest(of.as_ref());
+    let mut digest = Hash::of(of.as_ref()).to_string();
     digest.truncate(bytes * 2);
     digest
 }

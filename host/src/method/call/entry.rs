@@ -5,7 +5,7 @@ use super::target::Target;
 use crate::auth::Caller;
 use crate::catalog::Server;
 use crate::failure::Failure;
-use crate::journal::{Event, Outcome, PolicyRecord, Record, principal};
+use crate::journal::{Event, Hash, Outcome, PolicyRecord, Record, principal};
 use crate::method::seen::Seen;
 use crate::method::{OUTCOME, Rooms, refused};
 use crate::metrics;
@@ -53,10 +53,10 @@ impl Entry {
                 plugin: target.plugin().to_string(),
                 method: Cow::Borrowed(target.method()),
                 tool: target.name().to_owned(),
-                component: target.guest().digest().to_string(),
+                component: Hash::known(*target.guest().digest().as_bytes()),
                 revision: Cow::Borrowed(revision.as_str()),
                 arguments_bytes: arguments.len() as u64,
-                arguments_sha256: Record::digest(arguments.as_bytes()),
+                arguments_sha256: Hash::of(arguments.as_bytes()),
                 result_bytes: 0,
                 result_sha256: None,
                 outcome: Outcome::Cancelled,
@@ -119,7 +119,7 @@ impl Entry {
             Ok(result) => {
                 if let Some(record) = &mut self.record {
                     record.result_bytes = result.as_str().len() as u64;
-                    record.result_sha256 = Some(Record::digest(result.as_str().as_bytes()));
+                    record.result_sha256 = Some(Hash::of(result.as_str().as_bytes()));
                 }
                 self.write(if tool_error { Outcome::ToolError } else { Outcome::Result }, None, Some(usage));
             }
