@@ -10,13 +10,16 @@ use crate::config::HttpLimits;
 use crate::metrics;
 use axum::Router;
 use axum::extract::ConnectInfo;
+use axum::response::Response;
 use hyper::body::Incoming;
-use hyper::service::service_fn;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::AsyncReadExt;
@@ -145,49 +148,80 @@ async fn connection(
         request.extensions_mut().insert(lane);
         router.clone().call(request.map(axum::body::Body::new))
     });
-    let other = |error: hyper::Error| io::Error::other(error);
     if http2 {
-        // A head that is too large, but not beyond reason, gets its 431; the connection and its other requests go on.
-        let io = TokioIo::new(Wire::http2(first, stream, stall_timeout, limits.header_bytes_max.saturating_mul(2)));
-        let mut builder = hyper::server::conn::http2::Builder::new(lane);
-        builder
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(100)
-            .initial_stream_window_size(64 << 10)
-            .initial_connection_window_size(1 << 20)
-            .max_header_list_size(u32::try_from(limits.header_bytes_max).unwrap_or(u32::MAX))
-            .max_pending_accept_reset_streams(20)
-            .max_local_error_reset_streams(100)
-            .keep_alive_interval(Duration::from_secs(20))
-            .keep_alive_timeout(Duration::from_secs(10));
-        let mut connection = std::pin::pin!(builder.serve_connection(io, service));
-        tokio::select! {
-            done = connection.as_mut() => return done.map_err(other),
-            () = cut.cancelled() => return Ok(()),
-            () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
-        }
-        tokio::select! {
-            done = connection.as_mut() => done.map_err(other),
-            () = cut.cancelled() => Ok(()),
-        }
+        // Apart, so that a connection that does not speak it has no room for it.
+        Box::pin(http2_connection((first, stream), lane, service, limits, stall_timeout, (cut, stop))).await
     } else {
-        let io = TokioIo::new(Wire::http1(first, stream, stall_timeout));
-        let mut builder = hyper::server::conn::http1::Builder::new();
-        builder
-            .timer(TokioTimer::new())
-            .header_read_timeout(limits.header_timeout)
-            .max_headers(limits.header_fields_max)
-            // Room for the request line and all headers; hyper answers 431 beyond it. Exact limits are checked on the parsed request.
-            .max_buf_size((limits.header_bytes_max + limits.uri_bytes_max + (4 << 10)).max(16 << 10));
-        let mut connection = std::pin::pin!(builder.serve_connection(io, service));
+        http1_connection((first, stream), service, limits, stall_timeout, (cut, stop)).await
+    }
+    .map_err(io::Error::other)
+}
+
+async fn http1_connection<S>(
+    (first, stream): (Vec<u8>, TcpStream),
+    service: S,
+    limits: &HttpLimits,
+    stall_timeout: Duration,
+    (cut, stop): (CancellationToken, CancellationToken),
+) -> hyper::Result<()>
+where
+    S: Service<hyper::Request<Incoming>, Response = Response, Error = Infallible>,
+{
+    let mut builder = hyper::server::conn::http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_timeout)
+        .max_headers(limits.header_fields_max)
+        // Room for the request line and all headers; hyper answers 431 beyond it. Exact limits are checked on the parsed request.
+        .max_buf_size((limits.header_bytes_max + limits.uri_bytes_max + (4 << 10)).max(16 << 10));
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(Wire::http1(first, stream, stall_timeout)), service));
+    let mut stopping = false;
+    loop {
         tokio::select! {
-            done = connection.as_mut() => return done.map_err(other),
+            done = connection.as_mut() => return done,
             () = cut.cancelled() => return Ok(()),
-            () = stop.cancelled() => connection.as_mut().graceful_shutdown(),
+            () = stop.cancelled(), if !stopping => {
+                connection.as_mut().graceful_shutdown();
+                stopping = true;
+            }
         }
+    }
+}
+
+async fn http2_connection<S>(
+    (first, stream): (Vec<u8>, TcpStream),
+    lane: Lane,
+    service: S,
+    limits: &HttpLimits,
+    stall_timeout: Duration,
+    (cut, stop): (CancellationToken, CancellationToken),
+) -> hyper::Result<()>
+where
+    S: Service<hyper::Request<Incoming>, Response = Response, Error = Infallible, Future: Send + 'static>,
+{
+    let mut builder = hyper::server::conn::http2::Builder::new(lane);
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(100)
+        .initial_stream_window_size(64 << 10)
+        .initial_connection_window_size(1 << 20)
+        .max_header_list_size(u32::try_from(limits.header_bytes_max).unwrap_or(u32::MAX))
+        .max_pending_accept_reset_streams(20)
+        .max_local_error_reset_streams(100)
+        .keep_alive_interval(Duration::from_secs(20))
+        .keep_alive_timeout(Duration::from_secs(10));
+    // A head that is too large, but not beyond reason, gets its 431; the connection and its other requests go on.
+    let io = TokioIo::new(Wire::http2(first, stream, stall_timeout, limits.header_bytes_max.saturating_mul(2)));
+    let mut connection = pin!(builder.serve_connection(io, service));
+    let mut stopping = false;
+    loop {
         tokio::select! {
-            done = connection.as_mut() => done.map_err(other),
-            () = cut.cancelled() => Ok(()),
+            done = connection.as_mut() => return done,
+            () = cut.cancelled() => return Ok(()),
+            () = stop.cancelled(), if !stopping => {
+                connection.as_mut().graceful_shutdown();
+                stopping = true;
+            }
         }
     }
 }
