@@ -1,7 +1,7 @@
 //! How things lie in the database: keys that sort as they are read, and values that prove themselves.
 //!
-//! Everything is in one tree, so that one batch is one atomic write. A key begins with a letter for its kind; a tenant's name stands behind
-//! its length, so no two names run together. A value is `version | length | CRC-32 over key and payload | payload`: one that was damaged, or
+//! Everything is in one tree. A key begins with a letter for its kind; a tenant's name stands behind its length, so no two names run
+//! together. A value is `version | length | CRC-32 over key and payload | payload`: one that was damaged, or
 //! lies under another key than it was written for, is not believed.
 
 use crate::{Bucket, Event, Filled, Header, Partition, Seq, Space, StoreTime, StreamKey, TenantKey};

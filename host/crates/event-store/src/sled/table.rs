@@ -135,20 +135,22 @@ impl Table {
     }
 
     /// Gives sled the first of what is on its way, at most so much of it, which it has to sync. For [`Table::left`], the last key of them.
+    ///
+    /// One by one, because the redo log has all of it until then: a batch of sled's would be atomic, and in no order, where neighbours find their page
+    /// at hand.
     pub(super) fn move_some(&self, changes_max: usize, bytes_max: usize) -> Result<Option<Vec<u8>>, sled::Error> {
-        let (mut batch, mut last, mut bytes) = (sled::Batch::default(), None, 0);
+        let (mut last, mut bytes) = (None, 0);
         for (key, value) in self.recent.read().leaving.iter().take(changes_max) {
             match value {
-                Some(value) => batch.insert(key.as_slice(), value),
-                None => batch.remove(key.as_slice()),
-            }
+                Some(value) => self.tree.insert(key, value.clone())?,
+                None => self.tree.remove(key)?,
+            };
             bytes += key.len() + value.as_ref().map_or(0, |value| value.len());
             last = Some(key.clone());
             if bytes >= bytes_max {
                 break;
             }
         }
-        self.tree.apply_batch(batch)?;
         Ok(last)
     }
 
