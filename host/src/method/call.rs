@@ -200,8 +200,9 @@ impl Start {
             let span = about.span.child("admission");
             let admitted = tokio::select! {
                 biased;
-                () = running.revoked.cancelled() => Err(Failure::Revoked),
+                // First, because it is there at once as a rule; what is revoked by then ends when its guest begins.
                 slot = rooms.admission.admit(about.caller.tenant(), &asked) => slot.map_err(Failure::NoSlot),
+                () = running.revoked.cancelled() => Err(Failure::Revoked),
             };
             metrics::QUEUE.observe(began.elapsed());
             if let Err(failure) = &admitted {

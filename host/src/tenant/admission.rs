@@ -103,12 +103,12 @@ impl Admission {
     ///
     /// For how long it may not.
     pub fn pass(&self, tenant: &Tenant, work: &impl Work) -> Result<(), Duration> {
-        tenant.account.breakers.pass(self.breaker, work.component(), || work.key(), Instant::now())
+        tenant.account.breakers.pass(self.breaker, work.component(), || work.key(), Instant::now)
     }
 
     /// A call has ended. Says so if others of its kind are refused from now on, and for how long.
     pub fn ended(&self, tenant: &Tenant, work: &impl Work, has_fallen: bool) -> Option<(Opened, Duration)> {
-        let opened = tenant.account.breakers.ended(self.breaker, work.component(), has_fallen, || work.key(), Instant::now())?;
+        let opened = tenant.account.breakers.ended(self.breaker, work.component(), has_fallen, || work.key(), Instant::now)?;
         Some((opened, self.breaker.window))
     }
 

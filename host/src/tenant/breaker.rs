@@ -60,7 +60,7 @@ impl Breakers {
         limits: BreakerLimits,
         component: Digest,
         key: impl FnOnce() -> String,
-        now: Instant,
+        now: impl FnOnce() -> Instant,
     ) -> Result<(), Duration> {
         if self.count.load(Relaxed) == 0 {
             return Ok(());
@@ -68,6 +68,7 @@ impl Breakers {
         let mut known = self.known.lock();
         let Some(breaker) = known.by_key.get_mut(key().as_str()).filter(|breaker| breaker.component == component) else { return Ok(()) };
         let Some(until) = breaker.shut_until else { return Ok(()) };
+        let now = now();
         if now < until {
             return Err(until.saturating_duration_since(now));
         }
@@ -83,12 +84,12 @@ impl Breakers {
         component: Digest,
         has_fallen: bool,
         key: impl FnOnce() -> String,
-        now: Instant,
+        now: impl FnOnce() -> Instant,
     ) -> Option<Opened> {
         if limits.calls_min == 0 || (!has_fallen && self.count.load(Relaxed) == 0) {
             return None;
         }
-        let (mut known, key) = (self.known.lock(), key());
+        let (mut known, key, now) = (self.known.lock(), key(), now());
         known.forget_over(limits.window, now);
         let opened = if has_fallen { known.falls(limits, component, &key, now) } else { known.is_well(component, &key) };
         self.count.store(known.by_key.len(), Relaxed);
@@ -166,12 +167,12 @@ mod tests {
 
         /// For how many seconds it may not begin.
         fn pass(&self, who: &str, at_s: u64) -> Option<u64> {
-            let passed = self.breakers.pass(LIMITS, Digest::of(b"one"), || who.to_owned(), self.at(at_s));
+            let passed = self.breakers.pass(LIMITS, Digest::of(b"one"), || who.to_owned(), || self.at(at_s));
             passed.err().map(|wait| wait.as_secs())
         }
 
         fn ended(&self, who: &str, has_fallen: bool, at_s: u64) -> Option<Opened> {
-            self.breakers.ended(LIMITS, Digest::of(b"one"), has_fallen, || who.to_owned(), self.at(at_s))
+            self.breakers.ended(LIMITS, Digest::of(b"one"), has_fallen, || who.to_owned(), || self.at(at_s))
         }
     }
 
@@ -209,8 +210,8 @@ mod tests {
         assert_eq!((0..4).filter_map(|_| tried.ended("ada", true, 1)).count(), 1);
         assert!(tried.pass("ada", 1).is_some());
         let (other, key) = (Digest::of(b"two"), || "ada".to_owned());
-        assert_eq!(tried.breakers.pass(LIMITS, other, key, tried.at(1)), Ok(()));
-        assert_eq!(tried.breakers.ended(LIMITS, other, true, key, tried.at(1)), None);
+        assert_eq!(tried.breakers.pass(LIMITS, other, key, || tried.at(1)), Ok(()));
+        assert_eq!(tried.breakers.ended(LIMITS, other, true, key, || tried.at(1)), None);
         assert_eq!(tried.pass("ada", 1), None);
     }
 
@@ -226,6 +227,6 @@ mod tests {
         tried.ended("later", true, 40);
         assert_eq!(tried.breakers.count.load(Relaxed), 1);
         let off = BreakerLimits { calls_min: 0, ..LIMITS };
-        assert!((0..100).all(|_| tried.breakers.ended(off, Digest::of(b"one"), true, || "off".to_owned(), tried.began).is_none()));
+        assert!((0..100).all(|_| tried.breakers.ended(off, Digest::of(b"one"), true, || "off".to_owned(), || tried.began).is_none()));
     }
 }

@@ -141,6 +141,7 @@ impl Entry {
     /// `usage` is none if no guest ran, or nobody knows for how long.
     fn write(&mut self, outcome: Outcome, reason: Option<&'static str>, usage: Option<&Usage>) {
         let cpu = usage.map_or(Duration::ZERO, |usage| usage.cpu);
+        let wall = self.began.elapsed();
         if let Some(row) = self.row.take() {
             let counted = counted(outcome, reason);
             row.count(counted);
@@ -149,13 +150,13 @@ impl Entry {
                 self.span.failed(counted.word());
             }
             if usage.is_some() {
-                row.took(self.began.elapsed(), cpu);
+                row.took(wall, cpu);
             }
         }
         if let (Some(onlooker), Some(seen)) = (&self.rooms.onlooker, self.seen.take()) {
             let usage = usage.copied().unwrap_or_default();
             // Whoever looks on and is too slow misses something: no call waits for that.
-            let _ = onlooker.try_send(Seen { outcome, reason, took: self.began.elapsed(), usage, ..seen });
+            let _ = onlooker.try_send(Seen { outcome, reason, took: wall, usage, ..seen });
         }
         let Some(mut record) = self.record.take() else { return };
         if let Some(word) = self.exceeded.or(reason) {
@@ -165,7 +166,7 @@ impl Entry {
         }
         record.outcome = outcome;
         record.reason = reason.map(Cow::Borrowed);
-        record.wall_us = super::micros(self.began.elapsed());
+        record.wall_us = super::micros(wall);
         record.cpu_us = super::micros(cpu);
         self.rooms.journal.write(record);
     }

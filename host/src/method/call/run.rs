@@ -290,14 +290,14 @@ impl CallRun {
                     None => break self.end(*ended),
                 }
             }
+            if self.cancelled.is_cancelled() {
+                // The guest ends with its future, now and not when the answer was read.
+                self.guest = Guest::Gone;
+                // What a revocation ends is told as that, though it ends the session too.
+                break Concluded::End(Err(if self.revoked.is_cancelled() { Failure::Revoked } else { Failure::Cancelled }));
+            }
             tokio::select! {
                 biased;
-                () = self.cancelled.cancelled() => {
-                    // The guest ends with its future, now and not when the answer was read.
-                    self.guest = Guest::Gone;
-                    // What a revocation ends is told as that, though it ends the session too.
-                    break Concluded::End(Err(if self.revoked.is_cancelled() { Failure::Revoked } else { Failure::Cancelled }));
-                }
                 Some(event) = self.events.next() => {
                     if let Some(notification) = self.notification(event) {
                         self.bill.sent(notification.len());
@@ -306,9 +306,13 @@ impl CallRun {
                     }
                 }
                 ended = self.guest.ended() => {
-                    self.ended = Some(Box::new(ended));
-                    self.rooms.stages.next().await;
+                    if !self.cancelled.is_cancelled() {
+                        self.ended = Some(Box::new(ended));
+                        self.rooms.stages.next().await;
+                    }
                 }
+                // Last, because most guests end before there is anybody to wait for.
+                () = self.cancelled.cancelled() => {}
             }
         };
         self.in_flight = None;

@@ -98,14 +98,19 @@ impl Guest {
         gate: Gate,
     ) -> Self {
         let ran = Ran { span, spent: Arc::clone(&call.spent), told: false };
-        let occupied = Occupied { slot, spent: Arc::clone(&call.spent), began: Instant::now() };
+        let began = Instant::now();
+        let occupied = Occupied { slot, spent: Arc::clone(&call.spent), began };
         Self::Here(Box::pin(async move {
             // Given back when the guest is gone, whenever its answer is read.
             let _occupied = occupied;
             // Removed then, if it is of this call alone.
             let _scratch = scratch;
             let (limit, cpu_limit) = (call.limits.wall, call.limits.cpu);
-            let deadline = Instant::now() + limit;
+            let deadline = began + limit;
+            let revoked = || Ended { outcome: Ok(Ok(Said::Revoked)), usage: Usage::default(), stdio: Vec::new() };
+            if running.revoked.is_cancelled() {
+                return revoked();
+            }
             let work = async {
                 let mut finished = sandbox.call(permit, call).await;
                 ran.over(&finished);
@@ -120,13 +125,14 @@ impl Guest {
                 }
                 ended
             };
+            // The guest first: most end before there is anybody to wait for.
             tokio::select! {
                 biased;
-                () = running.revoked.cancelled() => Ended { outcome: Ok(Ok(Said::Revoked)), usage: Usage::default(), stdio: Vec::new() },
                 ended = work => {
                     observe_overshoot(&ended, deadline, cpu_limit);
-                    ended
+                    if running.revoked.is_cancelled() { revoked() } else { ended }
                 }
+                () = running.revoked.cancelled() => revoked(),
             }
         }))
     }
