@@ -10,16 +10,15 @@ use crate::config::HttpLimits;
 use crate::metrics;
 use axum::Router;
 use axum::extract::ConnectInfo;
-use axum::response::Response;
 use hyper::body::Incoming;
-use hyper::service::{Service, service_fn};
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::AsyncReadExt;
@@ -138,7 +137,7 @@ async fn connection(
     if first.is_empty() {
         return Ok(());
     }
-    let http2 = first.as_slice() == HTTP2_PREFACE;
+    let is_http2 = first.as_slice() == HTTP2_PREFACE;
     let cut = CancellationToken::new();
     let of_request = (Cut(cut.clone()), lane.clone());
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
@@ -148,58 +147,33 @@ async fn connection(
         request.extensions_mut().insert(lane);
         router.clone().call(request.map(axum::body::Body::new))
     });
-    if http2 {
+    let ends = (cut, stop);
+    if is_http2 {
+        // A head that is too large, but not beyond reason, gets its 431; the connection and its other requests go on.
+        let wire = Wire::http2(first, stream, stall_timeout, limits.header_bytes_max.saturating_mul(2));
+        let connection = http2_builder(lane, limits).serve_connection(TokioIo::new(wire), service);
         // Apart, so that a connection that does not speak it has no room for it.
-        Box::pin(http2_connection((first, stream), lane, service, limits, stall_timeout, (cut, stop))).await
+        Box::pin(drive(connection, http2::Connection::graceful_shutdown, ends)).await
     } else {
-        http1_connection((first, stream), service, limits, stall_timeout, (cut, stop)).await
+        let wire = Wire::http1(first, stream, stall_timeout);
+        drive(http1_builder(limits).serve_connection(TokioIo::new(wire), service), http1::Connection::graceful_shutdown, ends).await
     }
     .map_err(io::Error::other)
 }
 
-async fn http1_connection<S>(
-    (first, stream): (Vec<u8>, TcpStream),
-    service: S,
-    limits: &HttpLimits,
-    stall_timeout: Duration,
-    (cut, stop): (CancellationToken, CancellationToken),
-) -> hyper::Result<()>
-where
-    S: Service<hyper::Request<Incoming>, Response = Response, Error = Infallible>,
-{
-    let mut builder = hyper::server::conn::http1::Builder::new();
+fn http1_builder(limits: &HttpLimits) -> http1::Builder {
+    let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
         .max_headers(limits.header_fields_max)
         // Room for the request line and all headers; hyper answers 431 beyond it. Exact limits are checked on the parsed request.
         .max_buf_size((limits.header_bytes_max + limits.uri_bytes_max + (4 << 10)).max(16 << 10));
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(Wire::http1(first, stream, stall_timeout)), service));
-    let mut stopping = false;
-    loop {
-        tokio::select! {
-            done = connection.as_mut() => return done,
-            () = cut.cancelled() => return Ok(()),
-            () = stop.cancelled(), if !stopping => {
-                connection.as_mut().graceful_shutdown();
-                stopping = true;
-            }
-        }
-    }
+    builder
 }
 
-async fn http2_connection<S>(
-    (first, stream): (Vec<u8>, TcpStream),
-    lane: Lane,
-    service: S,
-    limits: &HttpLimits,
-    stall_timeout: Duration,
-    (cut, stop): (CancellationToken, CancellationToken),
-) -> hyper::Result<()>
-where
-    S: Service<hyper::Request<Incoming>, Response = Response, Error = Infallible, Future: Send + 'static>,
-{
-    let mut builder = hyper::server::conn::http2::Builder::new(lane);
+fn http2_builder(lane: Lane, limits: &HttpLimits) -> http2::Builder<Lane> {
+    let mut builder = http2::Builder::new(lane);
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(100)
@@ -210,19 +184,27 @@ where
         .max_local_error_reset_streams(100)
         .keep_alive_interval(Duration::from_secs(20))
         .keep_alive_timeout(Duration::from_secs(10));
-    // A head that is too large, but not beyond reason, gets its 431; the connection and its other requests go on.
-    let io = TokioIo::new(Wire::http2(first, stream, stall_timeout, limits.header_bytes_max.saturating_mul(2)));
-    let mut connection = pin!(builder.serve_connection(io, service));
-    let mut stopping = false;
-    loop {
-        tokio::select! {
-            done = connection.as_mut() => return done,
-            () = cut.cancelled() => return Ok(()),
-            () = stop.cancelled(), if !stopping => {
-                connection.as_mut().graceful_shutdown();
-                stopping = true;
-            }
-        }
+    builder
+}
+
+/// Serves a connection to its end, or until it is cut. Told to stop, it ends behind the request that it is at.
+async fn drive<C>(
+    connection: C,
+    graceful_shutdown: impl FnOnce(Pin<&mut C>),
+    (cut, stop): (CancellationToken, CancellationToken),
+) -> hyper::Result<()>
+where
+    C: Future<Output = hyper::Result<()>>,
+{
+    let mut connection = pin!(connection);
+    tokio::select! {
+        done = connection.as_mut() => return done,
+        () = cut.cancelled() => return Ok(()),
+        () = stop.cancelled() => graceful_shutdown(connection.as_mut()),
+    }
+    tokio::select! {
+        done = connection => done,
+        () = cut.cancelled() => Ok(()),
     }
 }
 

@@ -11,7 +11,8 @@
 //!    [`Durability`]; only then is it visible to reads. So an event id may be shown to a client once `append` answered, and not before.
 //! 2. **Order.** Writes are queued when the method is called, not when its future is polled, and are applied in that order. Dropping the
 //!    future takes nothing back. What is queued before the first of its futures is polled is made durable together where a back end can.
-//! 3. **A stream is a ring.** It is begun by `open` in a partition that has a record, grows by `append` with numbers that only grow (holes
+//! 3. **A stream is a ring.** It is begun by `open` in a partition that has a record, with events if there are any already, all of it or
+//!    nothing; it grows by `append` with numbers that only grow (holes
 //!    are allowed: an event that could not be stored leaves one), and keeps its last [`Settings::ring_events_max`] events within
 //!    [`Settings::stream_bytes_max`]. What leaves it leaves in the same atomic write that pushed it out. A [`Kind::Final`] event is the
 //!    last one of its stream; it stays until its own time is over, whatever else is evicted.

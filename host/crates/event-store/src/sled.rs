@@ -4,8 +4,8 @@
 //! tree ([`table`]), and goes to sled later, many groups together.
 //!
 //! sled's own `flush` does not reach the disk (it asks for `sync_file_range`), and values that outgrow a page go to files that it never
-//! syncs. So the writer calls `fdatasync` itself on sled's log after each batch; values are cut small enough to stay in that log; nothing else
-//! of sled is used than one tree, ranges and batches.
+//! syncs. So the writer calls `fdatasync` itself on sled's log after each bite; values are cut small enough to stay in that log; nothing else
+//! of sled is used than one tree and its ranges, and batches where a whole database is written.
 //!
 //! Reads take the database shared, the writer takes it alone until a group is durable: what is read is on the disk.
 

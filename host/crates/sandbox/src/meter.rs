@@ -120,7 +120,8 @@ mod tests {
             compute(SHORT / 2);
             computed.end();
         }
-        assert!(computed.total() >= SHORT * 25, "{:?}", computed.total());
+        // Half of the time that went by; a tenth on a machine where it was interrupted all the time.
+        assert!(computed.total() >= SHORT * 5, "{:?}", computed.total());
         computed.begin();
         compute(Duration::from_millis(20));
         assert!(computed.so_far() >= Duration::from_millis(2), "on the busiest machine, {:?}", computed.so_far());

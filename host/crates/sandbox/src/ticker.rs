@@ -103,3 +103,31 @@ fn run_ticker(state: &TickerState, began: Instant) {
         state.asleep.store(false, SeqCst);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Ticker;
+    use std::sync::atomic::Ordering::SeqCst;
+    use std::time::{Duration, Instant};
+
+    fn until(what: &str, is_so: impl Fn() -> bool) {
+        let began = Instant::now();
+        while !is_so() {
+            assert!(began.elapsed() < Duration::from_secs(60), "{what}");
+            std::thread::yield_now();
+        }
+    }
+
+    /// Whoever runs is noticed, be it awake or asleep; without anybody it sleeps.
+    #[test]
+    fn it_sleeps_while_nobody_runs_and_wakes_for_whoever_does() {
+        let ticker = Ticker::start().expect("a thread");
+        for _ in 0..2 {
+            until("it falls asleep", || ticker.shared.asleep.load(SeqCst));
+            ticker.guest_runs();
+            until("it ticks again", || !ticker.shared.asleep.load(SeqCst) && !ticker.shared.is_busy.load(SeqCst));
+            let before = ticker.shared.ticked_ms.load(SeqCst);
+            until("it goes on", || ticker.shared.ticked_ms.load(SeqCst) > before);
+        }
+    }
+}

@@ -17,7 +17,7 @@ const BREATH: Duration = Duration::from_millis(5);
 /// Of the redo log, before what it holds begins its way to sled. Twice as much is held in memory beside the tree.
 /// Tests see many turns.
 const TURN_BYTES: u64 = if cfg!(test) { 128 << 10 } else { 512 << 10 };
-/// Of changes that sled gets in one batch: a few milliseconds.
+/// Of changes that sled gets in one bite, with one sync behind it: a few milliseconds.
 const MOVED_AT_ONCE: usize = if cfg!(test) { 64 } else { 512 };
 const MOVED_BYTES: usize = 1 << 20;
 

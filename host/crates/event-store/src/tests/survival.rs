@@ -1,6 +1,6 @@
 //! What the durable store does with what happens to its directory.
 
-use super::contract::{durable, message, record, session, small, stream};
+use super::contract::{durable, last, message, record, session, small, stream};
 use crate::{EventStore, OpenError, Seq, Start, StoreError};
 use bytes::Bytes;
 use std::fs;
@@ -20,6 +20,9 @@ async fn fill(store: &dyn EventStore) {
         for seq in 1..=5 {
             store.append(&key, message(seq, vec![id; usize::try_from(seq).expect("small") * 9_000])).await.expect("appended");
         }
+        // One whose events lie in its head.
+        let whole = vec![message(1, vec![id; 1_000]), last(2, 3_600)];
+        store.open(&stream(&key.partition, 2), Bytes::from(vec![id]), whole).await.expect("opened");
     }
 }
 
@@ -38,6 +41,8 @@ async fn it_is_all_there_after_a_restart() {
         assert_eq!(store.get(&key.partition).await, Ok(Some(record(&format!("record {id}"), u64::MAX))));
         assert_eq!(store.header(&key).await.expect("read").expect("there").last, Seq(5));
         store.append(&key, message(6, "on")).await.expect("goes on");
+        let whole = store.read(&stream(&key.partition, 2), Seq(0), usize::MAX, usize::MAX).await.expect("there");
+        assert!(whole.complete && whole.events.last().is_some_and(|event| event.is_final && event.data == last(2, 0).data), "{whole:?}");
     }
 }
 
@@ -133,6 +138,12 @@ async fn damage_is_never_served() {
                 for event in page.events {
                     let bytes = usize::try_from(event.seq.0).expect("small") * 9_000;
                     assert_eq!(event.data, vec![id; bytes], "byte {at} changed");
+                }
+            }
+            if let Ok(page) = store.read(&stream(&key.partition, 2), Seq(0), usize::MAX, usize::MAX).await {
+                for event in page.events {
+                    let right = if event.is_final { last(2, 0).data } else { vec![id; 1_000].into() };
+                    assert_eq!(event.data, right, "byte {at} changed");
                 }
             }
             if let Ok(Some(found)) = store.get(&key.partition).await {
