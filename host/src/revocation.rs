@@ -102,7 +102,9 @@ impl Revocations {
     pub fn enter(&self, work: Work) -> Result<Running, Revoked> {
         let (number, running) = self.at_work.enter(work);
         // In this order: whoever revokes changes the set first and looks at what runs then, so that one of the two sees the other.
-        if self.at_work.is_any(number, |work| self.now().covers(work)) { Err(Revoked) } else { Ok(running) }
+        let now = self.now();
+        let is_revoked = !now.all().is_empty() && self.at_work.is_any(number, |work| now.covers(work));
+        if is_revoked { Err(Revoked) } else { Ok(running) }
     }
 
     /// Revokes from now on, and stops what runs. One of the same target is replaced. It is not kept yet.

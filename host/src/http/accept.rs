@@ -10,6 +10,7 @@ use crate::config::HttpLimits;
 use crate::metrics;
 use axum::Router;
 use axum::extract::ConnectInfo;
+use futures_util::future::{AbortHandle, AbortRegistration, Abortable};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -84,7 +85,8 @@ pub async fn serve(
             tracing::debug!(address = %peer.ip(), "a connection was refused: its address has as many as it may have");
             continue;
         };
-        let (router, limits, stop) = (router.clone(), shared.limits.clone(), stop.clone());
+        // With a token of its own, it meets the others at its beginning and its end only.
+        let (router, limits, stop) = (router.clone(), shared.limits.clone(), stop.child_token());
         let lane = Lane::new(aside.as_deref(), peer.ip());
         connections.spawn(lane.clone().serve(async move {
             if let Err(error) = connection(stream, (peer, lane), router, &limits, stall_timeout, stop).await {
@@ -138,8 +140,8 @@ async fn connection(
         return Ok(());
     }
     let is_http2 = first.as_slice() == HTTP2_PREFACE;
-    let cut = CancellationToken::new();
-    let of_request = (Cut(cut.clone()), lane.clone());
+    let (cut, is_cut) = AbortHandle::new_pair();
+    let of_request = (Cut(cut), lane.clone());
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
         let (cut, lane) = of_request.clone();
@@ -147,7 +149,7 @@ async fn connection(
         request.extensions_mut().insert(lane);
         router.clone().call(request.map(axum::body::Body::new))
     });
-    let ends = (cut, stop);
+    let ends = (is_cut, stop);
     if is_http2 {
         // A head that is too large, but not beyond reason, gets its 431; the connection and its other requests go on.
         let wire = Wire::http2(first, stream, stall_timeout, limits.header_bytes_max.saturating_mul(2));
@@ -191,21 +193,21 @@ fn http2_builder(lane: Lane, limits: &HttpLimits) -> http2::Builder<Lane> {
 async fn drive<C>(
     connection: C,
     graceful_shutdown: impl FnOnce(Pin<&mut C>),
-    (cut, stop): (CancellationToken, CancellationToken),
+    (is_cut, stop): (AbortRegistration, CancellationToken),
 ) -> hyper::Result<()>
 where
     C: Future<Output = hyper::Result<()>>,
 {
     let mut connection = pin!(connection);
-    tokio::select! {
-        done = connection.as_mut() => return done,
-        () = cut.cancelled() => return Ok(()),
-        () = stop.cancelled() => graceful_shutdown(connection.as_mut()),
-    }
-    tokio::select! {
-        done = connection => done,
-        () = cut.cancelled() => Ok(()),
-    }
+    let serving = async {
+        tokio::select! {
+            biased;
+            done = connection.as_mut() => return done,
+            () = stop.cancelled() => graceful_shutdown(connection.as_mut()),
+        }
+        connection.await
+    };
+    Abortable::new(serving, is_cut).await.unwrap_or(Ok(()))
 }
 
 /// Reads until it is clear which protocol speaks: one byte for most, the whole preface for HTTP/2. Empty: the peer said nothing.

@@ -3,6 +3,7 @@
 use crate::config::HttpLimits;
 use axum::body::Body;
 use bytes::Bytes;
+use http_body::{Body as _, Frame};
 use http_body_util::BodyExt as _;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -42,19 +43,19 @@ pub(super) async fn read<E: From<NoBody>>(
     let mut body = std::pin::pin!(body);
     let mut pieces = Pieces::default();
     let mut received: u64 = 0;
-    loop {
-        let look = deadline.min(Instant::now() + RATE_CHECK);
+    let mut now = began;
+    // What has come whole by its declared length has no end that could be waited for.
+    while !body.is_end_stream() {
+        let look = deadline.min(now + RATE_CHECK);
         let frame = match tokio::time::timeout_at(look, body.frame()).await {
-            Ok(Some(Ok(frame))) => frame,
+            Ok(Some(Ok(frame))) => Some(frame),
             Ok(Some(Err(_))) => return Err(NoBody::Broken.into()),
             Ok(None) => break,
-            Err(_) => {
-                check_pace(began, deadline, received, limits)?;
-                continue;
-            }
+            Err(_) => None,
         };
-        check_pace(began, deadline, received, limits)?;
-        let Ok(data) = frame.into_data() else { continue };
+        now = Instant::now();
+        check_pace((began, now, deadline), received, limits)?;
+        let Some(Ok(data)) = frame.map(Frame::into_data) else { continue };
         received = received.saturating_add(data.len() as u64);
         if received > limits.body_bytes_max as u64 {
             return Err(NoBody::TooLarge.into());
@@ -109,8 +110,7 @@ impl Pieces {
     }
 }
 
-fn check_pace(began: Instant, deadline: Instant, received: u64, limits: &HttpLimits) -> Result<(), NoBody> {
-    let now = Instant::now();
+fn check_pace((began, now, deadline): (Instant, Instant, Instant), received: u64, limits: &HttpLimits) -> Result<(), NoBody> {
     let counted = now.duration_since(began).saturating_sub(GRACE);
     let least = limits.body_bytes_per_second_min.saturating_mul(counted.as_secs());
     if now >= deadline || received < least { Err(NoBody::TooSlow) } else { Ok(()) }

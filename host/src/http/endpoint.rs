@@ -26,6 +26,7 @@ use axum::extract::{ConnectInfo, Request as HttpRequest, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, header};
 use axum::routing::{any, get};
+use futures_util::future::AbortHandle;
 use mcp::era::EraDecision;
 use mcp::jsonrpc::Outcome;
 use mcp::modern::Envelope;
@@ -33,7 +34,6 @@ use mcp::params::Params;
 use mcp::{Body as Messages, Era, Id, JsonText, Message, Notification, Request, Response as McpResponse, Revision};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio_util::sync::CancellationToken;
 use visitor::Connection;
 
 /// What the endpoint works with.
@@ -154,7 +154,7 @@ impl Front {
     async fn gates(self: &Arc<Self>, generation: &Generation, head: Parts, content: Body, cors: bool) -> Response<Body> {
         let Parts { method, uri, headers, extensions, .. } = head;
         // Without a connection of ours there is nothing to cut.
-        let cut = extensions.get().cloned().unwrap_or_else(|| Cut(CancellationToken::new()));
+        let cut = extensions.get().cloned().unwrap_or_else(|| Cut(AbortHandle::new_pair().0));
         let peer = extensions.get().map(|ConnectInfo(peer): &ConnectInfo<SocketAddr>| peer.ip());
         let from = Connection { peer, lane: extensions.get().cloned().unwrap_or_default() };
         if let Err(rung) = inbound::check_head(&uri, &headers, &self.limits.http) {
@@ -268,9 +268,9 @@ impl Exchange {
             Message::Notification(_) | Message::Response(_) => None,
         };
         let of_answer = id.clone();
-        // In its place once: by value it would be moved by each future around it, and it is by far the largest. For the same reason what is not
-        // on the way of most calls has a place of its own, in there and around it.
-        let answer = Box::pin(self.known_message(id, message));
+        // In its place once, which is made first: by value it would be moved by each future around it, and it is by far the largest. For the same
+        // reason what is not on the way of most calls has a place of its own, in there and around it.
+        let answer = Box::into_pin(Box::write(Box::new_uninit(), self.known_message(id, message)));
         contained(of_answer.as_ref(), answer).await
     }
 
@@ -514,7 +514,10 @@ async fn respond(front: &Front, answer: Answer, id: Id, era: Era, accepts: Accep
     let keep_alive = front.limits.http.keep_alive_interval;
     let first = if accepts.json { tokio::time::timeout(keep_alive, run.next()).await.ok() } else { None };
     match first {
-        Some(Reply::End(end)) => whole(&id, *end, era, accepts),
+        Some(Reply::End(end)) => {
+            front.rooms.stages.next().await;
+            whole(&id, *end, era, accepts)
+        }
         first => sse::response(first, run, id, era, keep_alive, front.stalls.enter(cut)),
     }
 }

@@ -45,7 +45,9 @@ pub(super) async fn respond(
     // Before 2025-11-25 a stream begins with a message, so a silent call is given the time of a keep-alive.
     let patience = if session.revision.primes_streams() { limits.after } else { front.limits.http.keep_alive_interval };
     let mut first = tokio::time::timeout(patience, run.next()).await.ok();
-    if !matches!(first, Some(Reply::End(_))) && accepts.events {
+    if matches!(first, Some(Reply::End(_))) {
+        front.rooms.stages.next().await;
+    } else if accepts.events {
         place = place.or_else(|| take_place(front, session).ok());
         if let Some(place) = place {
             return begin(front, session, id, run, first, place, cut).await;

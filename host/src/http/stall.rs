@@ -5,6 +5,7 @@
 
 use crate::metrics;
 use bytes::Bytes;
+use futures_util::future::AbortHandle;
 use futures_util::stream::{Stream, StreamExt as _};
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -12,14 +13,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
-use tokio_util::sync::CancellationToken;
 
 /// Large chunks are passed on in pieces, so that no more than this lies with the server for a peer that does not read.
 const PIECE_BYTES_MAX: usize = 16 << 10;
 
 /// Closes the connection that a request came on; travels with the request.
 #[derive(Debug, Clone)]
-pub(super) struct Cut(pub(super) CancellationToken);
+pub(super) struct Cut(pub(super) AbortHandle);
 
 /// All responses that are streamed.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub struct Stalls {
     began: Instant,
     timeout: Duration,
     next: AtomicU64,
-    open: Mutex<HashMap<u64, (Arc<AtomicU64>, CancellationToken)>>,
+    open: Mutex<HashMap<u64, (Arc<AtomicU64>, AbortHandle)>>,
 }
 
 /// One of them.
@@ -66,10 +66,10 @@ impl Stalls {
         let (now, timeout) = (self.now_ms(), u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX));
         for (passed_ms, cut) in self.open.lock().values() {
             let passed = passed_ms.load(Ordering::Relaxed);
-            if passed != 0 && now.saturating_sub(passed) >= timeout && !cut.is_cancelled() {
+            if passed != 0 && now.saturating_sub(passed) >= timeout && !cut.is_aborted() {
                 metrics::SSE_STALLED.count();
                 tracing::debug!("a connection ends: one of its streams is not read");
-                cut.cancel();
+                cut.abort();
             }
         }
     }

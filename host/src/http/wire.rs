@@ -22,6 +22,10 @@ const REFUSED: &[u8] = b"\0\n\n";
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES_MAX: usize = 1 << 20;
 
+/// What is written of several parts, such as a head and a small body, goes in one piece if it is no longer: the kernel takes a part of a list more slowly than
+/// these are copied.
+const PIECE_BYTES_MAX: usize = 1 << 10;
+
 /// A stream whose first bytes were read already.
 pub(super) struct Wire {
     /// What is read before the stream is.
@@ -120,7 +124,11 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_write_vectored(mut self: Pin<&mut Self>, context: &mut Context<'_>, parts: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(context, parts);
+        let mut piece = [0; PIECE_BYTES_MAX];
+        let written = match in_one_piece(parts, &mut piece) {
+            Some(bytes) => Pin::new(&mut self.stream).poll_write(context, bytes),
+            None => Pin::new(&mut self.stream).poll_write_vectored(context, parts),
+        };
         self.within_patience(context, written)
     }
 
@@ -150,5 +158,37 @@ impl AsyncWrite for Wire {
             }
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+/// All parts one behind the other, if they have room there.
+fn in_one_piece<'a>(parts: &[io::IoSlice<'_>], piece: &'a mut [u8]) -> Option<&'a [u8]> {
+    let mut end = 0;
+    for part in parts {
+        let room = piece.get_mut(end..)?.get_mut(..part.len())?;
+        room.copy_from_slice(part);
+        end += part.len();
+    }
+    piece.get(..end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_parts_are_one_piece() {
+        let mut piece = [0; 8];
+        for (parts, whole) in [
+            (&[][..], Some(&b""[..])),
+            (&[&b"head"[..], b"body"], Some(b"headbody")),
+            (&[b"", b"b", b""], Some(b"b")),
+            (&[b"head", b"body!"], None),
+            (&[b"a head and no body"], None),
+            (&[b"headbody", b""], Some(b"headbody")),
+        ] {
+            let parts: Vec<_> = parts.iter().map(|part| io::IoSlice::new(part)).collect();
+            assert_eq!(in_one_piece(&parts, &mut piece), whole);
+        }
     }
 }

@@ -4,6 +4,7 @@
 //! `tools/call`, `resources/read`, `prompts/get` and `completion/complete` find their [`Target`], [`authorize`] and [`begin`] here.
 
 mod ask;
+mod cancel;
 mod convert;
 mod dialog;
 mod entry;
@@ -34,6 +35,7 @@ use crate::scratch::Scratch;
 use crate::session::InFlight;
 use crate::tenant::{self, Asked, Bill};
 use crate::trace::Span;
+use cancel::Cancel;
 use entry::Entry;
 use mcp::meta::RequestMeta;
 use mcp::params::{ARGUMENTS_BYTES_MAX, Input};
@@ -43,8 +45,11 @@ use product::Gate;
 use refusals::Refusals;
 use sandbox::contract::Resume;
 use sandbox::{Call, FileRefusals, KeyValue, Learner, Outgoing, Permit};
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 /// One call past its policy.
@@ -130,16 +135,11 @@ pub(super) async fn begin(
     let again = session.as_ref().map(|_| about.clone());
     let escalation = taskable.then(|| task::Escalation::of(rooms, &about)).flatten();
     // Fires while it waits for its turn, too: the client is told at once, and the entry writes that it was cancelled.
-    let cancelled = in_flight.as_ref().map(|in_flight| in_flight.cancelled.clone()).unwrap_or_default();
+    let cancelled = Cancel::of(in_flight.as_ref());
     let own = if session.is_none() { in_flight.take() } else { None };
     let running = enter(rooms, &about)?;
     let start = Start { about, authorized, in_flight: own, resume, running: Arc::clone(&running) };
-    let started = tokio::select! {
-        biased;
-        () = cancelled.cancelled() => return Err(Failure::Cancelled),
-        started = start.run(rooms) => started?,
-    };
-    let run = match started {
+    let run = match start.unless(&cancelled, rooms).await? {
         Started::Answered(end) => return Ok(Answer::Now(Ok(end))),
         Started::Running(run) => run,
     };
@@ -165,6 +165,19 @@ pub(super) enum Started {
 }
 
 impl Start {
+    /// Passes its gates, unless it is cancelled before.
+    pub(super) async fn unless(self, cancelled: &Cancel, rooms: &Arc<Rooms>) -> Result<Started, Failure> {
+        if cancelled.is_cancelled() {
+            return Err(Failure::Cancelled);
+        }
+        tokio::select! {
+            biased;
+            // First, because most pass at once; what is cancelled by then ends when its guest is driven.
+            started = self.run(rooms) => started,
+            () = cancelled.cancelled() => Err(Failure::Cancelled),
+        }
+    }
+
     /// What it is called with → slot → a run that has not begun.
     pub(super) async fn run(self, rooms: &Arc<Rooms>) -> Result<Started, Failure> {
         let Self { about, authorized, in_flight, resume, running } = self;
@@ -196,15 +209,17 @@ impl Start {
                 principal: principal.issuer.as_deref().zip(principal.subject.as_deref()),
                 tool: about.target.tool(),
             };
-            let began = Instant::now();
             let span = about.span.child("admission");
-            let admitted = tokio::select! {
-                biased;
-                // First, because it is there at once as a rule; what is revoked by then ends when its guest begins.
-                slot = rooms.admission.admit(about.caller.tenant(), &asked) => slot.map_err(Failure::NoSlot),
-                () = running.revoked.cancelled() => Err(Failure::Revoked),
+            let admitting = async {
+                tokio::select! {
+                    biased;
+                    // First, because it is there at once as a rule; what is revoked by then ends when its guest begins.
+                    slot = rooms.admission.admit(about.caller.tenant(), &asked) => slot.map_err(Failure::NoSlot),
+                    () = running.revoked.cancelled() => Err(Failure::Revoked),
+                }
             };
-            metrics::QUEUE.observe(began.elapsed());
+            let (admitted, waited) = waited_for(admitting).await;
+            metrics::QUEUE.observe(waited);
             if let Err(failure) = &admitted {
                 span.failed(failure.word());
             }
@@ -247,7 +262,7 @@ impl Start {
         let gate = Gate::new(&about.target, (rooms.json_limits, rooms.sanitize), rooms.limits.result_bytes, results);
         let wordless = gate.is_narrow();
         let bill = Arc::clone(slot.bill());
-        let ends = Ends { cancelled: in_flight.as_ref().map(|in_flight| in_flight.cancelled.clone()), revoked: running.revoked.clone() };
+        let ends = Ends { cancelled: Cancel::of(in_flight.as_ref()), revoked: Arc::clone(&running.revoked) };
         let guest = running::Guest::new(Arc::clone(&rooms.sandbox), permit, (call, span), (slot, running, scratch), gate);
         Ok(Started::Running(Box::new(CallRun::new(Arc::clone(rooms), about, guest, (in_flight, ends), entry, (events, wordless, bill)))))
     }
@@ -366,6 +381,16 @@ impl About {
             Target::Resource { .. } | Target::Prompt { .. } | Target::Completion(_) => false,
         }
     }
+}
+
+/// What a future gives, and how long that took: no time at all where it is there at once, which is known without a look at the clock.
+async fn waited_for<T>(future: impl Future<Output = T>) -> (T, Duration) {
+    let mut future = pin!(future);
+    if let Poll::Ready(given) = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await {
+        return (given, Duration::ZERO);
+    }
+    let began = Instant::now();
+    (future.await, began.elapsed())
 }
 
 /// For a log field, which takes no 128 bits.

@@ -27,7 +27,7 @@ impl Stages {
     }
 
     /// The end of a stage: others that are ready go first, if there may be any. Cancel-safe.
-    pub(crate) async fn next(&self) {
+    pub async fn next(&self) {
         // To look for others costs a system call, and who is alone has none.
         if self.under_way.load(Relaxed) > 1 {
             tokio::task::yield_now().await;

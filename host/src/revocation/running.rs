@@ -47,25 +47,25 @@ pub(super) struct AtWork {
 #[derive(Debug, Default)]
 struct All {
     next: u64,
-    by_number: HashMap<u64, (Work, CancellationToken)>,
+    by_number: HashMap<u64, (Work, Arc<CancellationToken>)>,
 }
 
 /// A place among what runs; given back on drop.
 #[derive(Debug)]
 pub struct Running {
-    /// Fires when it is revoked.
-    pub revoked: CancellationToken,
+    /// Fires when it is revoked. (To clone a token takes a lock.)
+    pub revoked: Arc<CancellationToken>,
     number: u64,
     at_work: Arc<AtWork>,
 }
 
 impl AtWork {
     pub(super) fn enter(self: &Arc<Self>, work: Work) -> (u64, Running) {
-        let revoked = CancellationToken::new();
+        let revoked = Arc::new(CancellationToken::new());
         let mut all = self.all.lock();
         let number = all.next;
         all.next += 1;
-        all.by_number.insert(number, (work, revoked.clone()));
+        all.by_number.insert(number, (work, Arc::clone(&revoked)));
         drop(all);
         (number, Running { revoked, number, at_work: Arc::clone(self) })
     }
@@ -79,9 +79,9 @@ impl AtWork {
         let covered = |work: &Work| target.bars(work.who()) || target.hides(work.tenant.as_str(), work.what());
         let all = self.all.lock();
         let running = all.by_number.iter().filter(|(_, (work, revoked))| !revoked.is_cancelled() && covered(work));
-        let (numbers, tokens): (Vec<_>, Vec<_>) = running.map(|(number, (_, revoked))| (*number, revoked.clone())).unzip();
+        let (numbers, tokens): (Vec<_>, Vec<_>) = running.map(|(number, (_, revoked))| (*number, Arc::clone(revoked))).unzip();
         drop(all);
-        tokens.iter().for_each(CancellationToken::cancel);
+        tokens.iter().for_each(|revoked| revoked.cancel());
         Stopping { numbers, at_work: Arc::clone(self) }
     }
 }

@@ -290,7 +290,8 @@ impl Runner<'_> {
         };
         clock.wind(&mut seat.store);
 
-        let call = async move {
+        // Its place first: what is made before it would be copied there, and it is large.
+        let call = Box::into_pin(Box::write(Box::new_uninit(), async move {
             let Seat { place, store } = seat;
             let calls = left_for_it.map_or(1, |(_, calls)| calls.saturating_add(1));
             let (result, store, instance) = {
@@ -314,7 +315,7 @@ impl Runner<'_> {
                 .await
             };
             end(result, Seat { store, place }, &limits, instance.zip(left).map(|(instance, left)| (left, (instance, calls))))
-        };
+        }));
         let elsewhere = match lane {
             Lane::Calls => Elsewhere { runtime: self.low, turns: Some((self.turns, share.turns)) },
             Lane::Decisions => Elsewhere { runtime: self.bench, turns: None },

@@ -47,12 +47,12 @@ impl<'a, T: Send + 'static> Demotable<'a, T> {
     /// With a claim it is taken for a long one from the start, and goes elsewhere at once: the guests of its share compute already, and have to wait
     /// for each other.
     pub(crate) fn new(
-        call: impl Future<Output = T> + Send + 'static,
+        call: Pin<Box<dyn Future<Output = T> + Send>>,
         pulse: Arc<Pulse>,
         elsewhere: Elsewhere<'a>,
         claim: Option<fair::Claim>,
     ) -> Self {
-        let call = Metered { call: Box::pin(call), pulse: Arc::clone(&pulse) };
+        let call = Metered { call, pulse: Arc::clone(&pulse) };
         let place = match claim {
             Some(claim) => Place::There(elsewhere.go_on(call, Some(claim))),
             None => Place::Here(call),

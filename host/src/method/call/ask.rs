@@ -1,6 +1,7 @@
 //! A dialog of the handshake era (decision 13): the tool asks, the host sends each question as a request of its own on the call's stream,
 //! and calls the tool again, in a new instance, when the client has answered.
 
+use super::cancel::Cancel;
 use super::run::{About, Asked, CallRun, Concluded, Step};
 use super::{Start, Started};
 use crate::failure::Failure;
@@ -105,17 +106,11 @@ impl Asking {
     async fn answered(&mut self) -> Result<(), Failure> {
         let patience = self.rooms.sessions.limits().answer_timeout;
         if let Some((key, question)) = self.open.last_mut() {
-            let cancelled = self.in_flight.as_ref().map(|in_flight| in_flight.cancelled.clone());
-            let cancelled = async {
-                match cancelled {
-                    Some(cancelled) => cancelled.cancelled().await,
-                    None => std::future::pending().await,
-                }
-            };
+            let cancelled = Cancel::of(self.in_flight.as_ref());
             let answer = tokio::select! {
                 biased;
                 () = self.running.revoked.cancelled() => return Err(Failure::Revoked),
-                () = cancelled => return Err(Failure::Cancelled),
+                () = cancelled.cancelled() => return Err(Failure::Cancelled),
                 answer = tokio::time::timeout(patience, question.answer()) => answer.map_err(|_| Failure::NoAnswer)?,
             };
             // A client that refuses has not answered: the tool is told by the answer's absence.
@@ -133,13 +128,8 @@ impl Asking {
         let resume = Resume { answers: std::mem::take(&mut self.answers), state: std::mem::take(&mut self.state) };
         let start =
             Start { about: self.again.clone(), authorized, in_flight: None, resume: Some(resume), running: Arc::clone(&self.running) };
-        let cancelled = self.in_flight.as_ref().map(|in_flight| in_flight.cancelled.clone()).unwrap_or_default();
-        let started = tokio::select! {
-            biased;
-            () = cancelled.cancelled() => return Err(Failure::Cancelled),
-            started = start.run(&self.rooms) => started?,
-        };
-        match started {
+        let cancelled = Cancel::of(self.in_flight.as_ref());
+        match start.unless(&cancelled, &self.rooms).await? {
             Started::Running(mut run) => {
                 run.cancelled_by(cancelled);
                 self.run = Some(run);

@@ -1,5 +1,6 @@
 //! One call on its way.
 
+use super::cancel::Cancel;
 use super::convert;
 use super::entry::Entry;
 use super::product::{Ended, Product, Said};
@@ -72,9 +73,8 @@ pub(in crate::method) struct Asked {
 
 /// What ends a call from outside.
 pub(super) struct Ends {
-    /// None where nobody can cancel it.
-    pub(super) cancelled: Option<CancellationToken>,
-    pub(super) revoked: CancellationToken,
+    pub(super) cancelled: Cancel,
+    pub(super) revoked: Arc<CancellationToken>,
 }
 
 /// One call on its way. Dropping it ends the guest and gives the slot back.
@@ -86,9 +86,8 @@ pub(in crate::method) struct CallRun {
     events: EventReceiver,
     /// The guest's own words along the way stay inside: filters look at its answer, and must not be gone around.
     wordless: bool,
-    cancelled: CancellationToken,
+    ends: Ends,
     bill: Arc<Bill>,
-    revoked: CancellationToken,
     /// Given back before the end is told: a client that has its answer may go on at once with the same id.
     in_flight: Option<InFlight>,
     entry: Entry,
@@ -103,8 +102,7 @@ impl CallRun {
         entry: Entry,
         (events, wordless, bill): (EventReceiver, bool, Arc<Bill>),
     ) -> Self {
-        let (cancelled, revoked) = (ends.cancelled.unwrap_or_default(), ends.revoked);
-        Self { rooms, about, guest, ended: None, events, wordless, cancelled, revoked, bill, in_flight, entry }
+        Self { rooms, about, guest, ended: None, events, wordless, ends, bill, in_flight, entry }
     }
 
     /// What an event becomes for the client. Log lines go to the operator, whoever else gets them.
@@ -290,11 +288,11 @@ impl CallRun {
                     None => break self.end(*ended),
                 }
             }
-            if self.cancelled.is_cancelled() {
+            if self.ends.cancelled.is_cancelled() {
                 // The guest ends with its future, now and not when the answer was read.
                 self.guest = Guest::Gone;
                 // What a revocation ends is told as that, though it ends the session too.
-                break Concluded::End(Err(if self.revoked.is_cancelled() { Failure::Revoked } else { Failure::Cancelled }));
+                break Concluded::End(Err(if self.ends.revoked.is_cancelled() { Failure::Revoked } else { Failure::Cancelled }));
             }
             tokio::select! {
                 biased;
@@ -306,13 +304,12 @@ impl CallRun {
                     }
                 }
                 ended = self.guest.ended() => {
-                    if !self.cancelled.is_cancelled() {
+                    if !self.ends.cancelled.is_cancelled() {
                         self.ended = Some(Box::new(ended));
-                        self.rooms.stages.next().await;
                     }
                 }
                 // Last, because most guests end before there is anybody to wait for.
-                () = self.cancelled.cancelled() => {}
+                () = self.ends.cancelled.cancelled() => {}
             }
         };
         self.in_flight = None;
@@ -320,8 +317,8 @@ impl CallRun {
     }
 
     /// What ends it from outside.
-    pub(in crate::method) fn cancelled_by(&mut self, token: CancellationToken) {
-        self.cancelled = token;
+    pub(in crate::method) fn cancelled_by(&mut self, cancelled: impl Into<Cancel>) {
+        self.ends.cancelled = cancelled.into();
     }
 
     /// The end as the answer of its request: a question goes to the client with everything that is needed to come back with the answer.
@@ -359,7 +356,7 @@ impl Run for CallRun {
 impl Drop for CallRun {
     /// What the guest said that changed has changed, whether or not anybody waits for its answer.
     fn drop(&mut self) {
-        if self.revoked.is_cancelled() {
+        if self.ends.revoked.is_cancelled() {
             self.entry.without_answer(&Failure::Revoked);
         }
         while let Some(event) = self.events.try_next() {

@@ -9,7 +9,7 @@ use crate::tenant::Slot;
 use crate::trace::Span;
 use sandbox::{Call, Fault, Finished, Permit, Profile, Sandbox, Spent, Usage};
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -100,7 +100,8 @@ impl Guest {
         let ran = Ran { span, spent: Arc::clone(&call.spent), told: false };
         let began = Instant::now();
         let occupied = Occupied { slot, spent: Arc::clone(&call.spent), began };
-        Self::Here(Box::pin(async move {
+        // Its place first: what is made before it would be copied there, and it is large.
+        let guest = Box::write(Box::new_uninit(), async move {
             // Given back when the guest is gone, whenever its answer is read.
             let _occupied = occupied;
             // Removed then, if it is of this call alone.
@@ -111,7 +112,8 @@ impl Guest {
             if running.revoked.is_cancelled() {
                 return revoked();
             }
-            let work = async {
+            // In its place at once, or it would be here twice: it is by far the largest part.
+            let mut work = pin!(async {
                 let mut finished = sandbox.call(permit, call).await;
                 ran.over(&finished);
                 let usage = finished.usage;
@@ -124,17 +126,18 @@ impl Guest {
                     again.keep();
                 }
                 ended
-            };
+            });
             // The guest first: most end before there is anybody to wait for.
             tokio::select! {
                 biased;
-                ended = work => {
+                ended = work.as_mut() => {
                     observe_overshoot(&ended, deadline, cpu_limit);
                     if running.revoked.is_cancelled() { revoked() } else { ended }
                 }
                 () = running.revoked.cancelled() => revoked(),
             }
-        }))
+        });
+        Self::Here(Box::into_pin(guest))
     }
 
     /// Lets it run by itself from now on.
