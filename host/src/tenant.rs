@@ -56,7 +56,7 @@ impl Calls {
 }
 
 /// Time that goes on, in nanoseconds, from some moment on.
-fn clock_ns() -> u64 {
+pub fn clock_ns() -> u64 {
     static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
     // Nothing was at zero: a bucket that was never used is empty.
     u64::try_from(BEGAN.elapsed().as_nanos()).unwrap_or(u64::MAX).saturating_add(1)

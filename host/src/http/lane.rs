@@ -6,7 +6,7 @@
 
 use super::failures::Failures;
 use crate::metrics;
-use crate::tenant::Load;
+use crate::tenant::{Load, clock_ns};
 use arc_swap::ArcSwapOption;
 use hyper::rt::Executor;
 use hyper_util::rt::TokioExecutor;
@@ -97,9 +97,9 @@ impl Lane {
         self.0.whose.load().as_ref().is_some_and(|load| load.is_heavy()).then_some(aside)
     }
 
-    fn charge(&self, took: Duration) {
+    fn charge(&self, took: Duration, now_ns: u64) {
         if let Some(load) = &*self.0.whose.load() {
-            load.add(took);
+            load.add(took, now_ns);
         }
     }
 
@@ -154,9 +154,10 @@ where
             match &mut this.place {
                 Place::Here(serving) => {
                     let Some(aside) = this.lane.is_aside() else {
-                        let began = Instant::now();
+                        let began_ns = clock_ns();
                         let polled = serving.as_mut().poll(context);
-                        this.lane.charge(began.elapsed());
+                        let now_ns = clock_ns();
+                        this.lane.charge(Duration::from_nanos(now_ns.saturating_sub(began_ns)), now_ns);
                         if polled.is_ready() {
                             this.place = Place::Gone;
                         }
@@ -216,7 +217,7 @@ impl<F: Future<Output = ()>> Future for Low<F> {
         // Not the time that goes by: others go first here, and whoever waits takes nothing.
         let began = computed();
         let polled = serving.as_mut().poll(context);
-        self.lane.charge(computed().saturating_sub(began));
+        self.lane.charge(computed().saturating_sub(began), clock_ns());
         self.serving = Some(serving);
         polled.map(|()| Left::Done)
     }
@@ -243,7 +244,7 @@ mod tests {
     /// A connection of somebody who took much.
     async fn heavy() -> (Aside, Lane, Arc<Load>) {
         let (threads, load) = (threads(), Arc::new(Load::default()));
-        load.add(Duration::from_millis(100));
+        load.add(Duration::from_millis(100), clock_ns());
         let lane = Lane::new(Some(&threads), PEER);
         lane.is_of(&load).await;
         (threads, lane, load)
@@ -337,7 +338,7 @@ mod tests {
             lane.serve(async move { noted.store(std::thread::current().name() == Some("aside"), Ordering::SeqCst) }).await;
             is_aside.load(Ordering::SeqCst)
         };
-        threads.failures.load().add(Duration::from_millis(100));
+        threads.failures.load().add(Duration::from_millis(100), clock_ns());
         assert!(!served_aside().await, "others take much; this address did not fail");
         threads.failures.count(PEER, Instant::now());
         assert!(served_aside().await);

@@ -187,9 +187,9 @@ impl Account {
             principal.map(|meter| (Whose::Principal, meter, quotas.principal)),
             asked.tool.map(|tool| (Whose::Tool, self.tools.of(tool, &quotas.tool), quotas.tool)),
         ];
-        let (mut in_flight, mut meters) = (Vec::with_capacity(4), Vec::with_capacity(4));
+        let (mut in_flight, mut meters, now_ns) = (Vec::with_capacity(4), Vec::with_capacity(4), clock_ns());
         for (whose, meter, quota) in passed.into_iter().flatten() {
-            match meter.begin(&quota) {
+            match meter.begin(&quota, now_ns) {
                 Ok(begun) => in_flight.push(begun),
                 Err((quantity, wait)) => {
                     meters.iter().for_each(|(_, meter, quota): &(Whose, Arc<Meter>, QuotaConfig)| meter.did_not_begin(quota));
@@ -230,7 +230,8 @@ impl Bill {
     }
 
     fn charge(&self, used: Used) {
-        self.meters.iter().for_each(|(_, meter, quota)| meter.charge(quota, used));
+        let now_ns = clock_ns();
+        self.meters.iter().for_each(|(_, meter, quota)| meter.charge(quota, used, now_ns));
     }
 
     /// It never reached its guest.

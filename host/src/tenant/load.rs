@@ -51,9 +51,9 @@ impl Load {
         Self { crowd: Some(Arc::clone(crowd)), ..Self::default() }
     }
 
-    /// Adds time that was spent on its requests.
-    pub fn add(&self, took: Duration) {
-        self.add_at(took, clock_ns(), processors());
+    /// Adds time that was spent on its requests until now, by [`clock_ns`].
+    pub fn add(&self, took: Duration, now_ns: u64) {
+        self.add_at(took, now_ns, processors());
     }
 
     fn add_at(&self, took: Duration, now_ns: u64, processors: u64) {
@@ -63,6 +63,7 @@ impl Load {
         // From one on: zero is that of whoever was never seen.
         let epoch = now_ns / EPOCH_NS + 1;
         if let Some(crowd) = &self.crowd
+            && self.epoch.load(Relaxed) != epoch
             && self.epoch.swap(epoch, Relaxed) != epoch
         {
             crowd.enter(epoch);
@@ -71,12 +72,16 @@ impl Load {
 
     /// Whether it takes more than its part, and somebody else is there.
     pub fn is_heavy(&self) -> bool {
-        self.is_heavy_at(clock_ns(), processors())
+        // Most are alone, and are not asked for the time.
+        self.is_among_others() && self.is_heavy_at(clock_ns(), processors())
+    }
+
+    fn is_among_others(&self) -> bool {
+        self.crowd.as_ref().is_none_or(|crowd| crowd.is_one.load(Relaxed))
     }
 
     fn is_heavy_at(&self, now_ns: u64, processors: u64) -> bool {
-        self.crowd.as_ref().is_none_or(|crowd| crowd.is_one.load(Relaxed))
-            && self.forgotten_at_ns.load(Relaxed).saturating_sub(now_ns) > BURST_NS * PART / processors
+        self.is_among_others() && self.forgotten_at_ns.load(Relaxed).saturating_sub(now_ns) > BURST_NS * PART / processors
     }
 }
 

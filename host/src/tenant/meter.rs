@@ -125,8 +125,8 @@ impl Meter {
     /// # Errors
     ///
     /// The quota that it would exceed, and how long to wait: then nothing is counted but the refusal.
-    pub(super) fn begin(self: &Arc<Self>, quota: &QuotaConfig) -> Result<InFlight, (Quantity, Duration)> {
-        let begun = self.try_begin(quota);
+    pub(super) fn begin(self: &Arc<Self>, quota: &QuotaConfig, now_ns: u64) -> Result<InFlight, (Quantity, Duration)> {
+        let begun = self.try_begin(quota, now_ns);
         match begun {
             Ok(_) => self.totals.calls.fetch_add(1, Relaxed),
             Err(_) => self.totals.refused.fetch_add(1, Relaxed),
@@ -134,8 +134,7 @@ impl Meter {
         begun
     }
 
-    fn try_begin(self: &Arc<Self>, quota: &QuotaConfig) -> Result<InFlight, (Quantity, Duration)> {
-        let now_ns = clock_ns();
+    fn try_begin(self: &Arc<Self>, quota: &QuotaConfig, now_ns: u64) -> Result<InFlight, (Quantity, Duration)> {
         let spent = [
             (Quantity::Cpu, &self.cpu, cpu(quota)),
             (Quantity::Memory, &self.memory, memory(quota)),
@@ -167,17 +166,17 @@ impl Meter {
     }
 
     /// Counts what a call used.
-    pub(super) fn charge(&self, quota: &QuotaConfig, used: Used) {
-        let now_ns = clock_ns();
+    pub(super) fn charge(&self, quota: &QuotaConfig, used: Used, now_ns: u64) {
         let cpu_us = u64::try_from(used.cpu.as_micros()).unwrap_or(u64::MAX);
         let all = [
             (&self.totals.cpu_us, &self.cpu, cpu(quota), cpu_us),
             (&self.totals.memory, &self.memory, memory(quota), used.memory),
             (&self.totals.bytes_out, &self.bytes_out, bytes_out(quota), used.bytes_out),
         ];
-        for (total, bucket, rate, units) in all {
+        // Others write there, too: to add nothing would cost as much.
+        for (total, bucket, rate, units) in all.into_iter().filter(|(.., units)| *units > 0) {
             total.fetch_add(units, Relaxed);
-            if let Some(rate) = rate.filter(|_| units > 0) {
+            if let Some(rate) = rate {
                 bucket.charge(rate, units, now_ns);
             }
         }
@@ -216,14 +215,14 @@ mod tests {
     fn each_quota_refuses_by_itself() {
         let meter = Arc::new(Meter::default());
         let none = QuotaConfig::default();
-        let first = meter.begin(&none).expect("nothing is limited");
+        let first = meter.begin(&none, clock_ns()).expect("nothing is limited");
         let one = QuotaConfig { calls_in_flight_max: 1, ..none };
-        assert_eq!(meter.begin(&one).expect_err("one is in flight").0, Quantity::InFlight);
+        assert_eq!(meter.begin(&one, clock_ns()).expect_err("one is in flight").0, Quantity::InFlight);
         drop(first);
         let rate = QuotaConfig { calls_per_second_max: 1, calls_burst_max: 2, ..none };
-        let both = [meter.begin(&rate), meter.begin(&rate)];
+        let both = [meter.begin(&rate, clock_ns()), meter.begin(&rate, clock_ns())];
         assert!(both.iter().all(Result::is_ok));
-        let (quantity, wait) = meter.begin(&rate).expect_err("the burst is over");
+        let (quantity, wait) = meter.begin(&rate, clock_ns()).expect_err("the burst is over");
         assert!(quantity == Quantity::Calls && wait > Duration::from_millis(900), "{wait:?}");
         assert_eq!(meter.in_flight(), 2);
         drop(both);
@@ -234,9 +233,9 @@ mod tests {
             (QuotaConfig { bytes_out_per_minute_max: 8, ..none }, Quantity::BytesOut),
         ] {
             let meter = Arc::new(Meter::default());
-            drop(meter.begin(&quota).expect("nothing is used"));
-            meter.charge(&quota, used);
-            let (refused, wait) = meter.begin(&quota).expect_err("it is used up");
+            drop(meter.begin(&quota, clock_ns()).expect("nothing is used"));
+            meter.charge(&quota, used, clock_ns());
+            let (refused, wait) = meter.begin(&quota, clock_ns()).expect_err("it is used up");
             assert!(refused == quantity && wait > Duration::from_secs(5), "{refused:?} {wait:?}");
             assert!(!meter.is_idle(&quota) && meter.in_flight() == 0);
         }
