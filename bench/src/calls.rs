@@ -3,6 +3,7 @@
 
 use crate::callers;
 use crate::load::{Measured, Request, rounds};
+use crate::native::Sdk;
 use crate::report::{Column, Report, Shape};
 use crate::requests::{bare_echo, legacy_echo, legacy_stream, message, modern_call, modern_echo, telling_stream};
 use crate::servers::{Server, Setup};
@@ -21,7 +22,7 @@ pub(crate) const NO_RATES: &str = "[quotas]\ntenant = { calls_per_second_max = 0
 
 /// Names of rows that bars are about.
 const BARE: &str = "bare axum JSON route";
-const SDK: &str = "rmcp native, 2026-07-28";
+const SDK: &str = "rmcp native, 2026-07-28, JSON";
 const COMPACT: &str = "gateway, 2026-07-28, compact guest";
 const GUARDED: &str = "gateway, 2026-07-28, compact, token + policy";
 const STREAM: &str = "gateway, 2025-11-25, compact, stream, fsync";
@@ -69,7 +70,7 @@ pub(crate) async fn measure(report: &mut Report, each: Duration) -> Result<()> {
 impl Rows {
     async fn start() -> Result<Self> {
         let bare = Server::bare().await?;
-        let sdk = Server::sdk().await?;
+        let sdk = Server::sdk(Sdk::Guide).await?;
         let plain = Server::start_gatehouse(&plain()).await?;
         let (settings, header) = callers::prepare(&callers::GUARDED)?;
         let guarded = Server::start_gatehouse(&guarded(&settings)).await?;
@@ -77,6 +78,7 @@ impl Rows {
         let traces = format!("{NO_RATES}[traces]\nendpoint = \"http://{}\"\nqueue_max = 65536\n", bare.address());
         let traced = Server::gatehouse_with(&traces).await?;
         let strict = Server::gatehouse_with(&format!("{NO_RATES}[tenants.default]\nisolation = \"strict\"\n")).await?;
+        let (defaults, by_hand) = (Server::sdk(Sdk::Defaults).await?, Server::sdk(Sdk::ByHand).await?);
         // Sessions are clients: each connection has its own.
         let (sdk_sessions, sessions) = (sessions(&sdk).await?, sessions(&plain).await?);
         let of = |sessions: &[String], request: fn(usize, &str) -> Request| sessions.iter().map(|one| request(BYTES, one)).collect();
@@ -84,6 +86,8 @@ impl Rows {
         let rows = vec![
             (BARE, 0, vec![bare_echo(BYTES)]),
             (SDK, 1, modern()),
+            ("rmcp native, 2026-07-28, JSON, by hand", 7, modern()),
+            ("rmcp native, 2026-07-28, stream", 6, modern()),
             ("rmcp native, 2025-11-25, stream", 1, of(&sdk_sessions, legacy_echo)),
             ("gateway, 2026-07-28", 2, modern()),
             // What is left when the guest has next to nothing to do, and next to no memory: what the native ones have as well.
@@ -96,7 +100,7 @@ impl Rows {
             ("gateway, 2025-11-25, stream, fsync", 2, of(&sessions, legacy_stream)),
             (STREAM, 2, of(&sessions, telling_stream)),
         ];
-        Ok(Self { rows, servers: vec![bare, sdk, plain, guarded, traced, strict], _keys: settings })
+        Ok(Self { rows, servers: vec![bare, sdk, plain, guarded, traced, strict, defaults, by_hand], _keys: settings })
     }
 }
 

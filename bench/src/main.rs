@@ -28,6 +28,7 @@ mod train;
 
 use anyhow::{Context, Result, bail};
 use conditions::Conditions;
+use native::Sdk;
 use report::Report;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -87,7 +88,10 @@ fn main() -> Result<ExitCode> {
         }
         // Processes that this one starts.
         "bare-route" => native::bare_route().map(|()| true)?,
-        "sdk-route" => native::sdk_route().map(|()| true)?,
+        "sdk-route" => {
+            let sdk = Sdk::NAMES.into_iter().find(|(name, _)| rest.first().is_some_and(|first| first == name)).context(HELP)?;
+            sdk.1.route().map(|()| true)?
+        }
         // What scripts/profile begins.
         "train" => runtime.block_on(train::run_all(each(2.0)?)).map(|()| true)?,
         "abuse" => runtime.block_on(neighbours::abuse(rest))?,

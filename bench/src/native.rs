@@ -1,10 +1,12 @@
-//! Yardsticks, each a process of its own: a bare route of axum, and the same tool in native code behind the official Rust SDK. They and the gateway
-//! have the same allocator and the same runtime, so that ratios are those of what each does for a request.
+//! Yardsticks, each a process of its own: a bare route of axum, and the same tool in native code behind the official Rust SDK, as its guide has it and
+//! by hand. They and the gateway have the same allocator and the same runtime, so that ratios are those of what each does for a request.
 
 use anyhow::Result;
 use axum::routing::post;
 use axum::serve::ListenerExt;
 use axum::{Json, Router};
+use rmcp::handler::server::router::tool::ToolRouter;
+use rmcp::handler::server::wrapper::Parameters;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, JsonObject, ListToolsResult, PaginatedRequestParams,
     ServerCapabilities, ServerConfig, Tool,
@@ -12,7 +14,8 @@ use rmcp::model::{
 use rmcp::service::{RequestContext, RoleServer};
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
-use rmcp::{ErrorData, ServerHandler};
+use rmcp::{ErrorData, ServerHandler, schemars, tool, tool_handler, tool_router};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio::io::AsyncWriteExt;
@@ -22,13 +25,34 @@ pub(crate) fn bare_route() -> Result<()> {
     serve(Router::new().route("/echo", post(echo)).route("/v1/traces", post(async || ())))
 }
 
-/// The SDK as its documentation sets it up: sessions with event streams for 2025-11-25, and JSON for 2026-07-28, which has no sessions.
-pub(crate) fn sdk_route() -> Result<()> {
-    let config = StreamableHttpServerConfig::default().with_json_response(true);
-    // It is asked for one for each request that has no session.
-    let native = Native::new();
-    let service = StreamableHttpService::new(move || Ok(native.clone()), Arc::new(LocalSessionManager::default()), config);
-    serve(Router::new().nest_service("/mcp", service))
+/// How the tool stands behind the SDK. All have sessions with event streams for 2025-11-25; 2026-07-28 has no sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sdk {
+    /// As its guide has it: macros, and a server made for each request that has no session. Answers are JSON.
+    Guide,
+    /// The same with all defaults: answers are event streams of one event.
+    Defaults,
+    /// Without macros, and with one server for all requests: as little as it can be. Answers are JSON.
+    ByHand,
+}
+
+impl Sdk {
+    /// In an argument.
+    pub(crate) const NAMES: [(&'static str, Self); 3] = [("guide", Self::Guide), ("defaults", Self::Defaults), ("by-hand", Self::ByHand)];
+
+    pub(crate) fn route(self) -> Result<()> {
+        let config = StreamableHttpServerConfig::default().with_json_response(self != Self::Defaults);
+        let router = Router::new();
+        serve(match self {
+            Self::Guide | Self::Defaults => router
+                .nest_service("/mcp", StreamableHttpService::new(|| Ok(Guided::new()), Arc::new(LocalSessionManager::default()), config)),
+            Self::ByHand => {
+                let native = Native::new();
+                let sessions = Arc::new(LocalSessionManager::default());
+                router.nest_service("/mcp", StreamableHttpService::new(move || Ok(native.clone()), sessions, config))
+            }
+        })
+    }
 }
 
 fn serve(router: Router) -> Result<()> {
@@ -51,7 +75,39 @@ async fn echo(Json(request): Json<Value>) -> Json<Value> {
     Json(json!({ "jsonrpc": "2.0", "id": id, "result": { "content": [{ "type": "text", "text": text }] } }))
 }
 
-/// The text toolbox's `echo`, written by hand: the SDK's macros would do a little more.
+/// What `echo` takes.
+#[derive(Deserialize, schemars::JsonSchema)]
+#[schemars(crate = "rmcp::schemars")]
+struct Message {
+    message: String,
+}
+
+/// The text toolbox's `echo`, by the SDK's macros.
+#[derive(Clone)]
+struct Guided {
+    tool_router: ToolRouter<Self>,
+}
+
+#[tool_router]
+impl Guided {
+    fn new() -> Self {
+        Self { tool_router: Self::tool_router() }
+    }
+
+    #[tool(description = "Returns the message as it came.")]
+    fn echo(&self, Parameters(Message { message }): Parameters<Message>) -> String {
+        message
+    }
+}
+
+#[tool_handler(router = self.tool_router)]
+impl ServerHandler for Guided {
+    fn get_info(&self) -> ServerConfig {
+        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+    }
+}
+
+/// The same, by hand.
 #[derive(Clone)]
 struct Native {
     echo: Tool,

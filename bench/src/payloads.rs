@@ -2,6 +2,7 @@
 
 use crate::calls::NO_RATES;
 use crate::load::{Request, rounds};
+use crate::native::Sdk;
 use crate::report::{Report, Shape};
 use crate::requests::{bare_echo, modern_echo};
 use crate::servers::Server;
@@ -14,7 +15,7 @@ const CONNECTIONS: usize = 4;
 
 pub(crate) async fn measure(report: &mut Report, each: Duration) -> Result<()> {
     let bare = Server::bare().await?;
-    let sdk = Server::sdk().await?;
+    let sdk = Server::sdk(Sdk::Guide).await?;
     let gateway = Server::gatehouse_with(NO_RATES).await?;
     let columns = [("calls/s", 0), ("p50 µs", 0), ("p99 µs", 0), ("CPU µs", 1), ("MB/s", 1)];
     let title = format!("payloads: an echo, {CONNECTIONS} connections; MB/s of messages that came back");
@@ -22,7 +23,7 @@ pub(crate) async fn measure(report: &mut Report, each: Duration) -> Result<()> {
     for (size, bytes) in SIZES {
         let rows: [(&str, &Server, Request); 3] = [
             ("bare axum JSON route", &bare, bare_echo(bytes)),
-            ("rmcp native, 2026-07-28", &sdk, modern_echo(bytes, None)),
+            ("rmcp native, 2026-07-28, JSON", &sdk, modern_echo(bytes, None)),
             ("gateway, 2026-07-28", &gateway, modern_echo(bytes, None)),
         ];
         for (name, server, request) in rows {

@@ -1,5 +1,6 @@
 //! The servers that are measured, each a process of its own.
 
+use crate::native::Sdk;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -50,9 +51,10 @@ impl Server {
     }
 
     /// The same with the same tool behind the official SDK.
-    pub(crate) async fn sdk() -> Result<Self> {
+    pub(crate) async fn sdk(sdk: Sdk) -> Result<Self> {
+        let (name, _) = Sdk::NAMES.into_iter().find(|(_, one)| *one == sdk).context("it has a name")?;
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg("sdk-route");
+        command.args(["sdk-route", name]);
         Self::start(command, None).await
     }
 
