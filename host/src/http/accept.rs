@@ -86,10 +86,10 @@ pub async fn serve(
             continue;
         };
         // With a token of its own, it meets the others at its beginning and its end only.
-        let (router, limits, stop) = (router.clone(), shared.limits.clone(), stop.child_token());
+        let (router, stop) = (router.clone(), stop.child_token());
         let lane = Lane::new(aside.as_deref(), peer.ip());
         connections.spawn(lane.clone().serve(async move {
-            if let Err(error) = connection(stream, (peer, lane), router, &limits, stall_timeout, stop).await {
+            if let Err(error) = connection(stream, (peer, lane), router, &guard.shared.limits, stall_timeout, stop).await {
                 tracing::debug!(%error, "a connection ended");
             }
             drop(guard);
@@ -153,12 +153,16 @@ async fn connection(
     if is_http2 {
         // A head that is too large, but not beyond reason, gets its 431; the connection and its other requests go on.
         let wire = Wire::http2(first, stream, stall_timeout, limits.header_bytes_max.saturating_mul(2));
-        let connection = http2_builder(lane, limits).serve_connection(TokioIo::new(wire), service);
         // Apart, so that a connection that does not speak it has no room for it.
-        Box::pin(drive(connection, http2::Connection::graceful_shutdown, ends)).await
+        Box::pin(async move {
+            let connection = pin!(http2_builder(lane, limits).serve_connection(TokioIo::new(wire), service));
+            drive(connection, http2::Connection::graceful_shutdown, ends).await
+        })
+        .await
     } else {
         let wire = Wire::http1(first, stream, stall_timeout);
-        drive(http1_builder(limits).serve_connection(TokioIo::new(wire), service), http1::Connection::graceful_shutdown, ends).await
+        let connection = pin!(http1_builder(limits).serve_connection(TokioIo::new(wire), service));
+        drive(connection, http1::Connection::graceful_shutdown, ends).await
     }
     .map_err(io::Error::other)
 }
@@ -189,16 +193,16 @@ fn http2_builder(lane: Lane, limits: &HttpLimits) -> http2::Builder<Lane> {
     builder
 }
 
-/// Serves a connection to its end, or until it is cut. Told to stop, it ends behind the request that it is at.
+/// Serves a connection to its end, or until it is cut. Told to stop, it ends behind the request that it is at. (By value a future would hold the
+/// connection twice: as its argument, and where it is polled.)
 async fn drive<C>(
-    connection: C,
+    mut connection: Pin<&mut C>,
     graceful_shutdown: impl FnOnce(Pin<&mut C>),
     (is_cut, stop): (AbortRegistration, CancellationToken),
 ) -> hyper::Result<()>
 where
     C: Future<Output = hyper::Result<()>>,
 {
-    let mut connection = pin!(connection);
     let serving = async {
         tokio::select! {
             biased;
