@@ -515,6 +515,7 @@ async fn respond(front: &Front, answer: Answer, id: Id, era: Era, accepts: Accep
     let first = if accepts.json { tokio::time::timeout(keep_alive, run.next()).await.ok() } else { None };
     match first {
         Some(Reply::End(end)) => {
+            // Not in that time, for which it would set a timer.
             front.rooms.stages.next().await;
             whole(&id, *end, era, accepts)
         }

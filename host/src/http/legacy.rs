@@ -46,6 +46,7 @@ pub(super) async fn respond(
     let patience = if session.revision.primes_streams() { limits.after } else { front.limits.http.keep_alive_interval };
     let mut first = tokio::time::timeout(patience, run.next()).await.ok();
     if matches!(first, Some(Reply::End(_))) {
+        // Not in that time, for which it would set a timer.
         front.rooms.stages.next().await;
     } else if accepts.events {
         place = place.or_else(|| take_place(front, session).ok());

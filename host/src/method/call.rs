@@ -397,3 +397,21 @@ async fn waited_for<T>(future: impl Future<Output = T>) -> (T, Duration) {
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_there_at_once_took_no_time() {
+        assert_eq!(waited_for(async { 1 }).await, (1, Duration::ZERO));
+        let (given, waited) = waited_for(async {
+            tokio::task::yield_now().await;
+            let came = Instant::now();
+            while came.elapsed().is_zero() {}
+            2
+        })
+        .await;
+        assert!(given == 2 && waited > Duration::ZERO, "{waited:?}");
+    }
+}

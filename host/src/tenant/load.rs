@@ -72,16 +72,13 @@ impl Load {
 
     /// Whether it takes more than its part, and somebody else is there.
     pub fn is_heavy(&self) -> bool {
-        // Most are alone, and are not asked for the time.
-        self.is_among_others() && self.is_heavy_at(clock_ns(), processors())
+        self.is_heavy_at(clock_ns, processors())
     }
 
-    fn is_among_others(&self) -> bool {
+    /// Whoever is alone is not asked for the time.
+    fn is_heavy_at(&self, now_ns: impl FnOnce() -> u64, processors: u64) -> bool {
         self.crowd.as_ref().is_none_or(|crowd| crowd.is_one.load(Relaxed))
-    }
-
-    fn is_heavy_at(&self, now_ns: u64, processors: u64) -> bool {
-        self.is_among_others() && self.forgotten_at_ns.load(Relaxed).saturating_sub(now_ns) > BURST_NS * PART / processors
+            && self.forgotten_at_ns.load(Relaxed).saturating_sub(now_ns()) > BURST_NS * PART / processors
     }
 }
 
@@ -117,7 +114,7 @@ mod tests {
         for ms in 0..1_000 {
             load.add_at(Duration::from_secs_f64(part * PROCESSORS as f64 / 1e3), from_ns + ms * MS, PROCESSORS);
         }
-        load.is_heavy_at(from_ns + 1_000 * MS, PROCESSORS)
+        load.is_heavy_at(|| from_ns + 1_000 * MS, PROCESSORS)
     }
 
     #[test]
@@ -127,10 +124,10 @@ mod tests {
         let began = 100 * EPOCH_NS;
         assert!(!take(&many, began, 1.0), "alone it may have all");
         few.add_at(Duration::from_micros(100), began + 1_000 * MS, PROCESSORS);
-        assert!(many.is_heavy_at(began + 1_000 * MS, PROCESSORS) && !few.is_heavy_at(began + 1_000 * MS, PROCESSORS));
+        assert!(many.is_heavy_at(|| began + 1_000 * MS, PROCESSORS) && !few.is_heavy_at(|| began + 1_000 * MS, PROCESSORS));
         assert!(take(&many, began + 1_000 * MS, 0.2) && !take(&few, began + 1_000 * MS, 0.1), "a part of an eighth");
         // What it took is forgotten within a second, however much it was.
-        assert!(!many.is_heavy_at(began + 3_000 * MS, PROCESSORS));
+        assert!(!many.is_heavy_at(|| began + 3_000 * MS, PROCESSORS));
     }
 
     #[test]
@@ -149,7 +146,7 @@ mod tests {
     #[test]
     fn nobody_stands_behind_everybody() {
         let nobody = Load::default();
-        assert!(!nobody.is_heavy_at(0, PROCESSORS) && take(&nobody, 0, 0.2));
+        assert!(!nobody.is_heavy_at(|| 0, PROCESSORS) && take(&nobody, 0, 0.2));
     }
 
     #[test]
@@ -159,8 +156,8 @@ mod tests {
         let now = 100 * EPOCH_NS;
         other.add_at(Duration::from_micros(1), now, PROCESSORS);
         one.add_at(Duration::from_millis(9), now, PROCESSORS);
-        assert!(!one.is_heavy_at(now, PROCESSORS));
+        assert!(!one.is_heavy_at(|| now, PROCESSORS));
         one.add_at(Duration::from_millis(2), now, PROCESSORS);
-        assert!(one.is_heavy_at(now, PROCESSORS) && !one.is_heavy_at(now + 10 * MS, PROCESSORS));
+        assert!(one.is_heavy_at(|| now, PROCESSORS) && !one.is_heavy_at(|| now + 10 * MS, PROCESSORS));
     }
 }

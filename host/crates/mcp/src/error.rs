@@ -16,7 +16,7 @@ impl ErrorCode {
     pub const PARSE_ERROR: ErrorCode = ErrorCode(-32700);
     /// JSON-RPC: JSON, but not a message, or one that is not allowed here.
     pub const INVALID_REQUEST: ErrorCode = ErrorCode(-32600);
-    /// JSON-RPC: the method is not implemented.
+    /// JSON-RPC: there is no such method.
     pub const METHOD_NOT_FOUND: ErrorCode = ErrorCode(-32601);
     /// JSON-RPC: wrong parameters; an unknown tool; a bad cursor.
     pub const INVALID_PARAMS: ErrorCode = ErrorCode(-32602);

@@ -4,7 +4,7 @@ use crate::session::InFlight;
 use tokio_util::sync::CancellationToken;
 
 /// Most calls of the modern era are cancelled by nobody: their client goes away, which drops them. They need no token.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(in crate::method) struct Cancel(Option<CancellationToken>);
 
 impl Cancel {

@@ -75,7 +75,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Reads `uXXXX`.
+    /// Reads `u` and four hexadecimal digits.
     fn code_unit(&mut self) -> Step<u32> {
         if self.peek() != Some(b'u') {
             return Err(Kind::NotJson);
